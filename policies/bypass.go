@@ -1,0 +1,76 @@
+package policies
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Annotations by which somebody who may do so takes a denial on themselves. They stand on the object of the request; for
+// a request to scale, on the StatefulSet.
+const (
+	// BypassAnnotation names the rules, by ID and separated by commas.
+	BypassAnnotation = "mooring.dev/bypass"
+	// BypassReasonAnnotation says why; without it the bypass does not count.
+	BypassReasonAnnotation = "mooring.dev/bypass-reason"
+	// BypassUntilAnnotation is when the bypass ends, in RFC 3339, at most MaxBypass ahead. Absent: it has no end.
+	BypassUntilAnnotation = "mooring.dev/bypass-until"
+)
+
+// MaxBypass is how far ahead the end of a bypass may lie.
+const MaxBypass = 24 * time.Hour
+
+// bypass turns denials into warnings where the object's annotations ask for it and the user may have it. Where they ask
+// in vain, the finding says why.
+func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
+	annotations := ch.Object().GetAnnotations()
+	rules := list(annotations[BypassAnnotation])
+	for i := range findings {
+		f := &findings[i]
+		if f.Action != v1alpha1.Deny || !slices.Contains(rules, f.Rule) {
+			continue
+		}
+		if why := invalid(annotations, ch.Time); why != "" {
+			f.Note = "the annotation " + BypassAnnotation + " does not count: " + why
+			continue
+		}
+		may, err := c.MayBypass(f.Policy)
+		switch {
+		case err != nil && !errors.Is(err, ErrUnknown):
+			return nil, fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
+		case !may:
+			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q",
+				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy)
+		default:
+			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])
+			f.Note = "bypassed: " + f.Bypassed
+		}
+	}
+	return findings, nil
+}
+
+// invalid says why a bypass does not count whoever asks, or nothing.
+func invalid(annotations map[string]string, now time.Time) string {
+	if strings.TrimSpace(annotations[BypassReasonAnnotation]) == "" {
+		return BypassReasonAnnotation + " must say why"
+	}
+	until, limited := annotations[BypassUntilAnnotation]
+	if !limited {
+		return ""
+	}
+	end, err := time.Parse(time.RFC3339, until)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s: %q is no RFC 3339 time like 2006-01-02T15:04:05Z", BypassUntilAnnotation, until)
+	case !end.After(now):
+		return fmt.Sprintf("%s: it ended at %s", BypassUntilAnnotation, until)
+	case end.After(now.Add(MaxBypass)):
+		return fmt.Sprintf("%s: %s is more than 24 hours ahead", BypassUntilAnnotation, until)
+	}
+	return ""
+}

@@ -1,0 +1,169 @@
+package policies
+
+import (
+	"cmp"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Case is one change and what a rule says of it. It is written as a person would say it, as the difference from an
+// ordinary StatefulSet "db" of three replicas with its headless Service (see Base), so that the same few lines serve as
+// the rule's test, as the example in its documentation and as a request to a real API server.
+type Case struct {
+	// Name says what happens, in a few words.
+	Name string
+	// Policy is the rule's block in the policy; empty stands for action: Deny.
+	Policy string
+	// Old and New are the two sides of the change: a create has no Old, a delete no New.
+	Old, New string
+	// Given are other objects around.
+	Given []string
+	// WithoutService takes away the headless Service.
+	WithoutService bool
+	// Ready and NotReady are the ordinals whose Pods exist; Claims those whose claims do.
+	Ready, NotReady, Claims []int32
+	// DryRun marks a request that stores nothing.
+	DryRun bool
+	// Want are the findings in the form check or, where it is not Deny, check:Action. None: the change passes.
+	Want []string
+}
+
+// Base is the object that a case's lines are merged into, by kind.
+var base = map[string]string{
+	"StatefulSet": `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop, labels: {app: db}}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+      - name: db
+        image: registry.example/db:1
+        volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+`,
+	"Service": `
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: db, port: 5432}]}
+`,
+	"PodDisruptionBudget": `
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: db, namespace: shop}
+spec: {selector: {matchLabels: {app: db}}}
+`,
+}
+
+// kinds makes an empty typed object of each kind that a case may hold.
+var kinds = map[string]func() Object{
+	"StatefulSet":         func() Object { return &appsv1.StatefulSet{} },
+	"Service":             func() Object { return &corev1.Service{} },
+	"PodDisruptionBudget": func() Object { return &policyv1.PodDisruptionBudget{} },
+}
+
+// Build returns the case as the rule sees it: the change, the world around it, and the policy with the rule's block. The
+// objects are raw, as a user would send them; Normalise makes of them what the API server stores.
+func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error) {
+	fail := func(err error) (Change, Snapshot, v1alpha1.StatefulPolicy, error) {
+		return Change{}, Snapshot{}, v1alpha1.StatefulPolicy{}, fmt.Errorf("case %q: %w", c.Name, err)
+	}
+	ch := Change{Operation: admissionv1.Update, DryRun: c.DryRun}
+	var err error
+	if ch.Old, err = overlay(c.Old); err != nil {
+		return fail(err)
+	}
+	if ch.New, err = overlay(c.New); err != nil {
+		return fail(err)
+	}
+	switch {
+	case ch.Old == nil:
+		ch.Operation = admissionv1.Create
+	case ch.New == nil:
+		ch.Operation = admissionv1.Delete
+	}
+	world := Snapshot{Complete: true}
+	given := c.Given
+	if !c.WithoutService && ch.Object().GetObjectKind().GroupVersionKind().Kind != "Service" {
+		given = append([]string{"kind: Service"}, given...)
+	}
+	for _, text := range given {
+		o, err := overlay(text)
+		if err != nil {
+			return fail(err)
+		}
+		world.Objects = append(world.Objects, o)
+	}
+	for _, n := range c.Ready {
+		world.Objects = append(world.Objects, casePod(n, corev1.ConditionTrue))
+	}
+	for _, n := range c.NotReady {
+		world.Objects = append(world.Objects, casePod(n, corev1.ConditionFalse))
+	}
+	for _, n := range c.Claims {
+		world.Objects = append(world.Objects, &corev1.PersistentVolumeClaim{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("data-db-%d", n), Namespace: "shop", Labels: labels.Set{"app": "db"}},
+		})
+	}
+	policy := v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "example"}}
+	block := fmt.Sprintf("%s: {%s}", rule.Block, cmp.Or(c.Policy, "action: Deny"))
+	if err := yaml.UnmarshalStrict([]byte(block), &policy.Spec.Rules); err != nil {
+		return fail(err)
+	}
+	return ch, world, policy, nil
+}
+
+func overlay(text string) (Object, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var patch, original map[string]any
+	if err := yaml.Unmarshal([]byte(text), &patch); err != nil {
+		return nil, err
+	}
+	kind, _ := patch["kind"].(string)
+	make, ok := kinds[kind]
+	if !ok {
+		return nil, fmt.Errorf("no base object of kind %q", kind)
+	}
+	if err := yaml.Unmarshal([]byte(base[kind]), &original); err != nil {
+		return nil, err
+	}
+	o := make()
+	merged, err := strategicpatch.StrategicMergeMapPatch(original, patch, o)
+	if err != nil {
+		return nil, err
+	}
+	data, err := yaml.Marshal(merged)
+	if err != nil {
+		return nil, err
+	}
+	return o, yaml.UnmarshalStrict(data, o)
+}
+
+func casePod(ordinal int32, ready corev1.ConditionStatus) *corev1.Pod {
+	return &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("db-%d", ordinal), Namespace: "shop", Labels: labels.Set{"app": "db"}},
+		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+	}
+}

@@ -1,0 +1,70 @@
+// Package policies is the heart of Mooring: what a change to a stateful workload may do, and why not. It is pure: no
+// HTTP, no files, no client. Admission, audits and manifest checks all come through here.
+//
+// engine.go is the place to start reading; a rule is one file named after its ID.
+package policies
+
+import (
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Object is any typed Kubernetes object, its TypeMeta set.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Change is one thing somebody wants to do to one object.
+type Change struct {
+	// Operation is Create, Update or Delete.
+	Operation admissionv1.Operation
+	// Scale tells that an update came through the scale subresource. Old and New are then the StatefulSet, as it is and
+	// with the replicas asked for.
+	Scale bool
+	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
+	Old, New Object
+	// User is who asks.
+	User authenticationv1.UserInfo
+	// DryRun tells that nothing will be stored.
+	DryRun bool
+	// Patch tells that an update names only the fields it changes (HTTP PATCH), so that what moved was meant to move.
+	Patch bool
+	// FieldManager is the name under which the request owns the fields it sets.
+	FieldManager string
+	// Time of the request, by which a bypass expires.
+	Time time.Time
+}
+
+// Object is the object the change is about: as it will be, or as it was where it goes.
+func (c Change) Object() Object {
+	if c.New != nil {
+		return c.New
+	}
+	return c.Old
+}
+
+// Destructive tells whether the change takes something away that may be in use: every delete, and every update that
+// takes ordinals from a StatefulSet. Such a change is worth a read past the cache.
+func (c Change) Destructive() bool {
+	if c.Operation == admissionv1.Delete {
+		return true
+	}
+	older, newer, ok := statefulSets(c)
+	return ok && rangeOf(older).minus(rangeOf(newer)).count() > 0
+}
+
+// statefulSets returns both sides of an update of a StatefulSet, and whether the change is one.
+func statefulSets(c Change) (older, newer *appsv1.StatefulSet, ok bool) {
+	if c.Operation != admissionv1.Update {
+		return nil, nil, false
+	}
+	older, ok1 := c.Old.(*appsv1.StatefulSet)
+	newer, ok2 := c.New.(*appsv1.StatefulSet)
+	return older, newer, ok1 && ok2
+}

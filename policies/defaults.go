@@ -1,0 +1,82 @@
+package policies
+
+import (
+	"slices"
+	"strings"
+)
+
+// Filled is what the policies' defaults did to an object.
+type Filled struct {
+	// Fields were filled in; Reported would have been, by policies that only audit.
+	Fields, Reported []FilledField
+	// Patch is the RFC 6902 patch that does it, empty where there is nothing to fill in.
+	Patch []Operation
+}
+
+// FilledField is one field with its default and whose it is.
+type FilledField struct {
+	Path, Rule, Policy string
+	Value              any
+}
+
+// Operation is an operation of a JSON patch. It is always "add", which replaces what is there.
+type Operation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value"`
+}
+
+// Defaults is what a rule fills fields in through: it knows where the user was silent and who was first.
+type Defaults struct {
+	Filled
+	// Object is a copy that the rules may change.
+	Object Object
+	// Creating tells that the object is new, so that nothing relies on its values yet.
+	Creating bool
+
+	meant        provenance
+	rule, policy string
+	report       bool
+	settled      map[string]bool
+}
+
+func newDefaults(ch Change) *Defaults {
+	return &Defaults{
+		Object:   ch.New.DeepCopyObject().(Object),
+		Creating: ch.Old == nil,
+		meant:    provenanceOf(ch),
+		settled:  map[string]bool{},
+	}
+}
+
+// fill sets the field at path to want where the user left it at the API's default, and tells whether it did. The zero
+// value of want asks for nothing. The first policy to have a say about a field settles it.
+func fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) bool {
+	var nothing T
+	if want == nothing || d.settled[path] {
+		return false
+	}
+	if *at != apiDefault || d.meant.spoke(d.rule, path) || *at == want {
+		d.settled[path] = true
+		return false
+	}
+	filled := FilledField{Path: path, Rule: d.rule, Policy: d.policy, Value: want}
+	if d.report {
+		d.Reported = append(d.Reported, filled)
+		return false
+	}
+	*at = want
+	d.settled[path] = true
+	d.Fields = append(d.Fields, filled)
+	return true
+}
+
+// put writes the whole of a changed structure into the patch. Its path has no character that JSON pointers escape.
+func (d *Defaults) put(path string, value any) {
+	pointer := "/" + strings.ReplaceAll(path, ".", "/")
+	if i := slices.IndexFunc(d.Patch, func(o Operation) bool { return o.Path == pointer }); i >= 0 {
+		d.Patch[i].Value = value
+		return
+	}
+	d.Patch = append(d.Patch, Operation{Op: "add", Path: pointer, Value: value})
+}

@@ -1,0 +1,122 @@
+package policies
+
+import (
+	"cmp"
+	"errors"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Judge says what the policies have against a change. It is the whole flow: the policies that match, their rules, each
+// with the ratchet, then the caps, then the bypass, and of what is left the strictest.
+//
+// The change's objects are as the API server stores them, defaults filled in. The error says that something could not be
+// read, so that nobody can tell; what is known to be unknown is no error.
+func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
+	chosen, err := s.selectFor(ch, c)
+	if err != nil {
+		return Verdict{}, err
+	}
+	var findings []Finding
+	for _, rule := range Rules {
+		if !rule.sees(ch) {
+			continue
+		}
+		for _, policy := range chosen {
+			action := rule.action(&policy.Spec.Rules)
+			if action == v1alpha1.Off {
+				continue
+			}
+			found, err := rule.judge(ch, c, &policy.Spec.Rules)
+			if err != nil && !errors.Is(err, ErrUnknown) {
+				return Verdict{}, err
+			}
+			for _, f := range found {
+				f.Action = cmp.Or(f.Action, action)
+				f.complete(rule, policy, ch)
+				findings = append(findings, policy.cap(f, ch))
+			}
+		}
+	}
+	if findings, err = bypass(findings, ch, c); err != nil {
+		return Verdict{}, err
+	}
+	return Verdict{Findings: strictest(findings)}, nil
+}
+
+// Default returns what the policies fill in where the user was silent. Policies that only audit fill in nothing; what
+// they would have is in Reported.
+func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
+	chosen, err := s.selectFor(ch, c)
+	if err != nil || ch.New == nil {
+		return Filled{}, err
+	}
+	d := newDefaults(ch)
+	for _, policy := range chosen {
+		if ownedByOperator(ch.New) && policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
+			continue
+		}
+		d.policy, d.report = policy.Name, policy.mode == v1alpha1.ModeAudit
+		for _, rule := range Rules {
+			if rule.sees(ch) && rule.action(&policy.Spec.Rules) != v1alpha1.Off {
+				d.rule = rule.ID
+				rule.fill(d, &policy.Spec.Rules)
+			}
+		}
+	}
+	return d.Filled, nil
+}
+
+// complete fills in what the engine knows better than the rule.
+func (f *Finding) complete(rule Rule, policy applied, ch Change) {
+	f.Rule, f.Severity, f.Docs, f.Policy = rule.ID, rule.Severity, rule.DocsURL(), policy.Name
+	if f.Object == (Ref{}) {
+		f.Object = RefTo(ch.Object())
+	}
+}
+
+// cap lowers the finding's action to what the policy's mode, the object's owner and the state of knowledge allow.
+func (a applied) cap(f Finding, ch Change) Finding {
+	if f.Standing {
+		f.atMost(v1alpha1.Warn, "it was so before this update")
+	}
+	if f.Unknown {
+		f.atMost(v1alpha1.Warn, "nobody can know for certain here")
+	}
+	if f.Pending && ch.DryRun {
+		f.atMost(v1alpha1.Warn, "a dry run is not refused for it")
+	}
+	if ownedByOperator(ch.Object()) && a.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
+		f.atMost(v1alpha1.Warn, "an operator owns this object")
+	}
+	switch a.mode {
+	case v1alpha1.ModeWarn:
+		f.atMost(v1alpha1.Warn, "the policy only warns here")
+	case v1alpha1.ModeAudit:
+		f.atMost(v1alpha1.Audit, "the policy only audits here")
+	}
+	return f
+}
+
+// atMost lowers the action and says why, if it is stricter.
+func (f *Finding) atMost(action v1alpha1.Action, why string) {
+	if laxer(action, f.Action) != f.Action {
+		f.Action, f.Note = action, why
+	}
+}
+
+// ownedByOperator tells whether the object's controller is a custom resource. Built-in groups have no dot or end in
+// .k8s.io, which the Kubernetes project keeps for itself.
+func ownedByOperator(o Object) bool {
+	owner := metav1.GetControllerOf(o)
+	if owner == nil {
+		return false
+	}
+	group, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && strings.Contains(group.Group, ".") && !strings.HasSuffix(group.Group, ".k8s.io")
+}

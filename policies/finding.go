@@ -1,0 +1,148 @@
+package policies
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Severity is how much is at stake, in the words of the policy reports.
+type Severity string
+
+// The severities, the worst first.
+const (
+	High   Severity = "high"
+	Medium Severity = "medium"
+	Low    Severity = "low"
+)
+
+// Finding is one thing that is wrong with one object, or with a change to it.
+type Finding struct {
+	// Rule and Check name what was violated; Policy is the StatefulPolicy that asked.
+	Rule, Check, Policy string
+	// Action is what the finding does to the request, every cap applied.
+	Action   v1alpha1.Action
+	Severity Severity
+	// Object is what the finding is about.
+	Object Ref
+	// Path is the offending field of the object in the form spec.a.b, or of its parent where the field is missing.
+	Path string
+	// Message says what is wrong, with the value seen and the value wanted; Remedy what to type or to edit.
+	Message, Remedy string
+	// Docs is where to read more.
+	Docs string
+	// Note says why the action is not the rule's own, where that is so: ratchet, operator, dry run, bypass.
+	Note string
+	// Bypassed holds the reason given, where a bypass took the denial away.
+	Bypassed string
+
+	// Excess says by how much, in the check's own unit, so that the ratchet can tell whether a change made it worse.
+	Excess int64
+	// Standing marks what the object had before an update too: an update is not refused for what it did not make worse.
+	Standing bool
+	// Pending marks what may only be waiting for another object to arrive or to be known: it warns in a dry run.
+	Pending bool
+	// Unknown marks what rests on a guess about something nobody can know here: it never denies.
+	Unknown bool
+}
+
+// Ref names an object.
+type Ref struct {
+	APIVersion, Kind, Namespace, Name string
+}
+
+// RefTo names the object.
+func RefTo(o Object) Ref {
+	apiVersion, kind := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
+	return Ref{APIVersion: apiVersion, Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// String is the form Kind namespace/name, or Kind name.
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return r.Kind + " " + r.Name
+	}
+	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// GroupKind returns the object's group and kind.
+func (r Ref) GroupKind() schema.GroupKind {
+	return schema.FromAPIVersionAndKind(r.APIVersion, r.Kind).GroupKind()
+}
+
+// ID is rule/check: what tools match on.
+func (f Finding) ID() string { return f.Rule + "/" + f.Check }
+
+// String is the finding as a person reads it: what is wrong, what to do, and who asked.
+func (f Finding) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", f.ID(), f.Message)
+	if f.Remedy != "" {
+		fmt.Fprintf(&b, " To fix: %s", f.Remedy)
+	}
+	if f.Note != "" {
+		fmt.Fprintf(&b, " (%s)", f.Note)
+	}
+	fmt.Fprintf(&b, " [policy %s, %s]", f.Policy, f.Docs)
+	return b.String()
+}
+
+// Verdict is what the policies say of a change: the findings, the strictest first.
+type Verdict struct{ Findings []Finding }
+
+// Denied tells whether any finding refuses the change.
+func (v Verdict) Denied() bool { return len(v.With(v1alpha1.Deny)) > 0 }
+
+// With returns the findings of one action.
+func (v Verdict) With(action v1alpha1.Action) []Finding {
+	var found []Finding
+	for _, f := range v.Findings {
+		if f.Action == action {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// strictness orders the actions; the higher wins.
+var strictness = map[v1alpha1.Action]int{v1alpha1.Off: 0, v1alpha1.Audit: 1, v1alpha1.Warn: 2, v1alpha1.Deny: 3}
+
+// laxer returns whichever of two actions does less.
+func laxer(a, b v1alpha1.Action) v1alpha1.Action {
+	if strictness[a] < strictness[b] {
+		return a
+	}
+	return b
+}
+
+// strictest keeps one finding per rule, check and field, the strictest, and drops what is off. Findings come in the order
+// of their policies, and the first wins a tie.
+func strictest(findings []Finding) []Finding {
+	type key struct {
+		id, path string
+		object   Ref
+	}
+	at := map[key]int{}
+	var kept []Finding
+	for _, f := range findings {
+		k := key{f.ID(), f.Path, f.Object}
+		i, seen := at[k]
+		switch {
+		case strictness[f.Action] == 0:
+		case !seen:
+			at[k] = len(kept)
+			kept = append(kept, f)
+		case strictness[f.Action] > strictness[kept[i].Action]:
+			kept[i] = f
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(strictness[b.Action], strictness[a.Action]), cmp.Compare(a.ID(), b.ID()), cmp.Compare(a.Path, b.Path))
+	})
+	return kept
+}

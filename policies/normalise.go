@@ -1,0 +1,46 @@
+package policies
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+)
+
+// Normalise fills in the API server's defaults for the fields that rules read, so that an object from a file is judged as
+// the API server would store it. Source: k8s.io/kubernetes pkg/apis/apps/v1/defaults.go and pkg/apis/core/v1/defaults.go.
+func Normalise(o Object) {
+	switch o := o.(type) {
+	case *appsv1.StatefulSet:
+		normaliseStatefulSet(&o.Spec)
+	case *corev1.Service:
+		setDefault(&o.Spec.Type, corev1.ServiceTypeClusterIP)
+	}
+}
+
+func normaliseStatefulSet(spec *appsv1.StatefulSetSpec) {
+	setDefault(&spec.Replicas, ptr.To[int32](1))
+	setDefault(&spec.RevisionHistoryLimit, ptr.To[int32](10))
+	setDefault(&spec.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
+
+	strategy := &spec.UpdateStrategy
+	if strategy.Type == "" {
+		strategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
+		setDefault(&strategy.RollingUpdate, &appsv1.RollingUpdateStatefulSetStrategy{})
+	}
+	if rolling := strategy.RollingUpdate; rolling != nil && strategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+		setDefault(&rolling.Partition, ptr.To[int32](0))
+		setDefault(&rolling.MaxUnavailable, ptr.To(intstr.FromInt32(1)))
+	}
+
+	setDefault(&spec.PersistentVolumeClaimRetentionPolicy, &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{})
+	setDefault(&spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+	setDefault(&spec.PersistentVolumeClaimRetentionPolicy.WhenScaled, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+}
+
+func setDefault[T comparable](at *T, value T) {
+	var unset T
+	if *at == unset {
+		*at = value
+	}
+}

@@ -1,0 +1,102 @@
+package policies
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// TestCases runs every rule's cases through the engine, alone under the case's policy.
+func TestCases(t *testing.T) {
+	for _, rule := range Rules {
+		for _, c := range rule.Cases {
+			t.Run(rule.ID+"/"+c.Name, func(t *testing.T) {
+				verdict := judgeCase(t, rule, c)
+				if diff := cmp.Diff(c.Want, briefly(verdict)); diff != "" {
+					t.Errorf("findings (-want +got):\n%s", diff)
+				}
+				for _, f := range verdict.Findings {
+					t.Log(f)
+					if f.Path == "" || f.Remedy == "" || !strings.HasSuffix(f.Message, ".") {
+						t.Errorf("finding %s lacks a path, a remedy or a sentence: %+v", f.ID(), f)
+					}
+				}
+			})
+		}
+	}
+}
+
+func judgeCase(t *testing.T, rule Rule, c Case) Verdict {
+	t.Helper()
+	ch, world, policy, err := c.Build(rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range append(world.Objects, ch.Old, ch.New) {
+		Normalise(o)
+	}
+	set, err := Compile([]v1alpha1.StatefulPolicy{policy}, ProfileOff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict, err := set.Judge(ch, world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verdict
+}
+
+// briefly writes findings the way cases want them: check, or check:Action where it is not Deny.
+func briefly(v Verdict) []string {
+	var short []string
+	for _, f := range v.Findings {
+		s := f.Check
+		if f.Action != v1alpha1.Deny {
+			s += ":" + string(f.Action)
+		}
+		short = append(short, s)
+	}
+	return short
+}
+
+func TestRulesAreWellFormed(t *testing.T) {
+	if !slices.IsSortedFunc(Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) }) {
+		t.Error("the rules are not sorted by ID")
+	}
+	for _, rule := range Rules {
+		t.Run(rule.ID, func(t *testing.T) {
+			if found, ok := Find(rule.ID); !ok || found.Title != rule.Title {
+				t.Error("the ID is not unique")
+			}
+			passes, names := false, map[string]bool{}
+			shown := map[string]bool{}
+			for _, c := range rule.Cases {
+				passes = passes || len(c.Want) == 0
+				if names[c.Name] {
+					t.Errorf("two cases are called %q", c.Name)
+				}
+				names[c.Name] = true
+				for _, w := range c.Want {
+					check, _, _ := strings.Cut(w, ":")
+					shown[check] = true
+				}
+			}
+			if !passes {
+				t.Error("no case shows what passes")
+			}
+			for _, check := range rule.Checks {
+				if !shown[check.Name] {
+					t.Errorf("no case shows the check %q", check.Name)
+				}
+				delete(shown, check.Name)
+			}
+			for check := range shown {
+				t.Errorf("a case wants %q, which is not among the rule's checks", check)
+			}
+		})
+	}
+}

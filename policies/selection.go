@@ -1,0 +1,189 @@
+package policies
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/mooring-dev/mooring/policies/profiles"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Labels and annotations by which the owners of namespaces and objects speak to Mooring.
+const (
+	// ProfileLabel on a namespace chooses its profile: off, baseline or restricted.
+	ProfileLabel = "mooring.dev/profile"
+	// ModeLabel on a namespace caps that profile: enforce, warn or audit.
+	ModeLabel = "mooring.dev/mode"
+	// KeepAnnotation on an object names the rules, by ID and separated by commas, whose defaults it does not want.
+	KeepAnnotation = "mooring.dev/keep"
+)
+
+// ProfileOff is the value of ProfileLabel, and of a default profile, that asks for no profile at all.
+const ProfileOff = "off"
+
+// Set is a number of policies, ready to judge. It does not change, so that any number of requests may share it.
+type Set struct {
+	policies       []compiled
+	profiles       map[string]compiled
+	defaultProfile string
+}
+
+// compiled is a policy with its selectors parsed.
+type compiled struct {
+	*v1alpha1.StatefulPolicy
+	namespaces, objects labels.Selector
+}
+
+// applied is a policy that a change has to answer to, with its mode after every cap.
+type applied struct {
+	compiled
+	mode v1alpha1.Mode
+}
+
+// Compile prepares policies and the profile for namespaces that choose none: baseline, restricted, or off. The error
+// names every policy and field that cannot be used.
+func Compile(policies []v1alpha1.StatefulPolicy, defaultProfile string) (*Set, error) {
+	set := &Set{profiles: map[string]compiled{}, defaultProfile: defaultProfile}
+	for _, name := range profiles.Names {
+		profile, err := profiles.Load(name)
+		if err != nil {
+			return nil, err
+		}
+		if set.profiles[name], err = compile(profile); err != nil {
+			return nil, err
+		}
+	}
+	if _, ok := set.profiles[defaultProfile]; !ok && defaultProfile != ProfileOff {
+		return nil, fmt.Errorf("no profile %q; use one of %q or %q", defaultProfile, profiles.Names, ProfileOff)
+	}
+	var errs []error
+	for i := range policies {
+		c, err := compile(&policies[i])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		set.policies = append(set.policies, c)
+	}
+	slices.SortFunc(set.policies, func(a, b compiled) int {
+		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.Name, b.Name))
+	})
+	return set, errors.Join(errs...)
+}
+
+func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
+	match := field.NewPath("spec", "match")
+	c := compiled{StatefulPolicy: policy}
+	var err1, err2 error
+	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
+	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
+	if err := errors.Join(err1, err2); err != nil {
+		return compiled{}, fmt.Errorf("StatefulPolicy %s: %w", policy.Name, err)
+	}
+	return c, nil
+}
+
+// selector parses a label selector; an absent one selects everything.
+func selector(s *metav1.LabelSelector, at *field.Path) (labels.Selector, error) {
+	if s == nil {
+		return labels.Everything(), nil
+	}
+	parsed, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return nil, field.Invalid(at, metav1.FormatLabelSelector(s), err.Error())
+	}
+	return parsed, nil
+}
+
+// selectFor returns the policies that the change has to answer to, in the order in which their defaults win.
+func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
+	namespace, err := namespaceOf(ch, c)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []applied
+	governed := false
+	for _, p := range s.policies {
+		if !p.matches(ch, namespace) {
+			continue
+		}
+		mode := cmp.Or(p.Spec.Mode, v1alpha1.ModeEnforce)
+		chosen = append(chosen, applied{p, mode})
+		// A dry run must change nothing, and so must not take the default profile's place.
+		governed = governed || mode != v1alpha1.ModeAudit
+	}
+	name, labelled := namespace.Labels[ProfileLabel]
+	profile, known := s.profiles[name]
+	switch {
+	case name == ProfileOff:
+		return chosen, nil
+	case !known && labelled:
+		// A typing error must not leave a namespace unguarded.
+		profile, known = s.profiles[s.defaultProfile]
+	case !known && !governed:
+		profile, known = s.profiles[s.defaultProfile]
+	}
+	if known {
+		chosen = append(chosen, applied{profile, namespaceMode(namespace)})
+	}
+	return chosen, nil
+}
+
+// namespaceOf returns the namespace the change happens in, without labels where they cannot be known.
+func namespaceOf(ch Change, c Cluster) (*corev1.Namespace, error) {
+	o := ch.Object()
+	if namespace, ok := o.(*corev1.Namespace); ok {
+		return namespace, nil
+	}
+	namespace, err := c.Namespace(o.GetNamespace())
+	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.GetNamespace()}}, nil
+	}
+	return namespace, err
+}
+
+func namespaceMode(namespace *corev1.Namespace) v1alpha1.Mode {
+	switch strings.ToLower(namespace.Labels[ModeLabel]) {
+	case "warn":
+		return v1alpha1.ModeWarn
+	case "audit":
+		return v1alpha1.ModeAudit
+	default:
+		return v1alpha1.ModeEnforce
+	}
+}
+
+func (c compiled) matches(ch Change, namespace *corev1.Namespace) bool {
+	return c.namespaces.Matches(labels.Set(namespace.Labels)) &&
+		!slices.Contains(c.Spec.Match.Exclude.Namespaces, namespace.Name) &&
+		(selects(c.objects, ch.New) || selects(c.objects, ch.Old)) &&
+		!excludes(c.Spec.Match.Exclude, ch.User)
+}
+
+// selects tells whether the object has the labels. Both sides of a change count, so that nobody takes off a label and
+// scales down in one request.
+func selects(s labels.Selector, o Object) bool {
+	return o != nil && s.Matches(labels.Set(o.GetLabels()))
+}
+
+func excludes(e v1alpha1.Exclude, user authenticationv1.UserInfo) bool {
+	if slices.Contains(e.Users, user.Username) {
+		return true
+	}
+	if account, ok := strings.CutPrefix(user.Username, "system:serviceaccount:"); ok {
+		if slices.Contains(e.ServiceAccounts, strings.Replace(account, ":", "/", 1)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(user.Groups, func(group string) bool { return slices.Contains(e.Groups, group) })
+}

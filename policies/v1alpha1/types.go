@@ -1,0 +1,263 @@
+package v1alpha1
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// StatefulPolicy says which stateful workloads are guarded, by which rules, and how strictly.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=spol,categories=mooring
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type StatefulPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec StatefulPolicySpec `json:"spec"`
+}
+
+// StatefulPolicyList is a list of StatefulPolicies.
+//
+// +kubebuilder:object:root=true
+type StatefulPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []StatefulPolicy `json:"items"`
+}
+
+// StatefulPolicySpec is what the administrator asks for.
+type StatefulPolicySpec struct {
+	// mode caps the action of every rule. Enforce leaves each as it is, Warn turns denials into warnings, and Audit is a
+	// dry run: findings and defaults are reported and the request is left alone.
+	// +kubebuilder:default=Enforce
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
+	// match chooses the requests this policy judges. Empty matches every namespace and object.
+	// +optional
+	Match Match `json:"match,omitempty"`
+
+	// priority decides whose default is injected when several policies give one for the same field: the highest wins,
+	// then the first by name. Actions need none: the strictest always wins.
+	// +optional
+	Priority int32 `json:"priority,omitempty"`
+
+	// operatorOwned says what happens to objects that a custom resource owns. Warn, the default, injects nothing (the
+	// operator would write its own value back, for ever) and turns denials into warnings. Enforce treats them as any other.
+	// +kubebuilder:default=Warn
+	// +optional
+	OperatorOwned OperatorOwned `json:"operatorOwned,omitempty"`
+
+	// rules holds one block per rule. A rule without a block is off.
+	// +optional
+	Rules Rules `json:"rules,omitempty"`
+}
+
+// Mode caps what a policy may do.
+//
+// +kubebuilder:validation:Enum=Enforce;Warn;Audit
+type Mode string
+
+// The modes, the strictest first.
+const (
+	ModeEnforce Mode = "Enforce"
+	ModeWarn    Mode = "Warn"
+	ModeAudit   Mode = "Audit"
+)
+
+// OperatorOwned says how objects are judged whose controller is a custom resource.
+//
+// +kubebuilder:validation:Enum=Warn;Enforce
+type OperatorOwned string
+
+// The ways to treat an operator's objects.
+const (
+	OperatorOwnedWarn    OperatorOwned = "Warn"
+	OperatorOwnedEnforce OperatorOwned = "Enforce"
+)
+
+// Action is what a finding does to the request.
+//
+// +kubebuilder:validation:Enum=Deny;Warn;Audit;Off
+type Action string
+
+// The actions, the strictest first.
+const (
+	Deny  Action = "Deny"
+	Warn  Action = "Warn"
+	Audit Action = "Audit"
+	Off   Action = "Off"
+)
+
+// Match chooses requests. All of its parts must hold.
+type Match struct {
+	// namespaceSelector selects namespaces by their labels. Empty or absent selects all.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// objectSelector selects objects by their own labels, before or after the change. A request to scale is matched by
+	// the labels of its StatefulSet. Empty or absent selects all.
+	// +optional
+	ObjectSelector *metav1.LabelSelector `json:"objectSelector,omitempty"`
+
+	// exclude names what this policy never judges.
+	// +optional
+	Exclude Exclude `json:"exclude,omitempty"`
+}
+
+// Exclude names namespaces and requesters that a policy leaves alone.
+type Exclude struct {
+	// namespaces by name.
+	// +listType=set
+	// +optional
+	Namespaces []string `json:"namespaces,omitempty"`
+	// users by the name the API server knows them under.
+	// +listType=set
+	// +optional
+	Users []string `json:"users,omitempty"`
+	// groups of which the requester is a member.
+	// +listType=set
+	// +optional
+	Groups []string `json:"groups,omitempty"`
+	// serviceAccounts as namespace/name.
+	// +listType=set
+	// +kubebuilder:validation:items:Pattern=`^[^/]+/[^/]+$`
+	// +optional
+	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
+}
+
+// Rules holds one block per rule, each with the rule's action and parameters.
+type Rules struct {
+	// headlessService: serviceName names a headless Service that selects the Pods, and stays so.
+	// +optional
+	HeadlessService *HeadlessService `json:"headlessService,omitempty"`
+	// retentionPolicy: what happens to claims when the StatefulSet is deleted or scaled down.
+	// +optional
+	RetentionPolicy *RetentionPolicy `json:"retentionPolicy,omitempty"`
+	// scaleDown: which ordinals may go, and when.
+	// +optional
+	ScaleDown *ScaleDown `json:"scaleDown,omitempty"`
+	// updateStrategy: how a new template reaches the Pods.
+	// +optional
+	UpdateStrategy *UpdateStrategy `json:"updateStrategy,omitempty"`
+}
+
+// Enforcement is the part that every rule's block has.
+type Enforcement struct {
+	// action on a finding.
+	Action Action `json:"action"`
+}
+
+// RuleAction returns the action of a rule's findings where a check has none of its own.
+func (e Enforcement) RuleAction() Action { return e.Action }
+
+// HeadlessService are the parameters of the rule headless-service.
+type HeadlessService struct {
+	Enforcement `json:",inline"`
+	// missing is the action where the Service does not exist at all; by default the rule's action. Warn suits clusters
+	// whose tools apply the StatefulSet before its Service. A dry run is only ever warned.
+	// +optional
+	Missing Action `json:"missing,omitempty"`
+}
+
+// RetentionPolicy are the parameters of the rule retention-policy.
+type RetentionPolicy struct {
+	Enforcement `json:",inline"`
+	// default is injected where the user said nothing.
+	// +optional
+	Default *RetentionValues `json:"default,omitempty"`
+	// require is the only value allowed, whoever set it.
+	// +optional
+	Require *RetentionValues `json:"require,omitempty"`
+	// weakening is the action on an update from Retain to Delete; by default the rule's action.
+	// +optional
+	Weakening Action `json:"weakening,omitempty"`
+}
+
+// RetentionValues are the two values of a StatefulSet's persistentVolumeClaimRetentionPolicy.
+type RetentionValues struct {
+	// whenDeleted: what happens to the claims when the StatefulSet is deleted.
+	// +kubebuilder:validation:Enum=Retain;Delete
+	// +optional
+	WhenDeleted appsv1.PersistentVolumeClaimRetentionPolicyType `json:"whenDeleted,omitempty"`
+	// whenScaled: what happens to the claims of ordinals that a scale-down takes away.
+	// +kubebuilder:validation:Enum=Retain;Delete
+	// +optional
+	WhenScaled appsv1.PersistentVolumeClaimRetentionPolicyType `json:"whenScaled,omitempty"`
+}
+
+// UpdateStrategy are the parameters of the rule update-strategy.
+type UpdateStrategy struct {
+	Enforcement `json:",inline"`
+	// default is injected where the user said nothing.
+	// +optional
+	Default *UpdateStrategyValues `json:"default,omitempty"`
+	// require is the only type allowed, whoever set it.
+	// +kubebuilder:validation:Enum=RollingUpdate;OnDelete
+	// +optional
+	Require appsv1.StatefulSetUpdateStrategyType `json:"require,omitempty"`
+	// quorum is the action where maxUnavailable lets a rollout take more Pods than a majority can lose; by default the
+	// rule's action.
+	// +optional
+	Quorum Action `json:"quorum,omitempty"`
+	// partition is the action where a partition leaves every Pod at the old revision; by default the rule's action.
+	// +optional
+	Partition Action `json:"partition,omitempty"`
+}
+
+// UpdateStrategyValues are the defaults for a StatefulSet's updateStrategy.
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'OnDelete' || (!has(self.partition) && !has(self.maxUnavailable))",message="partition and maxUnavailable belong to type RollingUpdate"
+type UpdateStrategyValues struct {
+	// type of the strategy.
+	// +kubebuilder:validation:Enum=RollingUpdate;OnDelete
+	// +optional
+	Type appsv1.StatefulSetUpdateStrategyType `json:"type,omitempty"`
+	// partition: how many of the lowest Pods keep the old revision during a rolling update.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	Partition *int32 `json:"partition,omitempty"`
+	// maxUnavailable: how many Pods, or what part of them, a rolling update may take at a time.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 : self.matches('^([1-9]|[1-9][0-9]|100)%$')",message="must be a number of at least 1, or a percentage from 1% to 100%"
+	// +optional
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+}
+
+// ScaleDown are the parameters of the rule scale-down. Each check has an action of its own, by default the rule's.
+type ScaleDown struct {
+	Enforcement `json:",inline"`
+	// quorum: too few ready Pods would stay for a majority.
+	// +optional
+	Quorum Action `json:"quorum,omitempty"`
+	// toZero: no Pod would stay.
+	// +optional
+	ToZero Action `json:"toZero,omitempty"`
+	// step: more than maxStep Pods would go at once.
+	// +optional
+	Step Action `json:"step,omitempty"`
+	// maxStep is how many Pods may go at once, in replicas. Absent: any number.
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	MaxStep *int32 `json:"maxStep,omitempty"`
+	// unsettled: a rollout or an earlier scale is still under way.
+	// +optional
+	Unsettled Action `json:"unsettled,omitempty"`
+	// data: claims of the ordinals that go would be deleted.
+	// +optional
+	Data Action `json:"data,omitempty"`
+	// budget: the minimum of a PodDisruptionBudget would not be met.
+	// +optional
+	Budget Action `json:"budget,omitempty"`
+	// floor: fewer than minReplicas would stay.
+	// +optional
+	Floor Action `json:"floor,omitempty"`
+	// minReplicas is the smallest size allowed, in replicas. Absent: none.
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	MinReplicas *int32 `json:"minReplicas,omitempty"`
+}

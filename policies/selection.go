@@ -187,3 +187,6 @@ func excludes(e v1alpha1.Exclude, user authenticationv1.UserInfo) bool {
 	}
 	return slices.ContainsFunc(user.Groups, func(group string) bool { return slices.Contains(e.Groups, group) })
 }
+
+// Len is the number of policies in the set, without the profiles.
+func (s *Set) Len() int { return len(s.policies) }

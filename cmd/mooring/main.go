@@ -1,0 +1,41 @@
+// Command mooring keeps stateful workloads safe on Kubernetes.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker for a release.
+var version = ""
+
+func main() {
+	root := &cobra.Command{
+		Use:   "mooring",
+		Short: "Keeps stateful workloads safe on Kubernetes",
+		Long: `Mooring keeps stateful workloads safe on Kubernetes: it requires headless Services, fills in retention policies and
+update strategies, and refuses scale-downs and deletes that would lose data or the majority.`,
+		Version:       buildVersion(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newServe())
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "mooring:", err)
+		os.Exit(1)
+	}
+}
+
+// buildVersion is the linker's version, or the one of the module that was built.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

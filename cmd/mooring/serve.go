@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/zapr"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/mooring-dev/mooring/certs"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/webhooks"
+)
+
+type serveOptions struct {
+	webhookAddress, metricsAddress, healthAddress string
+	leaderElect                                   bool
+	namespace                                     string
+	defaultProfile                                string
+	logLevel                                      string
+	drainDelay                                    time.Duration
+	certMode, certDir                             string
+	certs                                         certs.Options
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer the API server's admission reviews",
+		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
+keeps its own certificate, and is ready once policies, caches and certificate are.`,
+		Example: `  # In a Pod, as the chart runs it
+  mooring serve --leader-elect --default-profile=baseline
+
+  # On this machine, for a cluster that reaches it under https://127.0.0.1:9443
+  mooring serve --kubeconfig=$HOME/.kube/config --namespace=mooring-system --webhook-bind-address=127.0.0.1:9443 --cert-extra-name=127.0.0.1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.certs.Namespace = o.namespace; o.namespace == "" {
+				return errors.New("--namespace says where the certificate and the lease are kept; set it, or POD_NAMESPACE")
+			}
+			log, err := newLogger(o.logLevel)
+			if err != nil {
+				return err
+			}
+			return serve(ctrl.SetupSignalHandler(), o, log)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", "where to serve reviews")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "where to serve metrics; 0 for nowhere")
+	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas renew the certificate")
+	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Mooring's own namespace")
+	f.StringVar(&o.defaultProfile, "default-profile", "baseline", "profile of namespaces that choose none: baseline, restricted or off")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
+	f.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long to go on serving after the signal to stop")
+	f.StringVar(&o.certMode, "cert-mode", "self-signed", "where the certificate comes from: self-signed, or files")
+	f.StringVar(&o.certDir, "cert-dir", "", "folder with tls.crt and tls.key, for --cert-mode=files")
+	f.StringVar(&o.certs.Secret, "secret-name", "mooring-webhook-cert", "Secret that the replicas share the certificate in")
+	f.StringVar(&o.certs.Service, "service-name", "mooring-webhook", "Service under which the API server reaches the webhook")
+	f.StringArrayVar(&o.certs.ExtraNames, "cert-extra-name", nil, "further DNS name or IP address the certificate is valid for; may be repeated")
+	f.StringVar(&o.certs.Validating, "validating-webhook-configuration", "mooring", "ValidatingWebhookConfiguration to write the CA into")
+	f.StringVar(&o.certs.Mutating, "mutating-webhook-configuration", "mooring", "MutatingWebhookConfiguration to write the CA into")
+	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
+	registerCompletions(cmd, map[string][]string{
+		"default-profile": {"baseline", "restricted", "off"},
+		"log-level":       {"debug", "info", "error"},
+		"cert-mode":       {"self-signed", "files"},
+	})
+	return cmd
+}
+
+func registerCompletions(cmd *cobra.Command, values map[string][]string) {
+	for flag, choices := range values {
+		// It fails only for a flag that is not there.
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func newLogger(level string) (logr.Logger, error) {
+	zapConfig := zap.NewProductionConfig()
+	if err := zapConfig.Level.UnmarshalText([]byte(level)); err != nil {
+		return logr.Logger{}, fmt.Errorf("--log-level: %w", err)
+	}
+	log, err := zapConfig.Build()
+	if err != nil {
+		return logr.Logger{}, err
+	}
+	return zapr.NewLogger(log), nil
+}
+
+func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
+	ctrl.SetLogger(log)
+	restConfig, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:                  scheme,
+		Logger:                  log,
+		Cache:                   cache.Options{DefaultTransform: strip},
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
+		Metrics:                 metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:  o.healthAddress,
+		LeaderElection:          o.leaderElect,
+		LeaderElectionID:        "mooring",
+		LeaderElectionNamespace: o.namespace,
+		// The lease is given back on the way out, so that the next leader need not wait for it to run out.
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return err
+	}
+	source, err := certificate(mgr, o)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.webhookAddress)
+	if err != nil {
+		return fmt.Errorf("--webhook-bind-address: %w", err)
+	}
+	reviewer := webhooks.NewReviewer(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("mooring"))
+	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
+	server := &webhooks.Server{
+		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,
+		DrainDelay: o.drainDelay, Log: log.WithName("server"),
+	}
+	// The caches are started by asking for them, so that the first review need not wait for one.
+	for _, o := range webhooks.Cached() {
+		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		mgr.Add(loader), mgr.Add(server),
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("certificate", source.Ready),
+		mgr.AddReadyzCheck("policies", loader.Ready),
+		mgr.AddReadyzCheck("caches", cachesReady(mgr.GetCache())),
+		mgr.AddReadyzCheck("server", server.Ready),
+		mgr.Start(ctx),
+	)
+}
+
+func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {
+	switch o.certMode {
+	case "self-signed":
+		return certs.SelfSigned(mgr, o.certs)
+	case "files":
+		if o.certDir == "" {
+			return nil, errors.New("--cert-mode=files needs --cert-dir, a folder with tls.crt and tls.key")
+		}
+		return certs.Files(mgr, o.certDir)
+	default:
+		return nil, fmt.Errorf("--cert-mode: %q is neither self-signed nor files", o.certMode)
+	}
+}
+
+// cachesReady is a readiness check: every cache holds what the cluster holds.
+func cachesReady(c cache.Cache) healthz.Checker {
+	return func(r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if !c.WaitForCacheSync(ctx) {
+			return errors.New("the caches are not filled yet")
+		}
+		return nil
+	}
+}
+
+// strip takes from cached objects what no rule reads and what would be the larger part of them.
+func strip(o any) (any, error) {
+	if object, ok := o.(client.Object); ok {
+		object.SetManagedFields(nil)
+		delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	}
+	return o, nil
+}

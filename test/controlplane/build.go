@@ -1,0 +1,247 @@
+package controlplane
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// recipes says what each Kubernetes version is built from: per folder the go.mod and go.sum of two builds, one of
+// Kubernetes and etcd, one of kwok. They go by other names here, as embedding stops at a go.mod.
+//
+//go:embed versions
+var recipes embed.FS
+
+// DefaultVersion is the Kubernetes version built where none is asked for.
+const DefaultVersion = "v1.37"
+
+// program is one binary and the package it is built from.
+type program struct{ name, recipe, pkg string }
+
+var programs = []program{
+	{"etcd", "kubernetes", "go.etcd.io/etcd/server/v3"},
+	{"kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"},
+	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"},
+	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"},
+	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"},
+	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"},
+}
+
+// Build returns the folder that holds the control plane's binaries of that version ("v1.37"; empty for DefaultVersion),
+// and builds it first where the user's cache does not have it yet. That takes minutes once; progress is told to progress.
+// Modules come from the Go module cache, so that a second build needs no network.
+func Build(ctx context.Context, version string, progress io.Writer) (string, error) {
+	if version == "" {
+		version = DefaultVersion
+	}
+	key, err := recipeKey(version)
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "mooring", "controlplane", key)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	unlock, err := lock(dir + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	// Built beside its place and moved there whole, so that a build that was interrupted is never taken for one.
+	work, err := os.MkdirTemp(filepath.Dir(dir), "building-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	if err := build(ctx, version, work, progress); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(filepath.Join(work, "bin"), dir)
+}
+
+func build(ctx context.Context, version, work string, progress io.Writer) error {
+	fmt.Fprintf(progress, "Building a Kubernetes %s control plane; this takes several minutes the first time.\n", version)
+	start := time.Now()
+	for i, p := range programs {
+		began := time.Now()
+		fmt.Fprintf(progress, "  [%d/%d] %-24s", i+1, len(programs), p.name)
+		if err := buildProgram(ctx, version, work, p); err != nil {
+			fmt.Fprintln(progress, "failed")
+			return err
+		}
+		fmt.Fprintf(progress, " %4.0f s\n", time.Since(began).Seconds())
+	}
+	fmt.Fprintf(progress, "Built in %.0f s.\n", time.Since(start).Seconds())
+	return copyStages(ctx, work)
+}
+
+func buildProgram(ctx context.Context, version, work string, p program) error {
+	source := filepath.Join(work, p.recipe)
+	if err := writeRecipe(version, p.recipe, source); err != nil {
+		return err
+	}
+	release, err := pinned(version, "k8s.io/kubernetes")
+	if err != nil {
+		return err
+	}
+	// A client that cannot parse the server's version refuses to talk to it.
+	flags := "-s -w"
+	parts := strings.Split(strings.TrimPrefix(release, "v"), ".")
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s -X %[1]s.gitTreeState=clean",
+			pkg, release, parts[0], parts[1])
+	}
+	output := filepath.Join(work, "bin", p.name)
+	_, err = goTool(ctx, source, "build", "-trimpath", "-ldflags", flags, "-o", output, p.pkg)
+	return err
+}
+
+// copyStages puts the life of fake nodes, Pods and volumes, which kwok's module ships, into one file beside its binary.
+func copyStages(ctx context.Context, work string) error {
+	module, err := goTool(ctx, filepath.Join(work, "kwok"), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")
+	if err != nil {
+		return err
+	}
+	var all bytes.Buffer
+	for _, stage := range []string{"node/fast", "node/heartbeat", "pod/fast", "volume/fast"} {
+		files, err := filepath.Glob(filepath.Join(strings.TrimSpace(module), "kustomize/stage", stage, "*.yaml"))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			// Besides the stages there are files for kustomize and a StorageClass.
+			if bytes.Contains(data, []byte("kind: Stage")) {
+				fmt.Fprintf(&all, "---\n%s\n", data)
+			}
+		}
+	}
+	if all.Len() == 0 {
+		return errors.New("kwok's module holds no stages where they are expected")
+	}
+	return os.WriteFile(filepath.Join(work, "bin", "stages.yaml"), all.Bytes(), 0o644)
+}
+
+func goTool(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s\nThe modules come through GOPROXY (%s): the first build needs it to be reachable",
+			args[0], err, strings.TrimSpace(stderr.String()), os.Getenv("GOPROXY"))
+	}
+	return string(out), nil
+}
+
+func writeRecipe(version, recipe, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for from, to := range map[string]string{recipe + ".mod": "go.mod", recipe + ".sum": "go.sum"} {
+		data, err := recipes.ReadFile("versions/" + version + "/" + from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pinned returns the version of a module that the recipe requires.
+func pinned(version, module string) (string, error) {
+	data, err := recipes.ReadFile("versions/" + version + "/kubernetes.mod")
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(module) + ` (v\S+)$`).FindSubmatch(data)
+	if found == nil {
+		return "", fmt.Errorf("the recipe of %s requires no %s", version, module)
+	}
+	return string(found[1]), nil
+}
+
+// recipeKey names a build: a changed recipe is another build. The error lists the versions there are.
+func recipeKey(version string) (string, error) {
+	sum := sha256.New()
+	files, err := fs.Glob(recipes, "versions/"+version+"/*")
+	if err != nil {
+		return "", err
+	}
+	if len(files) == 0 {
+		all, _ := fs.Glob(recipes, "versions/*")
+		for i := range all {
+			all[i] = filepath.Base(all[i])
+		}
+		return "", fmt.Errorf("no recipe for Kubernetes %q; there are %s", version, strings.Join(all, ", "))
+	}
+	slices.Sort(files)
+	for _, name := range files {
+		data, err := recipes.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n", filepath.Base(name), len(data))
+		sum.Write(data)
+	}
+	return fmt.Sprintf("%s-%s-%s-%x", version, runtime.GOOS, runtime.GOARCH, sum.Sum(nil)[:6]), nil
+}
+
+// lock waits for the file's lock, so that of several builders one builds and the others find it done.
+func lock(path string) (func(), error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return func() { file.Close() }, nil
+}
+
+// locate returns the path of a binary: from KUBEBUILDER_ASSETS where it is set and has it, else from our own build.
+func locate(name, built string) string {
+	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
+		if path := filepath.Join(assets, name); isExecutable(path) {
+			return path
+		}
+	}
+	return filepath.Join(built, name)
+}
+
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && info.Mode()&0o111 != 0
+}

@@ -1,0 +1,131 @@
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// cluster answers the rules' questions for one request. Everything comes through reader, a cache or the API server
+// itself; Pods and claims are never cached, there are too many of them and they change too often to be right.
+type cluster struct {
+	ctx    context.Context
+	reader client.Reader
+	// live is asked where a cache has no such namespace: a request that is being served has one.
+	live   client.Reader
+	rights *rights
+	user   authenticationv1.UserInfo
+}
+
+var _ policies.Cluster = cluster{}
+
+func (c cluster) Namespace(name string) (*corev1.Namespace, error) {
+	namespace, err := get(c, &corev1.Namespace{}, "", name)
+	if apierrors.IsNotFound(err) {
+		c.reader = c.live
+		return get(c, namespace, "", name)
+	}
+	return namespace, err
+}
+
+func (c cluster) Service(namespace, name string) (*corev1.Service, error) {
+	return get(c, &corev1.Service{}, namespace, name)
+}
+
+func (c cluster) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
+	var list appsv1.StatefulSetList
+	err := c.reader.List(c.ctx, &list, client.InNamespace(namespace))
+	return pointers(list.Items), err
+}
+
+func (c cluster) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	err := c.live.List(c.ctx, &list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector})
+	return pointers(list.Items), err
+}
+
+func (c cluster) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
+	var list corev1.PersistentVolumeClaimList
+	err := c.live.List(c.ctx, &list, client.InNamespace(namespace))
+	return pointers(list.Items), err
+}
+
+func (c cluster) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
+	var list policyv1.PodDisruptionBudgetList
+	err := c.reader.List(c.ctx, &list, client.InNamespace(namespace))
+	return pointers(list.Items), err
+}
+
+func (c cluster) MayBypass(policy string) (bool, error) {
+	return c.rights.mayBypass(c.ctx, c.user, policy)
+}
+
+func get[T client.Object](c cluster, into T, namespace, name string) (T, error) {
+	return into, c.reader.Get(c.ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
+}
+
+func pointers[T any](items []T) []*T {
+	all := make([]*T, len(items))
+	for i := range items {
+		all[i] = &items[i]
+	}
+	return all
+}
+
+// rights asks the API server who may bypass what, and remembers the answer for a few seconds.
+type rights struct {
+	client   client.Client
+	answered *cache.Expiring
+}
+
+const rightsAreFresh = 5 * time.Second
+
+func newRights(c client.Client) *rights {
+	return &rights{client: c, answered: cache.NewExpiring()}
+}
+
+func (r *rights) mayBypass(ctx context.Context, user authenticationv1.UserInfo, policy string) (bool, error) {
+	key := strings.Join([]string{policy, user.Username, user.UID, fmt.Sprint(user.Groups), fmt.Sprint(user.Extra)}, "\x00")
+	if allowed, ok := r.answered.Get(key); ok {
+		return allowed.(bool), nil
+	}
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra(user.Extra),
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version,
+			Resource: "statefulpolicies", Verb: "bypass", Name: policy,
+		},
+	}}
+	if err := r.client.Create(ctx, review); err != nil {
+		return false, err
+	}
+	r.answered.Set(key, review.Status.Allowed, rightsAreFresh)
+	return review.Status.Allowed, nil
+}
+
+func extra(of map[string]authenticationv1.ExtraValue) map[string]authorizationv1.ExtraValue {
+	same := make(map[string]authorizationv1.ExtraValue, len(of))
+	for k, v := range of {
+		same[k] = authorizationv1.ExtraValue(v)
+	}
+	return same
+}
+
+// Cached returns an empty object of each kind that is read through the cache.
+func Cached() []client.Object {
+	return []client.Object{&corev1.Namespace{}, &corev1.Service{}, &appsv1.StatefulSet{}, &policyv1.PodDisruptionBudget{}}
+}

@@ -1,0 +1,168 @@
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/json"
+
+	"github.com/mooring-dev/mooring/policies"
+)
+
+// scheme holds the kinds that reviews may be about.
+var scheme = runtime.NewScheme()
+
+func init() {
+	utilruntime.Must(appsv1.AddToScheme(scheme))
+	utilruntime.Must(autoscalingv1.AddToScheme(scheme))
+	utilruntime.Must(corev1.AddToScheme(scheme))
+}
+
+// badRequest is a review that cannot be judged because of what it is. It is answered with HTTP 400, so that the
+// webhook's failure policy decides.
+type badRequest struct{ error }
+
+func badRequestf(format string, args ...any) error {
+	return badRequest{fmt.Errorf(format, args...)}
+}
+
+// decodeReview reads an AdmissionReview and makes sure that there is a request in it.
+func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
+	review := &admissionv1.AdmissionReview{}
+	if err := json.UnmarshalCaseSensitivePreserveInts(body, review); err != nil {
+		return nil, badRequestf("the body is no AdmissionReview: %w", err)
+	}
+	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
+		return nil, badRequestf("the body is %s, not an AdmissionReview of admission.k8s.io/v1", describe(gvk))
+	}
+	if review.Request == nil {
+		return nil, badRequestf("the AdmissionReview has no request")
+	}
+	if review.Request.UID == "" {
+		return nil, badRequestf("the AdmissionReview's request has no uid")
+	}
+	return review, nil
+}
+
+func describe(gvk schema.GroupVersionKind) string {
+	if gvk.Empty() {
+		return "an object without apiVersion and kind"
+	}
+	return gvk.GroupVersion().String() + " " + gvk.Kind
+}
+
+// decodeChange turns an admission request into the change that the rules judge. A request to scale becomes an update of
+// its StatefulSet, which is looked up through scaled; where the StatefulSet is gone, the change is nil: the API server
+// says so better.
+func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled scaledReader) (*policies.Change, error) {
+	ch := &policies.Change{
+		Operation: req.Operation,
+		User:      req.UserInfo,
+		DryRun:    ptr.Deref(req.DryRun, false),
+		Time:      time.Now(),
+	}
+	var err error
+	if ch.Old, err = decodeObject(req, "oldObject", req.OldObject.Raw); err != nil {
+		return nil, err
+	}
+	if ch.New, err = decodeObject(req, "object", req.Object.Raw); err != nil {
+		return nil, err
+	}
+	switch {
+	case req.Operation == admissionv1.Delete && ch.Old == nil:
+		return nil, badRequestf("the DELETE of %s has no oldObject", req.Resource.Resource)
+	case req.Operation == admissionv1.Create && ch.New == nil:
+		return nil, badRequestf("the CREATE of %s has no object", req.Resource.Resource)
+	case req.Operation == admissionv1.Update && (ch.New == nil || ch.Old == nil):
+		return nil, badRequestf("the UPDATE of %s has no object or no oldObject", req.Resource.Resource)
+	case req.Operation == admissionv1.Connect:
+		return nil, badRequestf("nothing is judged on CONNECT")
+	}
+	if err := decodeOptions(req, ch); err != nil {
+		return nil, err
+	}
+	switch req.SubResource {
+	case "":
+		return ch, nil
+	case "scale":
+		return scaleChange(ctx, ch, scaled)
+	default:
+		return nil, badRequestf("nothing is judged on %s/%s", req.Resource.Resource, req.SubResource)
+	}
+}
+
+func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (policies.Object, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	gvk := schema.GroupVersionKind(req.Kind)
+	typed, err := scheme.New(gvk)
+	if err != nil {
+		return nil, badRequestf("nothing is judged on kind %s: take it out of the webhook configuration", describe(gvk))
+	}
+	o, ok := typed.(policies.Object)
+	if !ok {
+		return nil, badRequestf("kind %s is no object", describe(gvk))
+	}
+	if err := json.UnmarshalCaseSensitivePreserveInts(raw, o); err != nil {
+		return nil, badRequestf("the request's %s is no %s: %w", field, describe(gvk), err)
+	}
+	o.GetObjectKind().SetGroupVersionKind(gvk)
+	if o.GetNamespace() == "" {
+		o.SetNamespace(req.Namespace)
+	}
+	if o.GetName() == "" {
+		o.SetName(req.Name)
+	}
+	return o, nil
+}
+
+// decodeOptions reads who will own the fields, and whether the request named only those that change.
+func decodeOptions(req *admissionv1.AdmissionRequest, ch *policies.Change) error {
+	if len(req.Options.Raw) == 0 {
+		return nil
+	}
+	var options struct {
+		metav1.TypeMeta `json:",inline"`
+		FieldManager    string `json:"fieldManager"`
+	}
+	if err := json.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options); err != nil {
+		return badRequestf("the request's options do not decode: %w", err)
+	}
+	ch.Patch, ch.FieldManager = options.Kind == "PatchOptions", options.FieldManager
+	return nil
+}
+
+// scaledReader returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
+type scaledReader func(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
+
+func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) (*policies.Change, error) {
+	oldScale, ok1 := ch.Old.(*autoscalingv1.Scale)
+	newScale, ok2 := ch.New.(*autoscalingv1.Scale)
+	if !ok1 || !ok2 {
+		return nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
+	}
+	set, err := scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	older, newer := set.DeepCopy(), set.DeepCopy()
+	older.Spec.Replicas, newer.Spec.Replicas = &oldScale.Spec.Replicas, &newScale.Spec.Replicas
+	ch.Scale, ch.Old, ch.New = true, older, newer
+	return ch, nil
+}

@@ -1,0 +1,124 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Paths under which the webhooks are registered.
+const (
+	MutatePath   = "/mutate"
+	ValidatePath = "/validate"
+)
+
+// maxBody is the largest review read, in bytes. The API server takes objects of at most 3 MiB, and an update carries two.
+const maxBody = 7 << 20
+
+// Handler serves the reviews. A review that cannot be judged is answered with an HTTP error and never with a refusal, so
+// that the webhook's failure policy decides what becomes of the request.
+func (r *Reviewer) Handler(log logr.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST "+MutatePath, serve("mutate", log, r.mutate))
+	mux.Handle("POST "+ValidatePath, serve("validate", log, r.validate))
+	return mux
+}
+
+type review func(context.Context, *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error)
+
+// refused is an answer that is no review: an HTTP status and the reason.
+type refused struct {
+	status int
+	error
+}
+
+func serve(webhook string, log logr.Logger, judge review) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		answer, outcome, err := answer(webhook, log, judge, r)
+		reviewSeconds.WithLabelValues(webhook).Observe(time.Since(start).Seconds())
+		reviewsTotal.WithLabelValues(webhook, outcome).Inc()
+		if err != nil {
+			status := http.StatusInternalServerError
+			if no := (refused{}); errors.As(err, &no) {
+				status = no.status
+			}
+			http.Error(w, "mooring: "+err.Error(), status)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if _, err := w.Write(answer); err != nil {
+			log.V(1).Info("the API server did not wait for the answer", "error", err.Error())
+		}
+	})
+}
+
+// answer returns the body to send, and what became of the review in a word for the metrics.
+func answer(webhook string, log logr.Logger, judge review, r *http.Request) (body []byte, outcome string, err error) {
+	var uid types.UID
+	defer func() {
+		if p := recover(); p != nil {
+			panicsTotal.WithLabelValues(webhook).Inc()
+			log.Error(fmt.Errorf("%v", p), "a rule panicked", "uid", uid, "stack", string(debug.Stack()))
+			outcome, err = "error", errors.New("internal error; the log of mooring has it")
+		}
+	}()
+	request, err := read(r)
+	if err != nil {
+		return nil, "invalid", err
+	}
+	req := request.Request
+	uid = req.UID
+	log = log.WithValues("uid", uid, "webhook", webhook, "operation", req.Operation, "resource", req.Resource.Resource,
+		"subresource", req.SubResource, "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)
+	ctx, cancel := context.WithTimeout(logr.NewContext(r.Context(), log), deadline(r))
+	defer cancel()
+
+	response, err := judge(ctx, req)
+	var bad badRequest
+	switch {
+	case errors.As(err, &bad):
+		log.Info("cannot judge the request", "reason", err.Error())
+		return nil, "invalid", refused{http.StatusBadRequest, err}
+	case err != nil:
+		log.Error(err, "cannot judge the request")
+		return nil, "error", err
+	}
+	outcome = "denied"
+	if response.Allowed {
+		outcome = "allowed"
+	}
+	log.V(1).Info("judged", "outcome", outcome, "warnings", len(response.Warnings), "patch", len(response.Patch) > 0)
+	response.UID = uid
+	body, err = json.Marshal(admissionv1.AdmissionReview{TypeMeta: request.TypeMeta, Response: response})
+	return body, outcome, err
+}
+
+// read reads the review that the HTTP request carries.
+func read(r *http.Request) (*admissionv1.AdmissionReview, error) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, refused{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)}
+	}
+	if err != nil {
+		return nil, refused{http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)}
+	}
+	request, err := decodeReview(body)
+	if err != nil {
+		return nil, refused{http.StatusBadRequest, err}
+	}
+	return request, nil
+}

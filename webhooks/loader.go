@@ -1,0 +1,95 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// PolicyLoader keeps a Reviewer's policies those of the cluster. It is a manager's Runnable.
+type PolicyLoader struct {
+	Reviewer *Reviewer
+	Cache    cache.Cache
+	// DefaultProfile is for namespaces that choose none.
+	DefaultProfile string
+	Log            logr.Logger
+}
+
+// NeedLeaderElection is false: every replica judges.
+func (*PolicyLoader) NeedLeaderElection() bool { return false }
+
+// Start loads the policies whenever they change, until the context ends.
+func (l *PolicyLoader) Start(ctx context.Context) error {
+	informer, err := l.Cache.GetInformer(ctx, &v1alpha1.StatefulPolicy{})
+	if meta.IsNoMatchError(err) {
+		return fmt.Errorf("the cluster does not know StatefulPolicy; install its CustomResourceDefinition first (deploy/install.yaml has it): %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { notify() },
+		UpdateFunc: func(any, any) { notify() },
+		DeleteFunc: func(any) { notify() },
+	})
+	if err != nil {
+		return err
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+		return nil
+	}
+	for {
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// load puts the policies of the moment into force; those that cannot be used are left out and named in the log.
+func (l *PolicyLoader) load(ctx context.Context) error {
+	var list v1alpha1.StatefulPolicyList
+	if err := l.Cache.List(ctx, &list); err != nil {
+		return fmt.Errorf("listing StatefulPolicies: %w", err)
+	}
+	set, err := policies.Compile(list.Items, l.DefaultProfile)
+	if set == nil {
+		return err
+	}
+	if err != nil {
+		l.Log.Error(err, "some StatefulPolicies cannot be used and are left out")
+	}
+	l.Reviewer.policies.Store(set)
+	policiesLoaded.Set(float64(set.Len()))
+	policiesInvalid.Set(float64(len(list.Items) - set.Len()))
+	l.Log.Info("policies in force", "policies", set.Len(), "invalid", len(list.Items)-set.Len(), "defaultProfile", l.DefaultProfile)
+	return nil
+}
+
+// Ready is a readiness check: the policies have been loaded once.
+func (l *PolicyLoader) Ready(*http.Request) error {
+	if l.Reviewer.policies.Load() == nil {
+		return errors.New("the policies have not been loaded yet")
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+// Package webhooks turns AdmissionReviews into changes, has the policies judge them, and answers: yes, no and why not, or
+// yes with a patch.
+package webhooks
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Reviewer answers admission requests by the policies of the moment.
+type Reviewer struct {
+	policies atomic.Pointer[policies.Set]
+	cached   client.Reader
+	live     client.Reader
+	rights   *rights
+	events   events.EventRecorder
+}
+
+// NewReviewer returns a Reviewer that reads through the client's cache and, where that is not enough, through live. It
+// has no policies yet: see PolicyLoader.
+func NewReviewer(cached client.Client, live client.Reader, recorder events.EventRecorder) *Reviewer {
+	return &Reviewer{cached: cached, live: live, rights: newRights(cached), events: recorder}
+}
+
+// validate judges the request by every rule.
+func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
+	ch, err := decodeChange(ctx, req, r.scaled)
+	if err != nil || ch == nil {
+		return allowed(), err
+	}
+	set := r.policies.Load()
+	live := r.cluster(ctx, r.live, req)
+	var verdict policies.Verdict
+	if ch.Destructive() {
+		verdict, err = set.Judge(*ch, live)
+	} else if verdict, err = set.Judge(*ch, r.cluster(ctx, r.cached, req)); err == nil && verdict.Denied() {
+		// The cache may be behind: what is refused is refused for what is there now.
+		verdict, err = set.Judge(*ch, live)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.account(ctx, ch, verdict)
+	return respond(req, verdict), nil
+}
+
+// mutate fills in the policies' defaults.
+func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
+	ch, err := decodeChange(ctx, req, r.scaled)
+	if err != nil || ch == nil {
+		return allowed(), err
+	}
+	filled, err := r.policies.Load().Default(*ch, r.cluster(ctx, r.cached, req))
+	if err != nil {
+		return nil, err
+	}
+	response := allowed()
+	annotate(response, "defaulted", fields(filled.Fields))
+	annotate(response, "would-default", fields(filled.Reported))
+	for _, f := range filled.Fields {
+		defaultsTotal.WithLabelValues(f.Rule, f.Policy).Inc()
+	}
+	if len(filled.Patch) == 0 {
+		return response, nil
+	}
+	patchType := admissionv1.PatchTypeJSONPatch
+	response.PatchType = &patchType
+	response.Patch, err = json.Marshal(filled.Patch)
+	return response, err
+}
+
+func (r *Reviewer) cluster(ctx context.Context, reader client.Reader, req *admissionv1.AdmissionRequest) cluster {
+	return cluster{ctx: ctx, reader: reader, live: r.live, rights: r.rights, user: req.UserInfo}
+}
+
+// scaled returns the cached StatefulSet where it is the one the Scale was made of, else the one that is there now.
+func (r *Reviewer) scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
+	set := &appsv1.StatefulSet{}
+	if err := r.cached.Get(ctx, key, set); err != nil || set.ResourceVersion != resourceVersion {
+		if err := r.live.Get(ctx, key, set); err != nil {
+			return nil, err
+		}
+	}
+	set.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	return set, nil
+}
+
+// account leaves traces of the verdict: metrics, a log line, and Events on the object for whoever looks at it later.
+func (r *Reviewer) account(ctx context.Context, ch *policies.Change, verdict policies.Verdict) {
+	log := logr.FromContextOrDiscard(ctx)
+	for _, f := range verdict.Findings {
+		findingsTotal.WithLabelValues(f.Rule, f.Check, f.Policy, string(f.Action)).Inc()
+		log.Info("finding", "rule", f.Rule, "check", f.Check, "policy", f.Policy, "action", f.Action, "path", f.Path, "object", f.Object.String(), "note", f.Note)
+		if f.Bypassed != "" {
+			bypassesTotal.WithLabelValues(f.Rule, f.Policy).Inc()
+		}
+		if ch.DryRun || f.Action == v1alpha1.Audit {
+			continue
+		}
+		reason := map[bool]string{true: "Denied", false: "Warned"}[f.Action == v1alpha1.Deny]
+		if f.Bypassed != "" {
+			reason = "Bypassed"
+		}
+		about := ch.Object()
+		regarding := &corev1.ObjectReference{
+			APIVersion: f.Object.APIVersion, Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name, UID: about.GetUID(),
+		}
+		r.events.Eventf(regarding, nil, corev1.EventTypeWarning, reason, verb(ch), "%s", shorten(fmt.Sprintf("%s: %s", cmp.Or(ch.User.Username, "somebody"), f)))
+	}
+}
+
+// verb is the action an Event names: what was asked for.
+func verb(ch *policies.Change) string {
+	if ch.Scale {
+		return "Scale"
+	}
+	return map[admissionv1.Operation]string{admissionv1.Create: "Create", admissionv1.Update: "Update", admissionv1.Delete: "Delete"}[ch.Operation]
+}
+
+// shorten cuts a text to what an Event's note may hold, in bytes.
+func shorten(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+func allowed() *admissionv1.AdmissionResponse {
+	return &admissionv1.AdmissionResponse{Allowed: true}
+}
+
+// respond writes the verdict as an admission response: denials as a Status with one cause each, warnings as warnings, and
+// all of them as audit annotations.
+func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admissionv1.AdmissionResponse {
+	response := allowed()
+	for _, f := range verdict.With(v1alpha1.Warn) {
+		response.Warnings = append(response.Warnings, f.String())
+	}
+	annotate(response, "warned", ids(verdict.With(v1alpha1.Warn)))
+	annotate(response, "audited", ids(verdict.With(v1alpha1.Audit)))
+	annotate(response, "denied", ids(verdict.With(v1alpha1.Deny)))
+	for _, f := range verdict.Findings {
+		if f.Bypassed != "" {
+			annotate(response, "bypassed", fmt.Sprintf("%s of policy %s by %s: %s", f.Rule, f.Policy, req.UserInfo.Username, f.Bypassed))
+		}
+	}
+	denials := verdict.With(v1alpha1.Deny)
+	if len(denials) == 0 {
+		return response
+	}
+	response.Allowed = false
+	response.Result = &metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
+		Message: message(denials),
+		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Resource.Group, Kind: req.Resource.Resource},
+	}
+	for _, f := range denials {
+		response.Result.Details.Causes = append(response.Result.Details.Causes, metav1.StatusCause{
+			Type: metav1.CauseType(f.ID()), Message: f.Message, Field: f.Path,
+		})
+	}
+	return response
+}
+
+// message is what kubectl prints: each denial in lines of its own, readable without scrolling.
+func message(denials []policies.Finding) string {
+	var b strings.Builder
+	for i, f := range denials {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s: %s\n  To fix: %s", f.ID(), f.Message, f.Remedy)
+		if f.Note != "" {
+			fmt.Fprintf(&b, "\n  Note: %s", f.Note)
+		}
+		fmt.Fprintf(&b, "\n  Policy %s, see %s", f.Policy, f.Docs)
+	}
+	return b.String()
+}
+
+func annotate(response *admissionv1.AdmissionResponse, key, value string) {
+	if value == "" {
+		return
+	}
+	if response.AuditAnnotations == nil {
+		response.AuditAnnotations = map[string]string{}
+	}
+	response.AuditAnnotations[key] = value
+}
+
+func ids(findings []policies.Finding) string {
+	var all []string
+	for _, f := range findings {
+		all = append(all, f.ID()+"@"+f.Policy)
+	}
+	return strings.Join(all, ",")
+}
+
+func fields(filled []policies.FilledField) string {
+	var all []string
+	for _, f := range filled {
+		all = append(all, fmt.Sprintf("%s=%v@%s", f.Path, f.Value, f.Policy))
+	}
+	return strings.Join(all, ",")
+}
+
+// deadline is when the API server stops waiting for the answer; reads may take half of the time until then, so that what
+// they find can still be said.
+func deadline(r *http.Request) time.Duration {
+	const longest = 30 * time.Second
+	asked, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || asked <= 0 || asked > longest {
+		asked = 10 * time.Second
+	}
+	return asked / 2
+}

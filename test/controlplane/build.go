@@ -182,7 +182,7 @@ func pinned(version, module string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(module) + ` (v\S+)$`).FindSubmatch(data)
+	found := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(module) + ` (v\S+)`).FindSubmatch(data)
 	if found == nil {
 		return "", fmt.Errorf("the recipe of %s requires no %s", version, module)
 	}

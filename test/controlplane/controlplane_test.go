@@ -68,7 +68,7 @@ func TestStatefulSetLives(t *testing.T) {
 	// kwok makes Pods ready once, when they have no address yet: what a test writes into their status stays.
 	kubectl("-n", "shop", "patch", "pod", "db-0", "--subresource=status", "--type=strategic",
 		"-p", `{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
-	kubectl("-n", "shop", "wait", "--for=jsonpath={.status.readyReplicas}=0", "statefulset/db", "--timeout=30s")
+	kubectl("-n", "shop", "wait", "--for=jsonpath={.status.availableReplicas}=0", "statefulset/db", "--timeout=30s")
 
 	kubectl("delete", "namespace", "shop", "--timeout=30s")
 

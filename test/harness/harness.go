@@ -1,0 +1,244 @@
+// Package harness installs Mooring on a control plane the way a user would, for tests and for the demo: the chart is
+// applied with kubectl, and the real binary serves under the service account that the chart made, never as administrator.
+package harness
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mooring-dev/mooring/deploy"
+	"github.com/mooring-dev/mooring/test/controlplane"
+)
+
+// Options says how Mooring is installed.
+type Options struct {
+	// Values go over the chart's.
+	Values map[string]any
+	// Args are appended to mooring serve's.
+	Args []string
+}
+
+// Installation is Mooring on a control plane.
+type Installation struct {
+	*controlplane.ControlPlane
+	// Log is the file that holds the server's log.
+	Log string
+	// Webhook, Metrics and Health are the base URLs of what the server serves.
+	Webhook, Metrics, Health string
+
+	server *exec.Cmd
+	done   chan error
+	args   []string
+	binary string
+}
+
+// Install starts a control plane, installs Mooring on it and serves, all for the length of a test.
+func Install(t testing.TB, planes controlplane.Options, o Options) *Installation {
+	t.Helper()
+	cp := controlplane.Start(t, planes)
+	in, err := On(t.Context(), cp, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Stop()
+		if t.Failed() {
+			t.Logf("the end of the server's log:\n%s", in.tail(40))
+		}
+	})
+	return in
+}
+
+// On installs Mooring on a control plane and returns once it is ready. The caller has to Stop it.
+func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Installation, error) {
+	binary, err := build(ctx, cp.Dir)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := freeAddresses(3)
+	if err != nil {
+		return nil, err
+	}
+	in := &Installation{
+		ControlPlane: cp, binary: binary, Log: filepath.Join(cp.Dir, "mooring.log"),
+		Webhook: "https://" + addresses[0], Metrics: "http://" + addresses[1], Health: "http://" + addresses[2],
+	}
+	values := map[string]any{"namespace": map[string]any{"create": true}, "webhook": map[string]any{"url": in.Webhook}}
+	for k, v := range o.Values {
+		values[k] = v
+	}
+	manifests, err := deploy.Render(values, deploy.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := in.Apply(ctx, string(manifests)); err != nil {
+		return nil, err
+	}
+	config, err := in.serviceAccountKubeconfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in.args = append([]string{
+		"serve", "--kubeconfig=" + config, "--namespace=" + deploy.Namespace, "--leader-elect", "--drain-delay=0s", "--log-level=debug",
+		"--webhook-bind-address=" + addresses[0], "--metrics-bind-address=" + addresses[1], "--health-probe-bind-address=" + addresses[2],
+		"--cert-extra-name=127.0.0.1",
+	}, o.Args...)
+	if err := in.Start(ctx); err != nil {
+		in.Stop()
+		return nil, err
+	}
+	return in, nil
+}
+
+// Start runs the server and waits until it is ready.
+func (in *Installation) Start(ctx context.Context) error {
+	log, err := os.OpenFile(in.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	in.server = exec.Command(in.binary, in.args...)
+	in.server.Stdout, in.server.Stderr = log, log
+	if err := in.server.Start(); err != nil {
+		return err
+	}
+	in.done = make(chan error, 1)
+	go func(server *exec.Cmd, done chan error) { done <- server.Wait() }(in.server, in.done)
+
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		body, err := Get(ctx, in.Health+"/readyz?verbose")
+		if err == nil {
+			return nil
+		}
+		select {
+		case ended := <-in.done:
+			return fmt.Errorf("mooring serve ended: %w\n%s", ended, in.tail(20))
+		case <-ctx.Done():
+			return fmt.Errorf("mooring serve is not ready: %w\n%s\n%s", err, body, in.tail(20))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Stop asks the server to end, and returns what it ended with.
+func (in *Installation) Stop() error {
+	if in.server == nil || in.server.Process == nil {
+		return nil
+	}
+	if err := in.server.Process.Signal(syscall.SIGTERM); err != nil {
+		return nil
+	}
+	select {
+	case err := <-in.done:
+		return err
+	case <-time.After(30 * time.Second):
+		in.Kill()
+		return errors.New("mooring serve did not stop within 30 s")
+	}
+}
+
+// Kill ends the server as a crash would.
+func (in *Installation) Kill() {
+	_ = in.server.Process.Kill()
+	<-in.done
+}
+
+// Apply applies a manifest as the administrator and returns what kubectl said.
+func (in *Installation) Apply(ctx context.Context, manifest string, args ...string) (string, error) {
+	return in.Run(ctx, in.Kubeconfig, manifest, append([]string{"apply", "-f", "-"}, args...)...)
+}
+
+// Run runs kubectl with a kubeconfig and standard input, and returns its output, warnings and errors included. The error
+// holds the output too.
+func (in *Installation) Run(ctx context.Context, kubeconfig, stdin string, args ...string) (string, error) {
+	cmd := in.Kubectl(ctx, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), err
+}
+
+// serviceAccountKubeconfig returns a kubeconfig with a token of the service account that the chart made.
+func (in *Installation) serviceAccountKubeconfig(ctx context.Context) (string, error) {
+	token, err := in.Run(ctx, in.Kubeconfig, "", "-n", deploy.Namespace, "create", "token", "mooring", "--duration=24h")
+	if err != nil {
+		return "", err
+	}
+	return in.KubeconfigForToken("mooring", strings.TrimSpace(token))
+}
+
+func (in *Installation) tail(lines int) string {
+	data, err := os.ReadFile(in.Log)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(string(bytes.TrimSpace(data)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// Get returns the body of an answer with status 200, and of any other with an error. Certificates are not verified: it
+// is for probes.
+func Get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s", url, response.Status)
+	}
+	return string(body), err
+}
+
+// build builds the binary from the module that this one replaces, with that module's own dependencies.
+func build(ctx context.Context, dir string) (string, error) {
+	const module = "github.com/mooring-dev/mooring"
+	source, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("finding module %s: %w", module, err)
+	}
+	binary := filepath.Join(dir, "mooring")
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(source)), "-o", binary, "./cmd/mooring")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building mooring: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+func freeAddresses(n int) ([]string, error) {
+	var all []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		// All are held until all are known, so that they differ.
+		defer l.Close()
+		all = append(all, l.Addr().String())
+	}
+	return all, nil
+}

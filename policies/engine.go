@@ -3,6 +3,7 @@ package policies
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -33,7 +34,7 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 				continue
 			}
 			found, err := rule.judge(ch, c, &policy.Spec.Rules)
-			if err != nil && !errors.Is(err, ErrUnknown) {
+			if failed(err) {
 				return Verdict{}, err
 			}
 			for _, f := range found {
@@ -53,7 +54,8 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 // they would have is in Reported.
 func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 	chosen, err := s.selectFor(ch, c)
-	if err != nil || ch.New == nil {
+	if err != nil || ch.New == nil || ch.Scale {
+		// A Scale has none of the fields that have defaults.
 		return Filled{}, err
 	}
 	d := newDefaults(ch)
@@ -91,7 +93,7 @@ func (a applied) cap(f Finding, ch Change) Finding {
 	if f.Pending && ch.DryRun {
 		f.atMost(v1alpha1.Warn, "a dry run is not refused for it")
 	}
-	if ownedByOperator(ch.Object()) && a.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
+	if stayedWithOperator(ch) && a.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
 		f.atMost(v1alpha1.Warn, "an operator owns this object")
 	}
 	switch a.mode {
@@ -108,6 +110,20 @@ func (f *Finding) atMost(action v1alpha1.Action, why string) {
 	if laxer(action, f.Action) != f.Action {
 		f.Action, f.Note = action, why
 	}
+}
+
+// failed tells whether the error, which may be several joined, holds more than ErrUnknown.
+func failed(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(joined.Unwrap(), failed)
+	}
+	return err != nil && !errors.Is(err, ErrUnknown)
+}
+
+// stayedWithOperator tells whether an operator owns the object on every side of the change: an owner that comes with a
+// request is no reason to let that request pass.
+func stayedWithOperator(ch Change) bool {
+	return (ch.Old == nil || ownedByOperator(ch.Old)) && (ch.New == nil || ownedByOperator(ch.New))
 }
 
 // ownedByOperator tells whether the object's controller is a custom resource. Built-in groups have no dot or end in

@@ -121,7 +121,7 @@ func laxer(a, b v1alpha1.Action) v1alpha1.Action {
 }
 
 // strictest keeps one finding per rule, check and field, the strictest, and drops what is off. Findings come in the order
-// of their policies, and the first wins a tie.
+// of their policies, and the first wins a tie, save that the use of a bypass is never lost.
 func strictest(findings []Finding) []Finding {
 	type key struct {
 		id, path string
@@ -137,7 +137,8 @@ func strictest(findings []Finding) []Finding {
 		case !seen:
 			at[k] = len(kept)
 			kept = append(kept, f)
-		case strictness[f.Action] > strictness[kept[i].Action]:
+		case strictness[f.Action] > strictness[kept[i].Action],
+			f.Action == kept[i].Action && f.Bypassed != "" && kept[i].Bypassed == "":
 			kept[i] = f
 		}
 	}

@@ -157,7 +157,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []Finding
 			Check: "selector", Path: "spec.selector",
 			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",
 				service.Name, orNothing(service.Spec.Selector), set.Name, orNothing(template)),
-			Remedy: fmt.Sprintf("kubectl -n %s set selector service %s '%s'", service.Namespace, service.Name, labels.Set(set.Spec.Selector.MatchLabels)),
+			Remedy: fmt.Sprintf("kubectl -n %s set selector service %s '%s'", service.Namespace, service.Name, matchLabels(set)),
 		})
 	}
 	return found
@@ -197,12 +197,17 @@ func keepsGoverningService(ch Change, c Cluster, _ v1alpha1.HeadlessService) ([]
 // createService is the command that makes the headless Service a StatefulSet names. kubectl gives it the selector
 // app=name, which is corrected where the Pods are labelled otherwise.
 func createService(set *appsv1.StatefulSet) string {
-	name, selector := set.Spec.ServiceName, labels.Set(set.Spec.Selector.MatchLabels)
+	name, selector := set.Spec.ServiceName, matchLabels(set)
 	command := fmt.Sprintf("kubectl -n %s create service clusterip %s --clusterip=None", set.Namespace, name)
 	if selector.String() != "app="+name {
 		command += fmt.Sprintf(" && kubectl -n %s set selector service %s '%s'", set.Namespace, name, selector)
 	}
 	return command
+}
+
+// matchLabels are the labels that the StatefulSet selects its Pods by; a file's may have no selector.
+func matchLabels(set *appsv1.StatefulSet) labels.Set {
+	return value(set.Spec.Selector).MatchLabels
 }
 
 func orNothing(l labels.Set) string {

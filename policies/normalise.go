@@ -3,6 +3,7 @@ package policies
 import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 )
@@ -15,6 +16,8 @@ func Normalise(o Object) {
 		normaliseStatefulSet(&o.Spec)
 	case *corev1.Service:
 		setDefault(&o.Spec.Type, corev1.ServiceTypeClusterIP)
+	case *corev1.Namespace:
+		metav1.SetMetaDataLabel(&o.ObjectMeta, corev1.LabelMetadataName, o.Name)
 	}
 }
 

@@ -87,8 +87,8 @@ func ordinalOf(name, parent string) (int64, bool) {
 	if !ok || digits == "" || (digits[0] == '0' && digits != "0") {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(digits, 10, 32)
-	return n, err == nil && n >= 0
+	n, err := strconv.ParseUint(digits, 10, 31)
+	return int64(n), err == nil
 }
 
 // claimsOf returns those of the claims that the StatefulSet's templates name for one of the ordinals.

@@ -71,7 +71,8 @@ func wrote(manifest map[string]any, path string) bool {
 func descends(tree map[string]any, path, prefix string) bool {
 	for name := range strings.SplitSeq(path, ".") {
 		next, ok := tree[prefix+name]
-		if !ok {
+		if !ok || next == nil {
+			// To the API server, null is as good as absent.
 			return false
 		}
 		tree, _ = next.(map[string]any)

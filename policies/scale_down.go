@@ -197,9 +197,12 @@ func (d *departure) count(of ranges) int64 {
 
 // down returns the ordinals that stay and have no ready Pod, at most four of them.
 func (d *departure) down() ranges {
+	if d.assumed {
+		return nil
+	}
 	var down ranges
 	for n := range d.staying.all() {
-		if !d.assumed && !d.ready[n] {
+		if !d.ready[n] {
 			down = append(down, ordinals{n, n + 1})
 		}
 		if len(down) == 4 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -87,10 +88,51 @@ func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	var err1, err2 error
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
-	if err := errors.Join(err1, err2); err != nil {
+	err3 := words(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return compiled{}, fmt.Errorf("StatefulPolicy %s: %w", policy.Name, err)
 	}
 	return c, nil
+}
+
+// words refuses a mode or an action that is none, by the path of its field. In a cluster the API server does; a policy
+// from a file could otherwise be mistyped and guard nothing.
+func words(v reflect.Value, at *field.Path) error {
+	switch v.Type() {
+	case reflect.TypeFor[v1alpha1.Action]():
+		return oneOf(v, at, v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off)
+	case reflect.TypeFor[v1alpha1.Mode]():
+		return oneOf(v, at, v1alpha1.ModeEnforce, v1alpha1.ModeWarn, v1alpha1.ModeAudit)
+	case reflect.TypeFor[v1alpha1.OperatorOwned]():
+		return oneOf(v, at, v1alpha1.OperatorOwnedWarn, v1alpha1.OperatorOwnedEnforce)
+	}
+	var errs []error
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return words(v.Elem(), at)
+		}
+	case reflect.Struct:
+		for f, value := range v.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			child := at
+			if name != "" {
+				child = at.Child(name)
+			}
+			optional := strings.HasSuffix(f.Tag.Get("json"), ",omitempty")
+			if !optional || !value.IsZero() {
+				errs = append(errs, words(value, child))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func oneOf[T ~string](v reflect.Value, at *field.Path, known ...T) error {
+	if word := T(v.String()); !slices.Contains(known, word) {
+		return field.NotSupported(at, word, known)
+	}
+	return nil
 }
 
 // selector parses a label selector; an absent one selects everything.
@@ -139,7 +181,7 @@ func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 	return chosen, nil
 }
 
-// namespaceOf returns the namespace the change happens in, without labels where they cannot be known.
+// namespaceOf returns the namespace the change happens in, without its owner's labels where they cannot be known.
 func namespaceOf(ch Change, c Cluster) (*corev1.Namespace, error) {
 	o := ch.Object()
 	if namespace, ok := o.(*corev1.Namespace); ok {
@@ -147,7 +189,9 @@ func namespaceOf(ch Change, c Cluster) (*corev1.Namespace, error) {
 	}
 	namespace, err := c.Namespace(o.GetNamespace())
 	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
-		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.GetNamespace()}}, nil
+		namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.GetNamespace()}}
+		Normalise(namespace)
+		return namespace, nil
 	}
 	return namespace, err
 }

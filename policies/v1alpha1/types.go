@@ -81,7 +81,7 @@ const (
 	OperatorOwnedEnforce OperatorOwned = "Enforce"
 )
 
-// Action is what a finding does to the request.
+// Action is what a finding does to the request. In YAML "Off" needs its quotes: a bare Off is a boolean there.
 //
 // +kubebuilder:validation:Enum=Deny;Warn;Audit;Off
 type Action string

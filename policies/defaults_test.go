@@ -1,0 +1,266 @@
+package policies
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+func TestDefaults(t *testing.T) {
+	strategy := func(s string) string { return "rules: {updateStrategy: {action: Deny, default: {" + s + "}}}" }
+	retention := func(s string) string { return "rules: {retentionPolicy: {action: Deny, default: {" + s + "}}}" }
+	const plain = "kind: StatefulSet"
+	for name, test := range map[string]struct {
+		policies     []v1alpha1.StatefulPolicy
+		older, newer string
+		scale        bool
+		// fields and reported are path=value@policy; patch is the JSON patch.
+		fields, reported []string
+		patch            string
+	}{
+		"no default": {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Deny}}")}, newer: plain},
+		"a rule that is off": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: 'Off', default: {type: OnDelete}}}")}, newer: plain,
+		},
+		"a rule that audits, under a policy that enforces": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Audit, default: {partition: 3}}}")}, newer: plain,
+			fields: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
+			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":3,"maxUnavailable":1}}}]`,
+		},
+		"the API's own default": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("type: RollingUpdate, partition: 0, maxUnavailable: 1")), policy(t, "b", retention("whenDeleted: Retain"))},
+			newer:    plain,
+		},
+		"a percentage": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("maxUnavailable: 34%"))}, newer: plain,
+			fields: []string{"spec.updateStrategy.rollingUpdate.maxUnavailable=34%@a"},
+			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":0,"maxUnavailable":"34%"}}}]`,
+		},
+		"another value than the API's default is meant": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))},
+			newer:    "{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}",
+		},
+		"on an update": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))}, older: plain, newer: plain,
+			fields: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
+			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":3,"maxUnavailable":1}}}]`,
+		},
+		"not on a scale, which has no such fields": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))}, older: plain, newer: plain, scale: true,
+		},
+		"not on a delete": {policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))}, older: plain},
+
+		"OnDelete drops the parameters of a rolling update": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("type: OnDelete"))}, newer: plain,
+			fields: []string{"spec.updateStrategy.type=OnDelete@a"},
+			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
+		},
+		"no OnDelete where the user wrote parameters of a rolling update": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("type: OnDelete"))},
+			newer: `{kind: StatefulSet, metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration:
+  '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'}}}`,
+		},
+		"no partition under the user's OnDelete": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3, maxUnavailable: 2"))},
+			newer:    "{kind: StatefulSet, spec: {updateStrategy: {type: OnDelete}}}",
+		},
+		"no partition under another policy's OnDelete": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3")), policy(t, "b", "priority: 1\n"+strategy("type: OnDelete"))},
+			newer:    plain,
+			fields:   []string{"spec.updateStrategy.type=OnDelete@b"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
+		},
+		"a rolling update without its block": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))},
+			newer:    "{kind: StatefulSet, spec: {updateStrategy: {type: RollingUpdate}}}",
+			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":3}}}]`,
+		},
+
+		"retention Delete on a create": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))}, newer: plain,
+			fields: []string{"spec.persistentVolumeClaimRetentionPolicy.whenScaled=Delete@a"},
+			patch:  `[{"op":"add","path":"/spec/persistentVolumeClaimRetentionPolicy","value":{"whenDeleted":"Retain","whenScaled":"Delete"}}]`,
+		},
+		"retention Delete never on an update": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenDeleted: Delete, whenScaled: Delete"))}, older: plain, newer: plain,
+		},
+		"no retention where there are no claims": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))},
+			newer:    "{kind: StatefulSet, spec: {volumeClaimTemplates: null}}",
+		},
+
+		"of two policies the one of higher priority": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 1")), policy(t, "b", "priority: 1\n"+strategy("partition: 2"))},
+			newer:    plain,
+			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=2@b"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":2,"maxUnavailable":1}}}]`,
+		},
+		"of equals the first by name": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "b", strategy("partition: 2")), policy(t, "a", strategy("partition: 1"))},
+			newer:    plain,
+			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=1@a"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":1,"maxUnavailable":1}}}]`,
+		},
+		"the higher priority asks for the API's own default": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete")), policy(t, "b", "priority: 1\n"+retention("whenScaled: Retain"))},
+			newer:    plain,
+		},
+		"two policies, two fields, one patch": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 1")), policy(t, "b", strategy("partition: 2, maxUnavailable: 2"))},
+			newer:    plain,
+			fields: []string{
+				"spec.updateStrategy.rollingUpdate.partition=1@a",
+				"spec.updateStrategy.rollingUpdate.maxUnavailable=2@b",
+			},
+			patch: `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":1,"maxUnavailable":2}}}]`,
+		},
+
+		"a policy that audits reports and patches nothing": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit\n"+strategy("partition: 3"))}, newer: plain,
+			reported: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
+		},
+		"a policy that audits does not stand in another's way": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "priority: 1\nmode: Audit\n"+strategy("partition: 3")), policy(t, "b", strategy("partition: 2"))},
+			newer:    plain,
+			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=2@b"},
+			reported: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":2,"maxUnavailable":1}}}]`,
+		},
+		"a policy that audits would not have been first": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit\n"+strategy("partition: 3")), policy(t, "b", "priority: 1\n"+strategy("partition: 2"))},
+			newer:    plain,
+			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=2@b"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":2,"maxUnavailable":1}}}]`,
+		},
+		"a policy that warns fills in": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Warn\n"+strategy("type: OnDelete"))}, newer: plain,
+			fields: []string{"spec.updateStrategy.type=OnDelete@a"},
+			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
+		},
+
+		"nothing where an operator owns the object": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))},
+			newer:    "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: mongodb.com/v1, kind: M, name: m, uid: u, controller: true}]}}",
+		},
+		"where an operator owns the object and the policy is to enforce": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operatorOwned: Enforce\n"+strategy("type: OnDelete"))},
+			newer:    "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: mongodb.com/v1, kind: M, name: m, uid: u, controller: true}]}}",
+			fields:   []string{"spec.updateStrategy.type=OnDelete@a"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
+		},
+		"where a built-in kind owns the object": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("type: OnDelete"))},
+			newer:    "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: apps/v1, kind: M, name: m, uid: u, controller: true}]}}",
+			fields:   []string{"spec.updateStrategy.type=OnDelete@a"},
+			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := only(t, test.policies...)
+			ch := change(t, test.older, test.newer)
+			ch.Scale = test.scale
+			var before Object
+			if ch.New != nil {
+				before = ch.New.DeepCopyObject().(Object)
+			}
+			filled, err := set.Default(ch, Snapshot{Complete: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.fields, fields(filled.Fields)); diff != "" {
+				t.Errorf("filled in (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.reported, fields(filled.Reported)); diff != "" {
+				t.Errorf("reported (-want +got):\n%s", diff)
+			}
+			if got := patchOf(t, filled); got != test.patch {
+				t.Errorf("the patch is\n%s, want\n%s", got, test.patch)
+			}
+			if !reflect.DeepEqual(before, ch.New) {
+				t.Errorf("the request's object was changed: %v", cmp.Diff(before, ch.New))
+			}
+			if test.patch == "" {
+				return
+			}
+			ch.New = patched(t, ch.New, filled)
+			if again, err := set.Default(ch, Snapshot{Complete: true}); err != nil || again.Patch != nil {
+				t.Errorf("the second time the patch is %s, %v", patchOf(t, again), err)
+			}
+		})
+	}
+}
+
+func fields(filled []FilledField) []string {
+	var short []string
+	for _, f := range filled {
+		value, _ := json.Marshal(f.Value)
+		short = append(short, f.Path+"="+strings.Trim(string(value), `"`)+"@"+f.Policy)
+	}
+	return short
+}
+
+func patchOf(t *testing.T, filled Filled) string {
+	t.Helper()
+	if len(filled.Patch) == 0 {
+		return ""
+	}
+	data, err := json.Marshal(filled.Patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// patched returns a copy of the StatefulSet with the patch applied and, as the API server does, defaulted again.
+func patched(t *testing.T, o Object, filled Filled) Object {
+	t.Helper()
+	set := o.DeepCopyObject().(*appsv1.StatefulSet)
+	for _, op := range filled.Patch {
+		data, err := json.Marshal(op.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch op.Path {
+		case "/spec/updateStrategy":
+			set.Spec.UpdateStrategy = appsv1.StatefulSetUpdateStrategy{}
+			err = json.Unmarshal(data, &set.Spec.UpdateStrategy)
+		case "/spec/persistentVolumeClaimRetentionPolicy":
+			set.Spec.PersistentVolumeClaimRetentionPolicy = nil
+			err = json.Unmarshal(data, &set.Spec.PersistentVolumeClaimRetentionPolicy)
+		default:
+			t.Fatalf("a patch of %s", op.Path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	Normalise(set)
+	return set
+}
+
+// TestDefaultsSatisfyRequirements holds that a policy which requires what it gives by default has nothing against it.
+func TestDefaultsSatisfyRequirements(t *testing.T) {
+	set := only(t, policy(t, "a", `rules:
+  updateStrategy: {action: Deny, default: {type: OnDelete}, require: OnDelete}
+  retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Delete}}`))
+	ch := change(t, "", "kind: StatefulSet")
+	want := []string{"retention-policy/required:Deny@a", "update-strategy/required:Deny@a"}
+	if diff := cmp.Diff(want, judge(t, set, ch, world(t))); diff != "" {
+		t.Fatalf("findings before (-want +got):\n%s", diff)
+	}
+	filled, err := set.Default(ch, world(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch.New = patched(t, ch.New, filled)
+	if got := judge(t, set, ch, world(t)); got != nil {
+		t.Errorf("findings after: %v", got)
+	}
+}

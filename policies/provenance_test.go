@@ -1,0 +1,216 @@
+package policies
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// managed returns the entry that the API server keeps of what a manager owns.
+func managed(manager string, apply bool, fields string) []metav1.ManagedFieldsEntry {
+	entry := metav1.ManagedFieldsEntry{
+		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1",
+		FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields),
+	}
+	if apply {
+		entry.Operation = metav1.ManagedFieldsOperationApply
+	}
+	return []metav1.ManagedFieldsEntry{entry}
+}
+
+// TestProvenance asks for every way in which a client may have written, or not written, a partition that equals the API
+// server's default: was it meant?
+func TestProvenance(t *testing.T) {
+	const (
+		spokeManifest = `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}`
+		otherManifest = `{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":1}}}}`
+		nullManifest  = `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":null}}}}`
+		spokeFields   = `{"f:spec":{"f:updateStrategy":{"f:rollingUpdate":{".":{},"f:partition":{}}}}}`
+		otherFields   = `{"f:spec":{"f:replicas":{}}}`
+		everyField    = `{"f:spec":{"f:selector":{},"f:updateStrategy":{"f:rollingUpdate":{".":{},"f:partition":{}}}}}`
+	)
+	for name, test := range map[string]struct {
+		create, patch bool
+		manager       string
+		// lastApplied and lastAppliedBefore are that annotation after and before the request.
+		lastApplied, lastAppliedBefore string
+		annotations                    map[string]string
+		managed                        [][]metav1.ManagedFieldsEntry
+		meant                          bool
+	}{
+		"kubectl create": {
+			create: true, manager: "kubectl-create",
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, everyField)},
+		},
+		"first kubectl apply that spoke": {
+			create: true, manager: "kubectl-client-side-apply", lastApplied: spokeManifest,
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
+			meant:   true,
+		},
+		"first kubectl apply that was silent": {
+			create: true, manager: "kubectl-client-side-apply", lastApplied: otherManifest,
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
+		},
+		"first kubectl apply of a null": {
+			create: true, manager: "kubectl-client-side-apply", lastApplied: nullManifest,
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
+		},
+		"first server-side apply that spoke": {
+			create: true, manager: "flux", managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
+		},
+		"first server-side apply that was silent": {
+			create: true, manager: "flux", managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields)},
+		},
+
+		"kubectl apply that spoke": {
+			patch: true, manager: "kubectl-client-side-apply", lastApplied: spokeManifest, lastAppliedBefore: otherManifest, meant: true,
+		},
+		"kubectl apply that fell silent": {
+			patch: true, manager: "kubectl-client-side-apply", lastApplied: otherManifest, lastAppliedBefore: spokeManifest,
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, spokeFields)},
+		},
+		"an apply that spoke in an earlier request": {
+			patch: true, manager: "kubectl-edit", lastApplied: spokeManifest, lastAppliedBefore: spokeManifest, meant: true,
+		},
+		"server-side apply that spoke": {
+			patch: true, manager: "flux", managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
+		},
+		"server-side apply that was silent": {
+			patch: true, manager: "flux",
+			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields), managed("kubectl-create", false, everyField)},
+		},
+		"another manager's server-side apply that spoke": {
+			patch: true, manager: "kubectl-scale",
+			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields), managed("kubectl-scale", false, otherFields)},
+			meant:   true,
+		},
+
+		"a PATCH that moved the value to the API's default": {
+			patch: true, manager: "kubectl-patch",
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, `{"f:spec":{"f:selector":{}}}`), managed("kubectl-patch", false, spokeFields)},
+			meant:   true,
+		},
+		"a PATCH of something else": {
+			patch: true, manager: "kubectl-patch",
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, everyField), managed("kubectl-patch", false, otherFields)},
+		},
+		"a PUT that moved the value to the API's default": {
+			manager: "terraform",
+			managed: [][]metav1.ManagedFieldsEntry{managed("terraform", false, spokeFields)},
+		},
+		"a PUT after another's edit": {
+			manager: "terraform",
+			managed: [][]metav1.ManagedFieldsEntry{managed("terraform", false, otherFields), managed("kubectl-edit", false, spokeFields)},
+			meant:   true,
+		},
+		"a PATCH after an edit by the same manager": {
+			patch: true, manager: "kubectl-edit",
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-edit", false, spokeFields)}, meant: true,
+		},
+		"the status of a controller": {
+			patch: true, manager: "kubectl-patch",
+			managed: [][]metav1.ManagedFieldsEntry{{{
+				Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "status",
+				FieldsV1: metav1.NewFieldsV1(spokeFields),
+			}}},
+		},
+		"entries that cannot be read": {
+			patch: true, manager: "kubectl-patch", lastApplied: `{"spec":`,
+			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, `{"f:spec":`), {{Manager: "x", Operation: "Apply"}}},
+		},
+
+		"keep names the rule": {
+			create: true, annotations: map[string]string{KeepAnnotation: "retention-policy, update-strategy"}, meant: true,
+		},
+		"keep names another rule": {
+			create: true, annotations: map[string]string{KeepAnnotation: "retention-policy"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch := change(t, "kind: StatefulSet", "kind: StatefulSet")
+			if test.create {
+				ch = change(t, "", "kind: StatefulSet")
+			}
+			ch.Patch, ch.FieldManager = test.patch, test.manager
+			annotate(ch.New, test.annotations)
+			annotate(ch.New, lastApplied(test.lastApplied))
+			annotate(ch.Old, lastApplied(test.lastAppliedBefore))
+			var entries []metav1.ManagedFieldsEntry
+			for _, e := range test.managed {
+				entries = append(entries, e...)
+			}
+			ch.New.SetManagedFields(entries)
+
+			set := only(t, policy(t, "a", "rules: {updateStrategy: {action: Deny, default: {partition: 3}}}"))
+			filled, err := set.Default(ch, Snapshot{Complete: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if injected := len(filled.Fields) > 0; injected == test.meant {
+				t.Errorf("meant is %t, and injected %v", test.meant, filled.Fields)
+			}
+		})
+	}
+}
+
+func lastApplied(manifest string) map[string]string {
+	if manifest == "" {
+		return nil
+	}
+	return map[string]string{corev1.LastAppliedConfigAnnotation: manifest}
+}
+
+func annotate(o Object, with map[string]string) {
+	if o == nil {
+		return
+	}
+	all := o.GetAnnotations()
+	if all == nil {
+		all = map[string]string{}
+	}
+	for k, v := range with {
+		all[k] = v
+	}
+	o.SetAnnotations(all)
+}
+
+func TestList(t *testing.T) {
+	for value, want := range map[string]string{"": "", " , ,": "", "a": "a", " a ,b,, c": "a|b|c"} {
+		if got := strings.Join(list(value), "|"); got != want {
+			t.Errorf("list(%q) is %s, want %s", value, got, want)
+		}
+	}
+}
+
+// FuzzProvenance holds that what a client sends about its intent can keep a default away, and can do nothing else.
+func FuzzProvenance(f *testing.F) {
+	f.Add(`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}`, `{"f:spec":{"f:updateStrategy":{}}}`, "", true)
+	f.Add(`{"spec":null}`, `null`, "update-strategy", false)
+	f.Add(`[]`, `{"f:spec":[{}],"f:spec":{"f:updateStrategy":1}}`, ",,", true)
+	f.Add(strings.Repeat(`{"spec":`, 20000), strings.Repeat("[", 20000), "\x00", false)
+	f.Fuzz(func(t *testing.T, lastApplied, fields, keep string, apply bool) {
+		ch := change(t, "kind: StatefulSet", "kind: StatefulSet")
+		ch.FieldManager = "kubectl"
+		ch.New.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: lastApplied, KeepAnnotation: keep})
+		ch.New.SetManagedFields(managed("kubectl", apply, fields))
+		before := ch.New.DeepCopyObject()
+		set := only(t, policy(t, "a", "rules: {updateStrategy: {action: Deny, default: {partition: 3}}}"))
+		filled, err := set.Default(ch, Snapshot{Complete: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, ch.New); diff != "" {
+			t.Errorf("the request's object was changed:\n%s", diff)
+		}
+		if n := len(filled.Fields); n != len(filled.Patch) || n > 1 {
+			t.Errorf("want the one default or none: %+v", filled)
+		}
+		if _, err := json.Marshal(filled.Patch); err != nil {
+			t.Errorf("the patch cannot be written: %v", err)
+		}
+	})
+}

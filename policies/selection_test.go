@@ -1,0 +1,279 @@
+package policies
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+func TestSelection(t *testing.T) {
+	const plain = "kind: StatefulSet"
+	const gold = "{kind: StatefulSet, metadata: {labels: {tier: gold}}}"
+	for name, test := range map[string]struct {
+		policies     []v1alpha1.StatefulPolicy
+		profile      string
+		namespace    map[string]string
+		older, newer string
+		user         authenticationv1.UserInfo
+		// want are the policies in the order of their defaults, each with its mode.
+		want []string
+	}{
+		"no label and no policy": {
+			profile: "baseline", want: []string{"baseline:Enforce"},
+		},
+		"no label and no policy, default profile off": {profile: "off"},
+		"the label chooses a profile": {
+			profile: "baseline", namespace: map[string]string{ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
+		},
+		"the label chooses a profile, default profile off": {
+			profile: "off", namespace: map[string]string{ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
+		},
+		"the label says off": {profile: "baseline", namespace: map[string]string{ProfileLabel: "off"}},
+		"the label says off, and policies stay": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
+			profile:  "baseline", namespace: map[string]string{ProfileLabel: "off"}, want: []string{"a:Enforce"},
+		},
+		"a mistyped label": {
+			profile: "restricted", namespace: map[string]string{ProfileLabel: "Baseline"}, want: []string{"restricted:Enforce"},
+		},
+		"an empty label": {
+			profile: "restricted", namespace: map[string]string{ProfileLabel: ""}, want: []string{"restricted:Enforce"},
+		},
+		"a mistyped label beside a policy": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
+			profile:  "baseline", namespace: map[string]string{ProfileLabel: "of"}, want: []string{"a:Enforce", "baseline:Enforce"},
+		},
+		"a mistyped label, default profile off": {
+			profile: "off", namespace: map[string]string{ProfileLabel: "of"},
+		},
+
+		"a policy takes the default profile's place": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")}, profile: "baseline", want: []string{"a:Enforce"},
+		},
+		"a policy that warns does so too": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Warn")}, profile: "baseline", want: []string{"a:Warn"},
+		},
+		"a policy that audits does not": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit")},
+			profile:  "baseline", want: []string{"a:Audit", "baseline:Enforce"},
+		},
+		"a policy beside the profile that the label chose": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
+			profile:  "baseline", namespace: map[string]string{ProfileLabel: "baseline"}, want: []string{"a:Enforce", "baseline:Enforce"},
+		},
+		"by priority, then by name": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "c", "{}"), policy(t, "b", "{}"), policy(t, "d", "priority: 5"), policy(t, "a", "priority: -1")},
+			profile:  "off", want: []string{"d:Enforce", "b:Enforce", "c:Enforce", "a:Enforce"},
+		},
+
+		"the mode label caps the profile": {
+			profile: "baseline", namespace: map[string]string{ModeLabel: "warn"}, want: []string{"baseline:Warn"},
+		},
+		"the mode label caps no policy": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
+			profile:  "baseline", namespace: map[string]string{ProfileLabel: "restricted", ModeLabel: "audit"},
+			want: []string{"a:Enforce", "restricted:Audit"},
+		},
+		"the mode label in capitals": {
+			profile: "baseline", namespace: map[string]string{ModeLabel: "Audit"}, want: []string{"baseline:Audit"},
+		},
+		"a mistyped mode label": {
+			profile: "baseline", namespace: map[string]string{ModeLabel: "autid"}, want: []string{"baseline:Enforce"},
+		},
+
+		"the namespace selector selects": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {namespaceSelector: {matchLabels: {team: data}}}")},
+			profile:  "off", namespace: map[string]string{"team": "data"}, want: []string{"a:Enforce"},
+		},
+		"the namespace selector does not select": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {namespaceSelector: {matchLabels: {team: data}}}")},
+			profile:  "baseline", namespace: map[string]string{"team": "web"}, want: []string{"baseline:Enforce"},
+		},
+		"an empty namespace selector selects all": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {namespaceSelector: {}}")}, profile: "off", want: []string{"a:Enforce"},
+		},
+		"the object selector, on create": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
+			profile:  "off", newer: gold, want: []string{"a:Enforce"},
+		},
+		"the object selector, on delete": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
+			profile:  "off", older: gold, want: []string{"a:Enforce"},
+		},
+		"the object selector, where the change takes the label off": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
+			profile:  "off", older: gold, newer: plain, want: []string{"a:Enforce"},
+		},
+		"the object selector, where the change puts the label on": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
+			profile:  "off", older: plain, newer: gold, want: []string{"a:Enforce"},
+		},
+		"the object selector does not select": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
+			profile:  "off", older: plain, newer: plain,
+		},
+		"both selectors have to select": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a",
+				"match: {namespaceSelector: {matchLabels: {team: data}}, objectSelector: {matchLabels: {tier: gold}}}")},
+			profile: "off", namespace: map[string]string{"team": "web"}, newer: gold,
+		},
+
+		"an excluded namespace has the default profile": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {namespaces: [shop]}}")},
+			profile:  "baseline", want: []string{"baseline:Enforce"},
+		},
+		"another namespace is excluded": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {namespaces: [shops]}}")},
+			profile:  "off", want: []string{"a:Enforce"},
+		},
+		"an excluded user": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Username: "ada"},
+		},
+		"another user is excluded": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Username: "bob"}, want: []string{"a:Enforce"},
+		},
+		"an excluded group": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {groups: [sre]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Groups: []string{"dev", "sre"}},
+		},
+		"another group is excluded": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {groups: [sre]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Username: "sre", Groups: []string{"dev"}}, want: []string{"a:Enforce"},
+		},
+		"an excluded service account": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {serviceAccounts: [ci/deployer]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Username: "system:serviceaccount:ci:deployer"},
+		},
+		"a service account of that name elsewhere": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {serviceAccounts: [ci/deployer]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Username: "system:serviceaccount:shop:deployer"}, want: []string{"a:Enforce"},
+		},
+		"a user who is called like a service account": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {serviceAccounts: [ci/deployer]}}")},
+			profile:  "off", user: authenticationv1.UserInfo{Username: "ci/deployer"}, want: []string{"a:Enforce"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set, err := Compile(test.policies, test.profile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.older == "" && test.newer == "" {
+				test.newer = plain
+			}
+			ch := change(t, test.older, test.newer)
+			ch.User = test.user
+			c := Snapshot{Complete: true, Objects: []Object{
+				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: test.namespace}},
+			}}
+			chosen, err := set.selectFor(ch, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range chosen {
+				got = append(got, p.Name+":"+string(p.mode))
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("policies (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The API server labels every namespace with its name, so that label is known even of a namespace that is not.
+func TestSelectionByNameOfAnUnknownNamespace(t *testing.T) {
+	set := only(t, policy(t, "a", `match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}
+rules: {headlessService: {action: Warn}}`))
+	file := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	Normalise(file)
+	for name, c := range map[string]Snapshot{
+		"not among the files": {},
+		"not there":           {Complete: true},
+		"from a file":         {Objects: []Object{file}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := judge(t, set, change(t, "", "kind: StatefulSet"), c)
+			if diff := cmp.Diff([]string{"headless-service/missing:Warn@a"}, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNamespaceIsItsOwnNamespace(t *testing.T) {
+	set, err := Compile(nil, "baseline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{ProfileLabel: "restricted"}}}
+	chosen, err := set.selectFor(Change{Operation: "DELETE", Old: ns}, Snapshot{Complete: true})
+	if err != nil || len(chosen) != 1 || chosen[0].Name != "restricted" {
+		t.Errorf("want the profile of its label: %v, %v", chosen, err)
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	good := policy(t, "good", "rules: {headlessService: {action: Audit}}")
+	for name, test := range map[string]struct {
+		policies []v1alpha1.StatefulPolicy
+		profile  string
+		want     []string
+	}{
+		"a profile that is none": {
+			profile: "strict", want: []string{`"strict"`, `"baseline"`, `"off"`},
+		},
+		"a selector that cannot be parsed": {
+			policies: []v1alpha1.StatefulPolicy{
+				good,
+				policy(t, "a", "match: {namespaceSelector: {matchExpressions: [{key: x, operator: Near}]}}"),
+				policy(t, "b", "match: {objectSelector: {matchLabels: {x: '!'}}}"),
+			},
+			profile: "off",
+			want:    []string{"StatefulPolicy a", "spec.match.namespaceSelector", "StatefulPolicy b", "spec.match.objectSelector"},
+		},
+		"an action that is none": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {headlessService: {action: deny}}")},
+			profile:  "off", want: []string{"StatefulPolicy a", "spec.rules.headlessService.action", `"deny"`},
+		},
+		"no action": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {maxStep: 1}}")},
+			profile:  "off", want: []string{"spec.rules.scaleDown.action"},
+		},
+		"a check's action that is none": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, toZero: Never}}")},
+			profile:  "off", want: []string{"spec.rules.scaleDown.toZero", `"Never"`},
+		},
+		"a mode that is none": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: audit")},
+			profile:  "off", want: []string{"spec.mode", `"audit"`},
+		},
+		"an answer about operators that is none": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operatorOwned: Deny")},
+			profile:  "off", want: []string{"spec.operatorOwned", `"Deny"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Compile(test.policies, test.profile)
+			if err == nil {
+				t.Fatal("it compiled")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not name %s: %v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "StatefulPolicy good") {
+				t.Errorf("the error blames a good policy: %v", err)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-logr/zapr"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -22,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/mooring-dev/mooring/certs"
@@ -31,7 +34,7 @@ import (
 
 type serveOptions struct {
 	webhookAddress, metricsAddress, healthAddress string
-	leaderElect                                   bool
+	leaderElect, metricsSecure                    bool
 	namespace                                     string
 	defaultProfile                                string
 	logLevel                                      string
@@ -67,6 +70,7 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 	f := cmd.Flags()
 	f.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", "where to serve reviews")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "where to serve metrics; 0 for nowhere")
+	f.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over TLS, to those who may get the non-resource URL /metrics")
 	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas renew the certificate")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Mooring's own namespace")
@@ -100,6 +104,9 @@ func registerCompletions(cmd *cobra.Command, values map[string][]string) {
 
 func newLogger(level string) (logr.Logger, error) {
 	zapConfig := zap.NewProductionConfig()
+	zapConfig.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	// A refusal must be in the log even if there are many; and a failed read is not a bug whose stack is worth a page.
+	zapConfig.Sampling, zapConfig.DisableStacktrace = nil, true
 	if err := zapConfig.Level.UnmarshalText([]byte(level)); err != nil {
 		return logr.Logger{}, fmt.Errorf("--log-level: %w", err)
 	}
@@ -120,15 +127,16 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
+	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
 		Cache:                   cache.Options{DefaultTransform: strip},
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
-		Metrics:                 metricsserver.Options{BindAddress: o.metricsAddress},
+		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
 		LeaderElection:          o.leaderElect,
-		LeaderElectionID:        "mooring",
+		LeaderElectionID:        "mooring-leader",
 		LeaderElectionNamespace: o.namespace,
 		// The lease is given back on the way out, so that the next leader need not wait for it to run out.
 		LeaderElectionReleaseOnCancel: true,
@@ -136,8 +144,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	source, err := certificate(mgr, o)
-	if err != nil {
+	if source, err = certificate(mgr, o); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", o.webhookAddress)
@@ -165,6 +172,17 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		mgr.AddReadyzCheck("server", server.Ready),
 		mgr.Start(ctx),
 	)
+}
+
+// metrics says how metrics are served: to those who may read them, under the webhook's certificate, unless told otherwise.
+func (o serveOptions) metrics(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) metricsserver.Options {
+	if !o.metricsSecure {
+		return metricsserver.Options{BindAddress: o.metricsAddress}
+	}
+	return metricsserver.Options{
+		BindAddress: o.metricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = certificate }},
+	}
 }
 
 func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {

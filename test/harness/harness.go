@@ -92,7 +92,7 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 		return nil, err
 	}
 	in.args = append([]string{
-		"serve", "--kubeconfig=" + config, "--namespace=" + deploy.Namespace, "--leader-elect", "--drain-delay=0s", "--log-level=debug",
+		"serve", "--kubeconfig=" + config, "--namespace=" + deploy.Namespace, "--leader-elect", "--drain-delay=0s", "--metrics-secure=false",
 		"--webhook-bind-address=" + addresses[0], "--metrics-bind-address=" + addresses[1], "--health-probe-bind-address=" + addresses[2],
 		"--cert-extra-name=127.0.0.1",
 	}, o.Args...)
@@ -214,15 +214,14 @@ func Get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// build builds the binary from the module that this one replaces, with that module's own dependencies.
+// build builds the binary from the repository that this package is in.
 func build(ctx context.Context, dir string) (string, error) {
-	const module = "github.com/mooring-dev/mooring"
-	source, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	chart, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mooring-dev/mooring/deploy").Output()
 	if err != nil {
-		return "", fmt.Errorf("finding module %s: %w", module, err)
+		return "", fmt.Errorf("finding the repository: %w", err)
 	}
 	binary := filepath.Join(dir, "mooring")
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(source)), "-o", binary, "./cmd/mooring")
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", filepath.Dir(strings.TrimSpace(string(chart))), "-o", binary, "./cmd/mooring")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building mooring: %w\n%s", err, out)
 	}

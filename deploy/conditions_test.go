@@ -1,0 +1,318 @@
+package deploy
+
+import (
+	"slices"
+	"testing"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/plugin/cel"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/cel/environment"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// oldest is the first Kubernetes version that the chart supports.
+var oldest = version.MajorMinor(1, 30)
+
+// request is what the API server asks its webhooks about.
+type request struct {
+	user     string
+	old, new runtime.Object
+}
+
+func TestConditions(t *testing.T) {
+	const (
+		collector  = "system:serviceaccount:kube-system:generic-garbage-collector"
+		namespaces = "system:serviceaccount:kube-system:namespace-controller"
+		sets       = "system:serviceaccount:kube-system:statefulset-controller"
+		manager    = "system:kube-controller-manager"
+	)
+	written := []string{"defaults.mooring.dev", "lint.mooring.dev"}
+	shrunk := []string{"defaults.mooring.dev", "guard.mooring.dev"}
+	lint := []string{"lint.mooring.dev"}
+	guard := []string{"guard.mooring.dev"}
+
+	for _, c := range []struct {
+		name string
+		request
+		want []string
+	}{
+		// StatefulSets.
+		{"create", request{new: statefulSet()}, written},
+		{"rollout restart", request{old: statefulSet(), new: statefulSet(restarted)}, written},
+		{"scale up by apply", request{old: statefulSet(replicas(3)), new: statefulSet(replicas(5))}, written},
+		{"scale up from the default", request{old: statefulSet(), new: statefulSet(replicas(3))}, written},
+		{"scale down by apply", request{old: statefulSet(replicas(3)), new: statefulSet(replicas(2))}, shrunk},
+		{"scale down to the default", request{old: statefulSet(replicas(3)), new: statefulSet()}, shrunk},
+		{"scale to zero by apply", request{old: statefulSet(replicas(3)), new: statefulSet(replicas(0))}, shrunk},
+		{"scale down with a new template", request{old: statefulSet(replicas(3)), new: statefulSet(replicas(2), restarted)}, shrunk},
+		{"ordinals absent, then 0", request{old: statefulSet(), new: statefulSet(start(0))}, written},
+		{"ordinals absent, then 2", request{old: statefulSet(), new: statefulSet(start(2))}, shrunk},
+		{"ordinals 2, then absent", request{old: statefulSet(start(2)), new: statefulSet()}, shrunk},
+		{"ordinals shift while scaling up", request{old: statefulSet(), new: statefulSet(start(1), replicas(5))}, shrunk},
+		{"label only", request{old: statefulSet(), new: statefulSet(labelled)}, nil},
+		{"nothing at all", request{old: statefulSet(), new: statefulSet()}, nil},
+		{"delete", request{old: statefulSet()}, nil},
+
+		// Their scale subresource. HPA and kubectl scale come here.
+		{"HPA scale-up", request{old: scale(3), new: scale(5)}, nil},
+		{"HPA scale-up from zero, old replicas omitted", request{old: scale(0), new: scale(1)}, nil},
+		{"HPA, no change", request{old: scale(3), new: scale(3)}, nil},
+		{"scale down", request{old: scale(3), new: scale(2)}, guard},
+		{"scale to zero, replicas omitted", request{old: scale(3), new: scale(0)}, guard},
+		{"zero to zero", request{old: scale(0), new: scale(0)}, nil},
+
+		// Services.
+		{"create a Service", request{new: service()}, nil},
+		{"Service turned to other Pods", request{old: service(), new: service(selecting("web"))}, lint},
+		{"Service without a selector gets one", request{old: service(selecting("")), new: service()}, lint},
+		{"Service becomes ExternalName, clusterIP absent", request{old: service(), new: service(external)}, lint},
+		{"ExternalName stays, clusterIP absent", request{old: service(external), new: service(external)}, nil},
+		{"Service publishes addresses that are not ready", request{old: service(), new: service(notReady)}, lint},
+		{"Service gets a port", request{old: service(), new: service(port)}, nil},
+		{"Service gets a label", request{old: service(), new: service(labelledService)}, nil},
+		{"user deletes a headless Service", request{old: service()}, guard},
+		{"user deletes an ordinary Service", request{old: service(clusterIP("10.0.0.10"))}, nil},
+		{"user deletes an ExternalName Service, clusterIP absent", request{old: service(external)}, nil},
+		{"garbage collector deletes a Service", request{user: collector, old: service()}, nil},
+		{"namespace controller deletes a Service", request{user: namespaces, old: service()}, nil},
+		{"StatefulSet controller deletes a Service", request{user: sets, old: service()}, nil},
+		{"controller manager deletes a Service", request{user: manager, old: service()}, nil},
+		{"controller manager scales down", request{user: manager, old: scale(3), new: scale(2)}, guard},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := called(t, render(t, nil), c.request); !slices.Equal(got, c.want) {
+				t.Errorf("the API server calls %v, want %v", got, c.want)
+			}
+		})
+	}
+
+	t.Run("controllers are a value", func(t *testing.T) {
+		objects := render(t, map[string]any{"webhook": map[string]any{"controllers": []any{`o'hara "ops"`}}})
+		if got := called(t, objects, request{user: `o'hara "ops"`, old: service()}); got != nil {
+			t.Errorf("the API server calls %v for a user of the list", got)
+		}
+		if got := called(t, objects, request{user: collector, old: service()}); !slices.Equal(got, guard) {
+			t.Errorf("the API server calls %v for a user who is not of the list, want %v", got, guard)
+		}
+	})
+	t.Run("controllers may be none", func(t *testing.T) {
+		objects := render(t, map[string]any{"webhook": map[string]any{"controllers": []any{}}})
+		if got := called(t, objects, request{user: collector, old: service()}); !slices.Equal(got, guard) {
+			t.Errorf("the API server calls %v, want %v", got, guard)
+		}
+	})
+}
+
+// TestNoRequestIsJudgedTwice goes through all updates of replicas and ordinals: guard is called if and only if a Pod may
+// go, at most one of guard and lint is called, and no condition errs.
+func TestNoRequestIsJudgedTwice(t *testing.T) {
+	type spec struct{ replicas, start int32 } // -1: absent
+	var specs []spec
+	for _, r := range []int32{-1, 0, 1, 3} {
+		for _, s := range []int32{-1, 0, 1} {
+			specs = append(specs, spec{r, s})
+		}
+	}
+	build := func(s spec) *appsv1.StatefulSet {
+		set := statefulSet()
+		if s.replicas >= 0 {
+			replicas(s.replicas)(set)
+		}
+		if s.start >= 0 {
+			start(s.start)(set)
+		}
+		return set
+	}
+	orDefault := func(value, absent int32) int32 {
+		if value < 0 {
+			return absent
+		}
+		return value
+	}
+	objects := render(t, nil)
+	for _, before := range specs {
+		for _, after := range specs {
+			got := called(t, objects, request{old: build(before), new: build(after)})
+			var want []string
+			switch {
+			case orDefault(after.replicas, 1) < orDefault(before.replicas, 1), max(after.start, 0) != max(before.start, 0):
+				want = []string{"defaults.mooring.dev", "guard.mooring.dev"}
+			case before != after:
+				want = []string{"defaults.mooring.dev", "lint.mooring.dev"}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v to %+v calls %v, want %v", before, after, got, want)
+			}
+		}
+	}
+}
+
+// TestConditionsCompile compiles each condition as the oldest supported API server does when it is applied.
+func TestConditionsCompile(t *testing.T) {
+	for _, w := range entries(render(t, nil)) {
+		if len(w.GetMatchConditions()) == 0 {
+			t.Errorf("%s has no conditions", w.GetName())
+		}
+		for _, c := range w.GetMatchConditions() {
+			condition := matchconditions.MatchCondition(c)
+			compiled := cel.NewCompiler(environment.MustBaseEnvSet(oldest)).CompileCELExpression(
+				&condition, cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
+			if compiled.Error != nil {
+				t.Errorf("%s, %s: %v", w.GetName(), c.Name, compiled.Error)
+			}
+		}
+	}
+}
+
+// called returns the names of the webhooks that the API server calls, found with its own code.
+func called(t *testing.T, objects []runtime.Object, r request) []string {
+	t.Helper()
+	attributes := r.attributes(t)
+	versioned, err := admission.NewVersionedAttributes(attributes, attributes.GetKind(), admission.NewObjectInterfacesFromScheme(scheme.Scheme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
+	var names []string
+	for _, w := range entries(objects) {
+		if !slices.ContainsFunc(w.GetRules(), func(rule admissionregistrationv1.RuleWithOperations) bool {
+			return (&rules.Matcher{Rule: rule, Attr: attributes}).Matches()
+		}) {
+			continue
+		}
+		result := w.GetCompiledMatcher(compiler).Match(t.Context(), versioned, nil, nil)
+		if result.Error != nil {
+			t.Fatalf("%s: %v", w.GetName(), result.Error)
+		}
+		if result.Matches {
+			names = append(names, w.GetName())
+		}
+	}
+	return names
+}
+
+// entries returns the webhooks as the API server reads them. All of them get failurePolicy Fail, or else an error of a
+// condition would look like one that does not hold.
+func entries(objects []runtime.Object) []webhook.WebhookAccessor {
+	fail := admissionregistrationv1.Fail
+	var all []webhook.WebhookAccessor
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *admissionregistrationv1.MutatingWebhookConfiguration:
+			for _, w := range o.Webhooks {
+				w.FailurePolicy = &fail
+				all = append(all, webhook.NewMutatingWebhookAccessor(w.Name, o.Name, &w))
+			}
+		case *admissionregistrationv1.ValidatingWebhookConfiguration:
+			for _, w := range o.Webhooks {
+				w.FailurePolicy = &fail
+				all = append(all, webhook.NewValidatingWebhookAccessor(w.Name, o.Name, &w))
+			}
+		}
+	}
+	return all
+}
+
+// attributes says the request in the API server's words. A delete carries no name, as a deletecollection does not.
+func (r request) attributes(t *testing.T) admission.Attributes {
+	t.Helper()
+	operation, about, name := admission.Update, r.new, "db"
+	switch {
+	case r.old == nil:
+		operation = admission.Create
+	case r.new == nil:
+		operation, about, name = admission.Delete, r.old, ""
+	}
+	var kind, resource, subresource = appsv1.SchemeGroupVersion.WithKind("StatefulSet"), appsv1.SchemeGroupVersion.WithResource("statefulsets"), ""
+	switch about.(type) {
+	case *autoscalingv1.Scale:
+		kind, subresource = autoscalingv1.SchemeGroupVersion.WithKind("Scale"), "scale"
+	case *corev1.Service:
+		kind, resource = corev1.SchemeGroupVersion.WithKind("Service"), corev1.SchemeGroupVersion.WithResource("services")
+	}
+	username := r.user
+	if username == "" {
+		username = "alice"
+	}
+	return admission.NewAttributesRecord(r.new, r.old, kind, "default", name, resource, subresource, operation, nil, false,
+		&user.DefaultInfo{Name: username})
+}
+
+func statefulSet(edits ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
+	set := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "db"},
+		Spec:       appsv1.StatefulSetSpec{ServiceName: "db"},
+	}
+	for _, edit := range edits {
+		edit(set)
+	}
+	return set
+}
+
+func replicas(n int32) func(*appsv1.StatefulSet) {
+	return func(s *appsv1.StatefulSet) { s.Spec.Replicas = &n }
+}
+
+func start(n int32) func(*appsv1.StatefulSet) {
+	return func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: n} }
+}
+
+func restarted(s *appsv1.StatefulSet) {
+	s.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+}
+
+func labelled(s *appsv1.StatefulSet) { s.Labels = map[string]string{"team": "storage"} }
+
+func scale(n int32) *autoscalingv1.Scale {
+	return &autoscalingv1.Scale{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "db"},
+		Spec:       autoscalingv1.ScaleSpec{Replicas: n},
+	}
+}
+
+func service(edits ...func(*corev1.Service)) *corev1.Service {
+	s := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "db"},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeClusterIP, ClusterIP: corev1.ClusterIPNone, Selector: map[string]string{"app": "db"},
+		},
+	}
+	for _, edit := range edits {
+		edit(s)
+	}
+	return s
+}
+
+func selecting(app string) func(*corev1.Service) {
+	return func(s *corev1.Service) {
+		s.Spec.Selector = nil
+		if app != "" {
+			s.Spec.Selector = map[string]string{"app": app}
+		}
+	}
+}
+
+func clusterIP(ip string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Spec.ClusterIP = ip }
+}
+
+func external(s *corev1.Service) {
+	s.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "db.example.com"}
+}
+
+func notReady(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true }
+
+func port(s *corev1.Service) { s.Spec.Ports = []corev1.ServicePort{{Name: "metrics", Port: 9090}} }
+
+func labelledService(s *corev1.Service) { s.Labels = map[string]string{"team": "storage"} }

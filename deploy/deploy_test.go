@@ -1,0 +1,283 @@
+package deploy
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+func TestInstallYAMLIsFresh(t *testing.T) {
+	want, err := InstallYAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("install.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("install.yaml is not what the chart renders: run `make render`")
+	}
+}
+
+// TestInventory says what install.yaml holds, and in which order it is applied.
+func TestInventory(t *testing.T) {
+	rendered, err := InstallYAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"apiextensions.k8s.io/v1 CustomResourceDefinition statefulpolicies.mooring.dev",
+		"v1 Namespace mooring-system",
+		"v1 ResourceQuota mooring-critical-pods",
+		"policy/v1 PodDisruptionBudget mooring",
+		"v1 ServiceAccount mooring",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-bypass",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-metrics-reader",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-view",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-edit",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring",
+		"rbac.authorization.k8s.io/v1 ClusterRoleBinding mooring",
+		"rbac.authorization.k8s.io/v1 Role mooring",
+		"rbac.authorization.k8s.io/v1 RoleBinding mooring",
+		"v1 Service mooring-webhook",
+		"v1 Service mooring-metrics",
+		"apps/v1 Deployment mooring",
+		"admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mooring",
+		"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration mooring",
+	}
+	if got := inventory(t, decode(t, rendered)); !slices.Equal(got, want) {
+		t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// TestValues renders with each kind of value set. That all of it decodes strictly is checked on the way.
+func TestValues(t *testing.T) {
+	has := func(t *testing.T, objects []runtime.Object, want string) bool {
+		return slices.ContainsFunc(inventory(t, objects), func(line string) bool { return strings.HasSuffix(line, want) })
+	}
+	t.Run("none: Helm makes the namespace", func(t *testing.T) {
+		objects := render(t, nil)
+		if has(t, objects, "Namespace elsewhere") {
+			t.Error("the namespace is rendered")
+		}
+		for _, o := range objects {
+			accessor, err := meta.Accessor(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ns := accessor.GetNamespace(); ns != "" && ns != "elsewhere" {
+				t.Errorf("%T %s is in namespace %s", o, accessor.GetName(), ns)
+			}
+		}
+	})
+	t.Run("all that concern the Pods", func(t *testing.T) {
+		d := only[*appsv1.Deployment](t, render(t, map[string]any{
+			"defaultProfile":    "restricted",
+			"logLevel":          "debug",
+			"image":             map[string]any{"repository": "example.com/mooring", "tag": "v9"},
+			"imagePullSecrets":  []any{map[string]any{"name": "pull"}},
+			"priorityClassName": "",
+			"nodeSelector":      map[string]any{"kubernetes.io/os": "linux"},
+			"tolerations":       []any{map[string]any{"key": "infra", "operator": "Exists"}},
+		}))
+		pod := d.Spec.Template.Spec
+		c := pod.Containers[0]
+		if c.Image != "example.com/mooring:v9" || pod.ImagePullSecrets[0].Name != "pull" || pod.PriorityClassName != "" ||
+			pod.NodeSelector["kubernetes.io/os"] != "linux" || pod.Tolerations[0].Key != "infra" ||
+			!slices.Contains(c.Args, "--default-profile=restricted") || !slices.Contains(c.Args, "--log-level=debug") {
+			t.Errorf("a value did not arrive: %+v", pod)
+		}
+	})
+	t.Run("one replica: no budget, which would hold up every drain", func(t *testing.T) {
+		if has(t, render(t, map[string]any{"replicas": 1}), "PodDisruptionBudget mooring") {
+			t.Error("there is a PodDisruptionBudget")
+		}
+	})
+	t.Run("an ordinary priority class: no quota", func(t *testing.T) {
+		if has(t, render(t, map[string]any{"priorityClassName": "high"}), "ResourceQuota mooring-critical-pods") {
+			t.Error("there is a ResourceQuota")
+		}
+	})
+	t.Run("networkPolicy", func(t *testing.T) {
+		if !has(t, render(t, map[string]any{"networkPolicy": map[string]any{
+			"enabled":     true,
+			"metricsFrom": []any{map[string]any{"namespaceSelector": map[string]any{}}},
+		}}), "NetworkPolicy mooring") {
+			t.Error("there is no NetworkPolicy")
+		}
+	})
+	t.Run("webhook.url: served from elsewhere, nothing runs here", func(t *testing.T) {
+		objects := render(t, map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1:9443"}})
+		for _, gone := range []string{"Deployment mooring", "Service mooring-webhook", "PodDisruptionBudget mooring"} {
+			if has(t, objects, gone) {
+				t.Errorf("there is a %s", gone)
+			}
+		}
+		mutating := only[*admissionregistrationv1.MutatingWebhookConfiguration](t, objects)
+		validating := only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, objects)
+		for want, config := range map[string]admissionregistrationv1.WebhookClientConfig{
+			"https://127.0.0.1:9443/mutate":   mutating.Webhooks[0].ClientConfig,
+			"https://127.0.0.1:9443/validate": validating.Webhooks[0].ClientConfig,
+		} {
+			if config.URL == nil || *config.URL != want || config.Service != nil {
+				t.Errorf("got %+v, want the URL %s", config, want)
+			}
+		}
+	})
+}
+
+func TestSchemaNamesTheBadValue(t *testing.T) {
+	for name, c := range map[string]struct {
+		values map[string]any
+		want   string
+	}{
+		"unknown profile":      {map[string]any{"defaultProfile": "strict"}, "/defaultProfile"},
+		"a bare off":           {map[string]any{"defaultProfile": false}, "/defaultProfile"},
+		"no replicas":          {map[string]any{"replicas": 0}, "/replicas"},
+		"misspelt":             {map[string]any{"replica": 3}, "'replica' not allowed"},
+		"misspelt further in":  {map[string]any{"image": map[string]any{"Tag": "v1"}}, "'Tag' not allowed"},
+		"plain HTTP":           {map[string]any{"webhook": map[string]any{"url": "http://127.0.0.1"}}, "/webhook/url"},
+		"URL with a path":      {map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1/"}}, "/webhook/url"},
+		"namespace by pattern": {map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"kube-*"}}}, "/webhook/excludedNamespaces/0"},
+		"failure policy":       {map[string]any{"webhook": map[string]any{"guard": map[string]any{"failurePolicy": "Warn"}}}, "/webhook/guard/failurePolicy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Render(c.values, Namespace)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error that names %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestRBACHasNoWildcards(t *testing.T) {
+	for _, o := range render(t, nil) {
+		var rules []rbacv1.PolicyRule
+		switch o := o.(type) {
+		case *rbacv1.ClusterRole:
+			rules = o.Rules
+		case *rbacv1.Role:
+			rules = o.Rules
+		}
+		for _, r := range rules {
+			for _, item := range slices.Concat(r.Verbs, r.APIGroups, r.Resources, r.ResourceNames, r.NonResourceURLs) {
+				if strings.Contains(item, "*") {
+					t.Errorf("%T has a wildcard: %v", o, r)
+				}
+			}
+		}
+	}
+}
+
+// TestNamespaceSelector: the cluster and Mooring itself must come up while nobody answers.
+func TestNamespaceSelector(t *testing.T) {
+	objects := render(t, map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"sandbox"}}})
+	selectors := map[string]*metav1.LabelSelector{}
+	for _, w := range only[*admissionregistrationv1.MutatingWebhookConfiguration](t, objects).Webhooks {
+		selectors[w.Name] = w.NamespaceSelector
+	}
+	for _, w := range only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, objects).Webhooks {
+		selectors[w.Name] = w.NamespaceSelector
+	}
+	for webhook, s := range selectors {
+		selector, err := metav1.LabelSelectorAsSelector(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for namespace, want := range map[string]bool{
+			"kube-system": false, "kube-node-lease": false, "elsewhere": false, "sandbox": false, "default": true, Namespace: true,
+		} {
+			if got := selector.Matches(labels.Set{"kubernetes.io/metadata.name": namespace}); got != want {
+				t.Errorf("%s calls for namespace %s: %v, want %v", webhook, namespace, got, want)
+			}
+		}
+	}
+}
+
+// render renders the chart for the namespace "elsewhere".
+func render(t *testing.T, values map[string]any) []runtime.Object {
+	t.Helper()
+	rendered, err := Render(values, "elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, rendered)
+}
+
+// decode decodes YAML documents into typed objects, and fails on a field that the type does not have.
+func decode(t *testing.T, documents []byte) []runtime.Object {
+	t.Helper()
+	known := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, apiextensionsv1.AddToScheme} {
+		if err := add(known); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decoder := serializer.NewCodecFactory(known, serializer.EnableStrict).UniversalDeserializer()
+	var objects []runtime.Object
+	for reader := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(documents))); ; {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if json, err := yaml.ToJSON(document); err == nil && string(json) == "null" {
+			continue // the comment at the top
+		}
+		object, _, err := decoder.Decode(document, nil, nil)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		objects = append(objects, object)
+	}
+}
+
+// inventory has a line for each object: apiVersion, kind and name.
+func inventory(t *testing.T, objects []runtime.Object) []string {
+	t.Helper()
+	var lines []string
+	for _, o := range objects {
+		accessor, err := meta.Accessor(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version, kind := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
+		lines = append(lines, version+" "+kind+" "+accessor.GetName())
+	}
+	return lines
+}
+
+// only returns the one object of a type.
+func only[T runtime.Object](t *testing.T, objects []runtime.Object) T {
+	t.Helper()
+	var found []T
+	for _, o := range objects {
+		if o, ok := o.(T); ok {
+			found = append(found, o)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("there are %d objects of type %T, want one", len(found), *new(T))
+	}
+	return found[0]
+}

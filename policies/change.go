@@ -33,10 +33,6 @@ type Change struct {
 	User authenticationv1.UserInfo
 	// DryRun tells that nothing will be stored.
 	DryRun bool
-	// Patch tells that an update names only the fields it changes (HTTP PATCH), so that what moved was meant to move.
-	Patch bool
-	// FieldManager is the name under which the request owns the fields it sets.
-	FieldManager string
 	// Time of the request, by which a bypass expires.
 	Time time.Time
 }

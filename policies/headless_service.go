@@ -181,7 +181,7 @@ func keepsGoverningService(ch Change, c Cluster, _ v1alpha1.HeadlessService) ([]
 				Check: "in-use", Path: "metadata.name",
 				Message: fmt.Sprintf("StatefulSet %s relies on Service %s: without it its %s lose their DNS names and cannot find each other.",
 					set.Name, older.Name, plural(rangeOf(set).count(), "Pod")),
-				Remedy: fmt.Sprintf("delete or scale down the StatefulSet first: kubectl -n %s delete statefulset %s", set.Namespace, set.Name),
+				Remedy: fmt.Sprintf("leave the Service; if StatefulSet %s is to go as well, delete that first, and the Service then.", set.Name),
 			})
 			continue
 		}

@@ -40,9 +40,11 @@ func provenanceOf(ch Change) provenance {
 		case entry.Operation == metav1.ManagedFieldsOperationApply:
 			p.applied = append(p.applied, owned)
 		case ch.Operation == admissionv1.Create || appliedNow || owns(owned, "spec.selector"):
-			// Who created the object owns its immutable fields, and every default with them. An apply, too, resets what
-			// it is silent about.
-		case ch.Patch || entry.Manager != ch.FieldManager:
+			// Who created the object owns its immutable fields, and every default with them. An apply, too, makes what it
+			// is silent about the API's default again.
+		case entry.Manager != "kubectl-replace":
+			// Who changed the field later meant to, unless a whole manifest took the place of the object: what that is
+			// silent about is the API's default again. A review does not tell a PATCH from a PUT, the manager's name does.
 			p.edited = append(p.edited, owned)
 		}
 	}

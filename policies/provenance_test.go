@@ -34,8 +34,7 @@ func TestProvenance(t *testing.T) {
 		everyField    = `{"f:spec":{"f:selector":{},"f:updateStrategy":{"f:rollingUpdate":{".":{},"f:partition":{}}}}}`
 	)
 	for name, test := range map[string]struct {
-		create, patch bool
-		manager       string
+		create bool
 		// lastApplied and lastAppliedBefore are that annotation after and before the request.
 		lastApplied, lastAppliedBefore string
 		annotations                    map[string]string
@@ -43,84 +42,76 @@ func TestProvenance(t *testing.T) {
 		meant                          bool
 	}{
 		"kubectl create": {
-			create: true, manager: "kubectl-create",
+			create:  true,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, everyField)},
 		},
 		"first kubectl apply that spoke": {
-			create: true, manager: "kubectl-client-side-apply", lastApplied: spokeManifest,
+			create: true, lastApplied: spokeManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
 			meant:   true,
 		},
 		"first kubectl apply that was silent": {
-			create: true, manager: "kubectl-client-side-apply", lastApplied: otherManifest,
+			create: true, lastApplied: otherManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
 		},
 		"first kubectl apply of a null": {
-			create: true, manager: "kubectl-client-side-apply", lastApplied: nullManifest,
+			create: true, lastApplied: nullManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
 		},
 		"first server-side apply that spoke": {
-			create: true, manager: "flux", managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
+			create: true, managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
 		},
 		"first server-side apply that was silent": {
-			create: true, manager: "flux", managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields)},
+			create: true, managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields)},
 		},
 
 		"kubectl apply that spoke": {
-			patch: true, manager: "kubectl-client-side-apply", lastApplied: spokeManifest, lastAppliedBefore: otherManifest, meant: true,
+			lastApplied: spokeManifest, lastAppliedBefore: otherManifest, meant: true,
 		},
 		"kubectl apply that fell silent": {
-			patch: true, manager: "kubectl-client-side-apply", lastApplied: otherManifest, lastAppliedBefore: spokeManifest,
+			lastApplied: otherManifest, lastAppliedBefore: spokeManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, spokeFields)},
 		},
 		"an apply that spoke in an earlier request": {
-			patch: true, manager: "kubectl-edit", lastApplied: spokeManifest, lastAppliedBefore: spokeManifest, meant: true,
+			lastApplied: spokeManifest, lastAppliedBefore: spokeManifest, meant: true,
 		},
 		"server-side apply that spoke": {
-			patch: true, manager: "flux", managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
+			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
 		},
 		"server-side apply that was silent": {
-			patch: true, manager: "flux",
 			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields), managed("kubectl-create", false, everyField)},
 		},
 		"another manager's server-side apply that spoke": {
-			patch: true, manager: "kubectl-scale",
 			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields), managed("kubectl-scale", false, otherFields)},
 			meant:   true,
 		},
 
-		"a PATCH that moved the value to the API's default": {
-			patch: true, manager: "kubectl-patch",
+		"an edit that moved the value to the API's default": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, `{"f:spec":{"f:selector":{}}}`), managed("kubectl-patch", false, spokeFields)},
 			meant:   true,
 		},
-		"a PATCH of something else": {
-			patch: true, manager: "kubectl-patch",
+		"an edit of something else": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, everyField), managed("kubectl-patch", false, otherFields)},
 		},
-		"a PUT that moved the value to the API's default": {
-			manager: "terraform",
-			managed: [][]metav1.ManagedFieldsEntry{managed("terraform", false, spokeFields)},
+		"a replaced manifest that was silent": {
+			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, otherFields), managed("kubectl-replace", false, spokeFields)},
 		},
-		"a PUT after another's edit": {
-			manager: "terraform",
+		"a request after another's edit": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("terraform", false, otherFields), managed("kubectl-edit", false, spokeFields)},
 			meant:   true,
 		},
-		"a PATCH after an edit by the same manager": {
-			patch: true, manager: "kubectl-edit",
+		"a request after an edit by the same manager": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-edit", false, spokeFields)}, meant: true,
 		},
 		"the status of a controller": {
-			patch: true, manager: "kubectl-patch",
 			managed: [][]metav1.ManagedFieldsEntry{{{
 				Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "status",
 				FieldsV1: metav1.NewFieldsV1(spokeFields),
 			}}},
 		},
 		"entries that cannot be read": {
-			patch: true, manager: "kubectl-patch", lastApplied: `{"spec":`,
-			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, `{"f:spec":`), {{Manager: "x", Operation: "Apply"}}},
+			lastApplied: `{"spec":`,
+			managed:     [][]metav1.ManagedFieldsEntry{managed("flux", true, `{"f:spec":`), {{Manager: "x", Operation: "Apply"}}},
 		},
 
 		"keep names the rule": {
@@ -135,7 +126,6 @@ func TestProvenance(t *testing.T) {
 			if test.create {
 				ch = change(t, "", "kind: StatefulSet")
 			}
-			ch.Patch, ch.FieldManager = test.patch, test.manager
 			annotate(ch.New, test.annotations)
 			annotate(ch.New, lastApplied(test.lastApplied))
 			annotate(ch.Old, lastApplied(test.lastAppliedBefore))
@@ -194,7 +184,6 @@ func FuzzProvenance(f *testing.F) {
 	f.Add(strings.Repeat(`{"spec":`, 20000), strings.Repeat("[", 20000), "\x00", false)
 	f.Fuzz(func(t *testing.T, lastApplied, fields, keep string, apply bool) {
 		ch := change(t, "kind: StatefulSet", "kind: StatefulSet")
-		ch.FieldManager = "kubectl"
 		ch.New.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: lastApplied, KeepAnnotation: keep})
 		ch.New.SetManagedFields(managed("kubectl", apply, fields))
 		before := ch.New.DeepCopyObject()

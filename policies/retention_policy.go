@@ -58,8 +58,8 @@ policy can give a default where the owner was silent, and require a value. KEP-1
 		},
 		{
 			Name: "Retain becomes Delete where there are no claims",
-			Old:  `{kind: StatefulSet, spec: {volumeClaimTemplates: null, template: {spec: {containers: null}}}}`,
-			New: `{kind: StatefulSet, spec: {volumeClaimTemplates: null, template: {spec: {containers: null}},
+			Old:  `{kind: StatefulSet, spec: {volumeClaimTemplates: null, template: {spec: {containers: [{name: db, volumeMounts: null}]}}}}`,
+			New: `{kind: StatefulSet, spec: {volumeClaimTemplates: null, template: {spec: {containers: [{name: db, volumeMounts: null}]}},
        persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}`,
 		},
 	},

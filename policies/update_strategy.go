@@ -124,7 +124,8 @@ func fillUpdateStrategy(d *Defaults, p v1alpha1.UpdateStrategy) {
 		return
 	}
 	strategy := set.Spec.UpdateStrategy.DeepCopy()
-	saidRolling := d.meant.spoke(d.rule, strategyPath+".rollingUpdate")
+	// The API server adds the block only where the type was absent too: its absence says that the type was written.
+	saidRolling := strategy.RollingUpdate == nil || d.meant.spoke(d.rule, strategyPath+".rollingUpdate")
 	changed := !saidRolling && fill(d, strategyPath+".type", &strategy.Type, p.Default.Type, appsv1.RollingUpdateStatefulSetStrategyType)
 
 	if strategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {

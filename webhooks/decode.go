@@ -10,7 +10,6 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -90,9 +89,6 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 	case req.Operation == admissionv1.Connect:
 		return nil, badRequestf("nothing is judged on CONNECT")
 	}
-	if err := decodeOptions(req, ch); err != nil {
-		return nil, err
-	}
 	switch req.SubResource {
 	case "":
 		return ch, nil
@@ -127,22 +123,6 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (
 		o.SetName(req.Name)
 	}
 	return o, nil
-}
-
-// decodeOptions reads who will own the fields, and whether the request named only those that change.
-func decodeOptions(req *admissionv1.AdmissionRequest, ch *policies.Change) error {
-	if len(req.Options.Raw) == 0 {
-		return nil
-	}
-	var options struct {
-		metav1.TypeMeta `json:",inline"`
-		FieldManager    string `json:"fieldManager"`
-	}
-	if err := json.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, &options); err != nil {
-		return badRequestf("the request's options do not decode: %w", err)
-	}
-	ch.Patch, ch.FieldManager = options.Kind == "PatchOptions", options.FieldManager
-	return nil
 }
 
 // scaledReader returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.

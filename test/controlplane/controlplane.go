@@ -134,7 +134,7 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + ports[2],
 		// Loopback cannot stand in an Endpoints object, and the default namespace's is of no use here.
 		"--endpoint-reconciler-type=none",
-		"--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged", "--authorization-mode=Node,RBAC",
+		"--service-cluster-ip-range=10.0.0.0/16", "--allow-privileged", "--authorization-mode=Node,RBAC",
 		"--tls-cert-file=" + file("apiserver.crt"), "--tls-private-key-file=" + file("apiserver.key"),
 		"--client-ca-file=" + file("ca.crt"),
 		"--service-account-issuer=https://kubernetes.default.svc",

@@ -1,0 +1,146 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/test/harness"
+)
+
+// TestClusterGoesOn shows that the cluster's own machinery is not refused anything.
+func TestClusterGoesOn(t *testing.T) {
+	t.Run("a namespace with StatefulSets and bound claims is deleted", func(t *testing.T) {
+		s := newShell(t)
+		s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+		s.settled(3)
+		denied := metric(t, "mooring_findings_total")
+		s.must("delete", "namespace", s.namespace, "--timeout=50s")
+		if now := metric(t, "mooring_findings_total"); now != denied {
+			t.Errorf("the deletion drew %v findings", now-denied)
+		}
+	})
+	t.Run("retention Delete is carried out", func(t *testing.T) {
+		s := newShell(t)
+		s.mustWith(service+"---"+statefulSet("replicas: 2", "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}"), "apply", "-f", "-")
+		s.settled(2)
+		s.must("delete", "statefulset", "db")
+		s.must("wait", "pvc", "--all", "--for=delete", "--timeout=60s")
+	})
+	t.Run("deletecollection of what is not guarded", func(t *testing.T) {
+		s := newShell(t)
+		s.mustWith(service+"---"+statefulSet("replicas: 2"), "apply", "-f", "-")
+		s.settled(2)
+		err := clientFor(t, cluster.Kubeconfig).AppsV1().StatefulSets(s.namespace).
+			DeleteCollection(context.Background(), metav1.DeleteOptions{}, metav1.ListOptions{})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a rollout and its restart", func(t *testing.T) {
+		s := newShell(t)
+		s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+		s.settled(3)
+		s.must("set", "image", "statefulset/db", "db=example/db:2")
+		s.must("rollout", "status", "statefulset/db", "--timeout=60s")
+		s.must("rollout", "restart", "statefulset/db")
+		s.must("rollout", "status", "statefulset/db", "--timeout=60s")
+	})
+	t.Run("an operator's objects draw warnings and no defaults", func(t *testing.T) {
+		s := newShell(t)
+		owned := strings.Replace(statefulSet("replicas: 1"), "name: db, namespace",
+			`ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: 0c5d3ce7-7a4e-4d0a-8f0c-6f3f3c5f3b11, controller: true}], name: db, namespace`, 1)
+		if out := s.mustWith(owned, "create", "-f", "-"); !strings.Contains(out, "Warning: headless-service/missing") || !strings.Contains(out, "an operator owns this object") {
+			t.Errorf("the answer is %q", out)
+		}
+	})
+	t.Run("deleting the governing Service", func(t *testing.T) {
+		s := newShell(t)
+		s.mustWith(service+"---"+statefulSet("replicas: 2"), "apply", "-f", "-")
+		s.settled(2)
+		s.refused([]string{"headless-service/in-use"}, "delete", "service", "db")
+		s.refused([]string{"headless-service/in-use"}, "delete", "service", "--all")
+		s.refused([]string{"headless-service/selector"}, "set", "selector", "service", "db", "app=web")
+		s.must("delete", "statefulset", "db")
+		s.must("delete", "service", "db")
+	})
+}
+
+// TestTraces shows what a refusal leaves behind for those who come later: an Event on the object, a metric, a log line.
+func TestTraces(t *testing.T) {
+	s := newShell(t)
+	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	s.settled(3)
+	before := metric(t, `mooring_findings_total{action="Deny",check="quorum",policy="baseline",rule="scale-down"`)
+	s.refused([]string{"scale-down/quorum"}, "scale", "statefulset", "db", "--replicas=1", "--dry-run=server")
+	s.refused([]string{"scale-down/quorum"}, "scale", "statefulset", "db", "--replicas=1")
+	_ = before
+	await(t, func() error {
+		out, err := s.try("", "get", "events", "--field-selector=reason=Denied", "-o", "jsonpath={range .items[*]}{.involvedObject.kind}/{.involvedObject.name} {.message}{end}")
+		if err == nil && strings.Count(out, "StatefulSet/db admin: scale-down/quorum") != 1 {
+			err = fmt.Errorf("the events are %q; want one, as a dry run leaves none", out)
+		}
+		return err
+	})
+	if described := s.must("describe", "statefulset", "db"); !strings.Contains(described, "Denied") {
+		t.Errorf("kubectl describe does not show the event:\n%s", described)
+	}
+}
+
+// TestBadInput sends the webhook what no API server sends, and shows that it answers clearly and goes on.
+func TestBadInput(t *testing.T) {
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	review := func(request string) string {
+		return `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":` + request + `}`
+	}
+	sts := `"kind":{"group":"apps","version":"v1","kind":"StatefulSet"},"resource":{"group":"apps","version":"v1","resource":"statefulsets"}`
+	for _, c := range []struct {
+		name, contentType string
+		body              io.Reader
+		status            int
+		says              string
+	}{
+		{"not JSON", "application/json", strings.NewReader("hello"), 400, "no AdmissionReview"},
+		{"nothing", "application/json", strings.NewReader(""), 400, "no AdmissionReview"},
+		{"another content type", "text/plain", strings.NewReader("{}"), 415, "want application/json"},
+		{"another kind", "application/json", strings.NewReader(`{"apiVersion":"v1","kind":"Pod"}`), 400, "v1 Pod, not an AdmissionReview"},
+		{"no request", "application/json", strings.NewReader(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}`), 400, "no request"},
+		{"no uid", "application/json", strings.NewReader(review(`{}`)), 400, "no uid"},
+		{"10 MiB", "application/json", bytes.NewReader(bytes.Repeat([]byte(" "), 10<<20)), 413, "larger than"},
+		{"an object that does not decode", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE","object":{"spec":{"replicas":"three"}}}`)), 400, "no apps/v1 StatefulSet"},
+		{"no object", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE"}`)), 400, "has no object"},
+		{"an unknown kind", "application/json", strings.NewReader(review(`{"uid":"1","kind":{"group":"x.example","version":"v1","kind":"Thing"},"operation":"CREATE","object":{}}`)), 400, "x.example/v1 Thing"},
+	} {
+		for _, path := range []string{"/mutate", "/validate"} {
+			t.Run(c.name+path, func(t *testing.T) {
+				if seeker, ok := c.body.(io.Seeker); ok {
+					if _, err := seeker.Seek(0, io.SeekStart); err != nil {
+						t.Fatal(err)
+					}
+				}
+				response, err := client.Post(cluster.Webhook+path, c.contentType, io.NopCloser(c.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				body, _ := io.ReadAll(response.Body)
+				if response.StatusCode != c.status || !strings.Contains(string(body), c.says) {
+					t.Errorf("got %d %q; want %d and %q", response.StatusCode, body, c.status, c.says)
+				}
+			})
+		}
+	}
+	if _, err := harness.Get(t.Context(), cluster.Health+"/readyz"); err != nil {
+		t.Errorf("the server does not go on: %v", err)
+	}
+	if n := metric(t, "mooring_panics_total"); n != 0 {
+		t.Errorf("%v reviews panicked", n)
+	}
+}

@@ -33,16 +33,22 @@ $(TOOLS) &: .ci/tools/go.mod .ci/tools/go.sum
 custom-resource = $(BIN)/controller-gen paths=./policies/v1alpha1 object output:object:dir=$(1) crd output:crd:dir=$(2)
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the CRD, the rules' pages.
+generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the CRD, install.yaml, the rules' pages.
 	$(call custom-resource,policies/v1alpha1,deploy/chart/crds)
+	$(MAKE) --no-print-directory render
 	go test ./report -run '^TestRulePages$$' -update
+
+.PHONY: render
+render: ## Write deploy/install.yaml from the chart.
+	go -C deploy run ./cmd/render
 
 .PHONY: verify
 verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call custom-resource,$$fresh,$$fresh); \
+	go -C deploy run ./cmd/render -o $$fresh/install.yaml; \
 	stale() { echo "$$1 is stale, run make generate"; exit 1; }; \
-	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml; do \
+	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/install.yaml; do \
 		diff -u $$file $$fresh/$${file##*/} || stale $$file; \
 	done
 	@go test ./report -run '^TestRulePages$$'
@@ -58,6 +64,7 @@ lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the
 .PHONY: test-unit
 test-unit: ## Run the unit tests under the race detector.
 	go test -race ./...
+	go -C deploy test ./...
 
 .PHONY: test
 test: test-unit ## Run every test.

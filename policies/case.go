@@ -132,6 +132,22 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 	return ch, world, policy, nil
 }
 
+// Judge runs the case through the engine, its objects as the API server stores them and its policy the only one.
+func (c Case) Judge(rule Rule) (Verdict, error) {
+	ch, world, policy, err := c.Build(rule)
+	if err != nil {
+		return Verdict{}, err
+	}
+	for _, o := range append(world.Objects, ch.Old, ch.New) {
+		Normalise(o)
+	}
+	set, err := Compile([]v1alpha1.StatefulPolicy{policy}, ProfileOff)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return set.Judge(ch, world)
+}
+
 func overlay(text string) (Object, error) {
 	if text == "" {
 		return nil, nil

@@ -439,6 +439,21 @@ func TestUnknownDoesNotHideAFailure(t *testing.T) {
 	}
 }
 
+func TestRuleThatKnowsLessAndFails(t *testing.T) {
+	cause := errors.New("the API server is away")
+	rules := Rules
+	t.Cleanup(func() { Rules = rules })
+	Rules = []Rule{{ID: "stub", On: headlessService.On, blocks: typed(logic[v1alpha1.HeadlessService]{
+		params: func(r *v1alpha1.Rules) *v1alpha1.HeadlessService { return r.HeadlessService },
+		object: func(Object, Cluster, v1alpha1.HeadlessService) ([]Finding, error) { return nil, ErrUnknown },
+		change: func(Change, Cluster, v1alpha1.HeadlessService) ([]Finding, error) { return nil, cause },
+	})}}
+	set := only(t, policy(t, "a", "rules: {headlessService: {action: Deny}}"))
+	if _, err := set.Judge(change(t, "", "kind: StatefulSet"), world(t)); !errors.Is(err, cause) {
+		t.Errorf("the read failed and the verdict stands: %v", err)
+	}
+}
+
 // What a file holds need not be valid: a rule may find nothing in it, and must not fall over it.
 func TestObjectsThatAreHardlyThere(t *testing.T) {
 	set, err := Compile(nil, "restricted")

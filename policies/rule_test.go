@@ -15,7 +15,10 @@ func TestCases(t *testing.T) {
 	for _, rule := range Rules {
 		for _, c := range rule.Cases {
 			t.Run(rule.ID+"/"+c.Name, func(t *testing.T) {
-				verdict := judgeCase(t, rule, c)
+				verdict, err := c.Judge(rule)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if diff := cmp.Diff(c.Want, briefly(verdict)); diff != "" {
 					t.Errorf("findings (-want +got):\n%s", diff)
 				}
@@ -28,26 +31,6 @@ func TestCases(t *testing.T) {
 			})
 		}
 	}
-}
-
-func judgeCase(t *testing.T, rule Rule, c Case) Verdict {
-	t.Helper()
-	ch, world, policy, err := c.Build(rule)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range append(world.Objects, ch.Old, ch.New) {
-		Normalise(o)
-	}
-	set, err := Compile([]v1alpha1.StatefulPolicy{policy}, ProfileOff)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verdict, err := set.Judge(ch, world)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return verdict
 }
 
 // briefly writes findings the way cases want them: check, or check:Action where it is not Deny.

@@ -1,0 +1,70 @@
+# make help lists the targets that have a comment after ##, under the headings after ##@.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+BIN := $(CURDIR)/bin
+# Every Go module of the repository that has code of ours. The tools have none, and versions/ holds build recipes.
+MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard -- '*go.mod' \
+	':!.ci/tools/*' ':!test/controlplane/versions/*')))
+
+##@ Building
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/mooring.
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o $(BIN)/mooring ./cmd/mooring
+
+# The tools are pinned in a module of their own, so that the product's go.mod does not list what only its makers need.
+TOOLS := $(BIN)/controller-gen $(BIN)/staticcheck
+
+$(TOOLS) &: .ci/tools/go.mod .ci/tools/go.sum
+	GOBIN=$(BIN) go -C .ci/tools install tool
+	@touch $(TOOLS)
+
+##@ Generated files
+
+# $(call custom-resource,GO-DIRECTORY,CRD-DIRECTORY) writes what the types of StatefulPolicy say.
+custom-resource = $(BIN)/controller-gen paths=./policies/v1alpha1 object output:object:dir=$(1) crd output:crd:dir=$(2)
+
+.PHONY: generate
+generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the CRD, install.yaml, the rules' pages.
+	$(call custom-resource,policies/v1alpha1,deploy/chart/crds)
+	$(MAKE) --no-print-directory render
+	go test ./report -run '^TestRulePages$$' -update
+
+.PHONY: render
+render: ## Write deploy/install.yaml from the chart.
+	go -C deploy run ./cmd/render
+
+.PHONY: verify
+verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(call custom-resource,$$fresh,$$fresh); \
+	go -C deploy run ./cmd/render -o $$fresh/install.yaml; \
+	stale() { echo "$$1 is stale, run make generate"; exit 1; }; \
+	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/install.yaml; do \
+		diff -u $$file $$fresh/$${file##*/} || stale $$file; \
+	done
+	@go test ./report -run '^TestRulePages$$'
+
+##@ Checking
+
+.PHONY: lint
+lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the generated files, in every module.
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 --no-run-if-empty gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
+	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && go vet ./... && $(BIN)/staticcheck ./...); done
+
+.PHONY: test-unit
+test-unit: ## Run the unit tests under the race detector.
+	go test -race ./...
+	go -C deploy test ./...
+
+.PHONY: test
+test: test-unit ## Run every test.

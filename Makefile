@@ -66,5 +66,30 @@ test-unit: ## Run the unit tests under the race detector.
 	go test -race ./...
 	go -C deploy test ./...
 
+.PHONY: test-cluster
+test-cluster: controlplane ## Run the tests on a real control plane.
+	go -C test/controlplane test ./...
+	go -C test test ./...
+
 .PHONY: test
-test: test-unit ## Run every test.
+test: test-unit test-cluster ## Run every test.
+
+##@ A control plane on this machine
+
+CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
+
+.PHONY: demo
+demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on a cluster of yours that has Mooring.
+	@go -C test run ./demo
+
+.PHONY: controlplane
+controlplane: ## Build the control plane's binaries into the user's cache; minutes the first time.
+	@$(CONTROLPLANE) build
+
+.PHONY: up
+up: ## Start a control plane and print the line that sets KUBECONFIG: eval "$$(make -s up)".
+	@$(CONTROLPLANE) up
+
+.PHONY: down
+down: ## Stop it.
+	@$(CONTROLPLANE) down

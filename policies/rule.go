@@ -2,6 +2,7 @@ package policies
 
 import (
 	"errors"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 
@@ -133,6 +134,10 @@ func (l logic[P]) ratchet(ch Change, c Cluster, p P) ([]Finding, error) {
 				now[i].Standing = true
 			}
 		}
+	}
+	if ch.Scale {
+		// Who scales did not write the object, and is told only of what scaling makes worse.
+		now = slices.DeleteFunc(now, func(f Finding) bool { return f.Standing })
 	}
 	return now, errors.Join(err, err2)
 }

@@ -20,6 +20,37 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
+// world reads a cluster through a cache and past it.
+type world struct {
+	cached, live client.Reader
+	rights       *rights
+}
+
+// NewWorld returns the World that the client's cache shows and, where that is not enough, live.
+func NewWorld(cached client.Client, live client.Reader) World {
+	return world{cached: cached, live: live, rights: newRights(cached)}
+}
+
+func (w world) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
+	c := cluster{ctx: ctx, reader: w.cached, live: w.live, rights: w.rights, user: user}
+	if live {
+		c.reader = w.live
+	}
+	return c
+}
+
+// Scaled returns the cached StatefulSet where it is the one the Scale was made of, else the one that is there now.
+func (w world) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
+	set := &appsv1.StatefulSet{}
+	if err := w.cached.Get(ctx, key, set); err != nil || set.ResourceVersion != resourceVersion {
+		if err := w.live.Get(ctx, key, set); err != nil {
+			return nil, err
+		}
+	}
+	set.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	return set, nil
+}
+
 // cluster answers the rules' questions for one request. Everything comes through reader, a cache or the API server
 // itself; Pods and claims are never cached, there are too many of them and they change too often to be right.
 type cluster struct {

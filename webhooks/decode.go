@@ -125,7 +125,7 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (
 	return o, nil
 }
 
-// scaledReader returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
+// scaledReader is World.Scaled.
 type scaledReader func(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
 
 func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) (*policies.Change, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -27,30 +28,35 @@ import (
 // Reviewer answers admission requests by the policies of the moment.
 type Reviewer struct {
 	policies atomic.Pointer[policies.Set]
-	cached   client.Reader
-	live     client.Reader
-	rights   *rights
+	world    World
 	events   events.EventRecorder
 }
 
-// NewReviewer returns a Reviewer that reads through the client's cache and, where that is not enough, through live. It
-// has no policies yet: see PolicyLoader.
-func NewReviewer(cached client.Client, live client.Reader, recorder events.EventRecorder) *Reviewer {
-	return &Reviewer{cached: cached, live: live, rights: newRights(cached), events: recorder}
+// World is the cluster that a Reviewer looks at.
+type World interface {
+	// Around returns what the rules may ask for one request of the user's: as a cache has it or, live, as it is.
+	Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster
+	// Scaled returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
+	Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
+}
+
+// NewReviewer returns a Reviewer that leaves Events through recorder. It has no policies yet: see PolicyLoader.
+func NewReviewer(world World, recorder events.EventRecorder) *Reviewer {
+	return &Reviewer{world: world, events: recorder}
 }
 
 // validate judges the request by every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.scaled)
+	ch, err := decodeChange(ctx, req, r.world.Scaled)
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
 	set := r.policies.Load()
-	live := r.cluster(ctx, r.live, req)
+	live := r.world.Around(ctx, req.UserInfo, true)
 	var verdict policies.Verdict
 	if ch.Destructive() {
 		verdict, err = set.Judge(*ch, live)
-	} else if verdict, err = set.Judge(*ch, r.cluster(ctx, r.cached, req)); err == nil && verdict.Denied() {
+	} else if verdict, err = set.Judge(*ch, r.world.Around(ctx, req.UserInfo, false)); err == nil && verdict.Denied() {
 		// The cache may be behind: what is refused is refused for what is there now.
 		verdict, err = set.Judge(*ch, live)
 	}
@@ -63,11 +69,11 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 
 // mutate fills in the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.scaled)
+	ch, err := decodeChange(ctx, req, r.world.Scaled)
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
-	filled, err := r.policies.Load().Default(*ch, r.cluster(ctx, r.cached, req))
+	filled, err := r.policies.Load().Default(*ch, r.world.Around(ctx, req.UserInfo, false))
 	if err != nil {
 		return nil, err
 	}
@@ -84,22 +90,6 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 	response.PatchType = &patchType
 	response.Patch, err = json.Marshal(filled.Patch)
 	return response, err
-}
-
-func (r *Reviewer) cluster(ctx context.Context, reader client.Reader, req *admissionv1.AdmissionRequest) cluster {
-	return cluster{ctx: ctx, reader: reader, live: r.live, rights: r.rights, user: req.UserInfo}
-}
-
-// scaled returns the cached StatefulSet where it is the one the Scale was made of, else the one that is there now.
-func (r *Reviewer) scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
-	set := &appsv1.StatefulSet{}
-	if err := r.cached.Get(ctx, key, set); err != nil || set.ResourceVersion != resourceVersion {
-		if err := r.live.Get(ctx, key, set); err != nil {
-			return nil, err
-		}
-	}
-	set.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
-	return set, nil
 }
 
 // account leaves traces of the verdict: metrics, a log line, and Events on the object for whoever looks at it later.

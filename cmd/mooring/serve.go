@@ -151,7 +151,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
-	reviewer := webhooks.NewReviewer(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("mooring"))
+	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetClient(), mgr.GetAPIReader()), mgr.GetEventRecorder("mooring"))
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
 	server := &webhooks.Server{
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,

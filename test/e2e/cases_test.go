@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/test/controlplane"
+	"github.com/mooring-dev/mooring/test/harness"
+)
+
+// TestCasesOnARealServer plays the rules' own cases, which their unit tests and their documentation rest on, against a
+// real API server: the same change, the same findings. No controller runs, so that the world stays as the case has it.
+func TestCasesOnARealServer(t *testing.T) {
+	in := harness.Install(t, controlplane.Options{
+		WithoutControllers: true,
+		// Nobody is there to make service accounts for the Pods.
+		APIServerArgs: []string{"--disable-admission-plugins=ServiceAccount"},
+	}, harness.Options{Args: []string{"--default-profile=off"}})
+	admin := newClient(t, in.Kubeconfig, nil)
+	// The change itself is asked for by another administrator, as the policies leave the one alone who sets the stage.
+	kubeconfig, err := in.KubeconfigFor("player", "system:masters")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	type play struct {
+		rule      policies.Rule
+		c         policies.Case
+		namespace string
+	}
+	var plays []play
+	for _, rule := range policies.Rules {
+		for _, c := range rule.Cases {
+			p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
+			plays = append(plays, p)
+			_, _, policy, err := c.Build(rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			policy.Name = p.namespace
+			policy.Spec.Match = v1alpha1.Match{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
+				Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
+			}
+			if err := admin.Create(t.Context(), &policy); err != nil {
+				t.Fatalf("%s/%s: the API server does not take the policy: %v", rule.ID, c.Name, err)
+			}
+		}
+	}
+	await(t, func() error {
+		text, err := harness.Get(t.Context(), in.Metrics+"/metrics")
+		if err == nil && !strings.Contains(text, fmt.Sprintf("\nmooring_policies %d\n", len(plays))) {
+			err = errors.New("not all policies are in force")
+		}
+		return err
+	})
+	for _, p := range plays {
+		t.Run(p.rule.ID+"/"+p.c.Name, func(t *testing.T) {
+			t.Parallel()
+			ch, world, _, err := p.c.Build(p.rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stage(t, admin, p.namespace, ch, world)
+			var heard warnings
+			player := newClient(t, kubeconfig, &heard)
+			got, err := perform(t, player, ch, p.c.DryRun)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range heard.said() {
+				if id, _, ok := strings.Cut(w, ":"); ok && strings.HasPrefix(id, p.rule.ID+"/") {
+					got = append(got, strings.TrimPrefix(id, p.rule.ID+"/")+":Warn")
+				}
+			}
+			if diff := cmp.Diff(p.c.Want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// stage makes the namespace, what is given, and the object as it was.
+func stage(t *testing.T, admin client.Client, namespace string, ch policies.Change, world policies.Snapshot) {
+	t.Helper()
+	namespaced := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := admin.Create(t.Context(), namespaced); err != nil {
+		t.Fatal(err)
+	}
+	all := world.Objects
+	if ch.Old != nil {
+		all = append(all, ch.Old)
+	}
+	for _, o := range all {
+		create(t, admin, namespace, o)
+	}
+	if ch.New != nil {
+		ch.New.SetNamespace(namespace)
+	}
+}
+
+func create(t *testing.T, admin client.Client, namespace string, o policies.Object) {
+	t.Helper()
+	o.SetNamespace(namespace)
+	generation := o.GetGeneration()
+	wanted := o.DeepCopyObject().(client.Object)
+	if pod, ok := o.(*corev1.Pod); ok {
+		pod.Spec.Containers = []corev1.Container{{Name: "db", Image: "example/db"}}
+	}
+	if claim, ok := o.(*corev1.PersistentVolumeClaim); ok && claim.Spec.AccessModes == nil {
+		claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	}
+	if err := admin.Create(t.Context(), o.(client.Object)); err != nil {
+		t.Fatal(err)
+	}
+	switch o := o.(type) {
+	case *corev1.Pod:
+		o.Status = wanted.(*corev1.Pod).Status
+	case *appsv1.StatefulSet:
+		// The case counts generations from its own; the server from 1.
+		o.Status = wanted.(*appsv1.StatefulSet).Status
+		o.Status.ObservedGeneration += o.Generation - generation
+	default:
+		return
+	}
+	if err := admin.Status().Update(t.Context(), o.(client.Object)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// perform asks for the change, and returns the checks that refuse it.
+func perform(t *testing.T, player client.Client, ch policies.Change, dryRun bool) ([]string, error) {
+	t.Helper()
+	if dryRun {
+		player = client.NewDryRunClient(player)
+	}
+	var err error
+	switch ch.Operation {
+	case admissionv1.Create:
+		err = player.Create(t.Context(), ch.New.(client.Object))
+	case admissionv1.Delete:
+		err = player.Delete(t.Context(), ch.Old.(client.Object))
+	case admissionv1.Update:
+		o := ch.New.(client.Object)
+		o.SetResourceVersion(ch.Old.GetResourceVersion())
+		err = player.Update(t.Context(), o)
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !strings.Contains(err.Error(), "denied the request") {
+		return nil, err
+	}
+	var checks []string
+	for _, cause := range status.Status().Details.Causes {
+		_, check, _ := strings.Cut(string(cause.Type), "/")
+		checks = append(checks, check)
+	}
+	return checks, nil
+}
+
+// warnings collects what the API server warns of.
+type warnings struct {
+	sync.Mutex
+	all []string
+}
+
+// HandleWarningHeaderWithContext is called by client-go for each warning.
+func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	w.Lock()
+	defer w.Unlock()
+	w.all = append(w.all, text)
+}
+
+func (w *warnings) said() []string {
+	w.Lock()
+	defer w.Unlock()
+	return w.all
+}
+
+func newClient(t *testing.T, kubeconfig string, heard *warnings) client.Client {
+	t.Helper()
+	config := restConfig(t, kubeconfig)
+	if heard != nil {
+		config.WarningHandlerWithContext = heard
+	}
+	types := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(types), v1alpha1.AddToScheme(types)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(config, client.Options{Scheme: types})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

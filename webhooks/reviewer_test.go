@@ -1,0 +1,285 @@
+package webhooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write the golden answers")
+
+// answers is what both webhooks say of one review, in a form that a person can read.
+type answers struct {
+	Mutate, Validate response
+}
+
+type response struct {
+	Status           int               `json:"status"`
+	Allowed          bool              `json:"allowed"`
+	Patch            json.RawMessage   `json:"patch,omitempty"`
+	Warnings         []string          `json:"warnings,omitempty"`
+	AuditAnnotations map[string]string `json:"auditAnnotations,omitempty"`
+	Result           *metav1.Status    `json:"result,omitempty"`
+	Message          []string          `json:"message,omitempty"`
+}
+
+// TestReviews answers the reviews that a real API server sent (see test/record) and compares the answers with the golden
+// ones. The world around them is the StatefulSet db with three Pods, of which db-0 is not ready.
+func TestReviews(t *testing.T) {
+	reviews, err := filepath.Glob("testdata/*.review.json")
+	if err != nil || len(reviews) == 0 {
+		t.Fatalf("no recorded reviews: %v", err)
+	}
+	handler := testReviewer(t, databaseWorld(t)).Handler(logr.Discard())
+	for _, path := range reviews {
+		name := strings.TrimSuffix(filepath.Base(path), ".review.json")
+		t.Run(name, func(t *testing.T) {
+			review, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := json.MarshalIndent(answers{ask(t, handler, MutatePath, review), ask(t, handler, ValidatePath, review)}, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", name+".answer.json")
+			if *update {
+				if err := os.WriteFile(golden, append(got, '\n'), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(bytes.TrimSpace(want)), string(got)); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestTroubleIsNotARefusal shows that what goes wrong inside is an HTTP error, so that the failure policy decides.
+func TestTroubleIsNotARefusal(t *testing.T) {
+	review, err := os.ReadFile("testdata/scale-down.review.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, world := range map[string]World{
+		"a read fails":  fixedWorld{err: errors.New("the API server does not answer")},
+		"a rule panics": fixedWorld{panics: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recorder := httptest.NewRecorder()
+			request := httptest.NewRequest(http.MethodPost, ValidatePath, bytes.NewReader(review))
+			request.Header.Set("Content-Type", "application/json")
+			testReviewer(t, world).Handler(logr.Discard()).ServeHTTP(recorder, request)
+			if recorder.Code != http.StatusInternalServerError {
+				t.Errorf("the answer is %d %s", recorder.Code, recorder.Body)
+			}
+		})
+	}
+}
+
+func TestScaleOfAStatefulSetThatIsGone(t *testing.T) {
+	review, err := os.ReadFile("testdata/scale-down.review.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := testReviewer(t, fixedWorld{}).Handler(logr.Discard())
+	if got := ask(t, handler, ValidatePath, review); !got.Allowed {
+		t.Errorf("the answer is %+v; the API server says better that the object is gone", got)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	for name, want := range map[string]string{
+		"scale-down":                   "Warning Denied kubernetes-admin: scale-down/quorum",
+		"scale-to-zero-dry-run":        "",
+		"statefulset-weaken-retention": "Warning Denied kubernetes-admin: retention-policy/required",
+	} {
+		t.Run(name, func(t *testing.T) {
+			review, err := os.ReadFile("testdata/" + name + ".review.json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			review = bytes.ReplaceAll(review, []byte(`"username": "admin"`), []byte(`"username": "kubernetes-admin"`))
+			r := testReviewer(t, databaseWorld(t))
+			recorder := events.NewFakeRecorder(10)
+			r.events = recorder
+			ask(t, r.Handler(logr.Discard()), ValidatePath, review)
+			got := ""
+			select {
+			case got = <-recorder.Events:
+			default:
+			}
+			if (want == "") != (got == "") || !strings.HasPrefix(got, want) {
+				t.Errorf("event %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestShorten(t *testing.T) {
+	long := strings.Repeat("é", 600)
+	if got := shorten(long); len(got) > 1024 || !strings.HasSuffix(got, "é…") {
+		t.Errorf("%d bytes that end with %q", len(got), got[len(got)-8:])
+	}
+	if got := shorten("short"); got != "short" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// FuzzReview sends bodies of any kind: whatever comes, the answer is an allowance, a refusal or an HTTP error, and no panic.
+func FuzzReview(f *testing.F) {
+	paths, err := filepath.Glob("testdata/*.review.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		review, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(review)
+	}
+	handler := testReviewer(f, databaseWorld(f)).Handler(logr.Discard())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, path := range []string{MutatePath, ValidatePath} {
+			recorder := httptest.NewRecorder()
+			request := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+			request.Header.Set("Content-Type", "application/json")
+			handler.ServeHTTP(recorder, request)
+			if recorder.Code == http.StatusInternalServerError {
+				t.Errorf("%s: %s", path, recorder.Body)
+			}
+		}
+	})
+}
+
+func ask(t testing.TB, handler http.Handler, path string, review []byte) response {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequest(http.MethodPost, path+"?timeout=5s", bytes.NewReader(review))
+	request.Header.Set("Content-Type", "application/json")
+	handler.ServeHTTP(recorder, request)
+	answer := response{Status: recorder.Code}
+	if recorder.Code != http.StatusOK {
+		answer.Message = []string{strings.TrimSpace(recorder.Body.String())}
+		return answer
+	}
+	var got admissionv1.AdmissionReview
+	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	r := got.Response
+	answer.Allowed, answer.Patch, answer.Warnings, answer.AuditAnnotations, answer.Result = r.Allowed, r.Patch, r.Warnings, r.AuditAnnotations, r.Result
+	if r.Result != nil {
+		answer.Message = strings.Split(r.Result.Message, "\n")
+		r.Result.Message = ""
+	}
+	return answer
+}
+
+func testReviewer(t testing.TB, world World) *Reviewer {
+	t.Helper()
+	var policy v1alpha1.StatefulPolicy
+	if err := yaml.UnmarshalStrict([]byte(`
+metadata: {name: databases}
+spec:
+  rules:
+    updateStrategy: {action: Warn, default: {type: OnDelete}}
+`), &policy); err != nil {
+		t.Fatal(err)
+	}
+	set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, "restricted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewReviewer(world, events.NewFakeRecorder(100))
+	r.policies.Store(set)
+	return r
+}
+
+// fixedWorld answers from memory.
+type fixedWorld struct {
+	policies.Snapshot
+	set    *appsv1.StatefulSet
+	err    error
+	panics bool
+}
+
+func (w fixedWorld) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster {
+	if w.panics {
+		panic("out of order")
+	}
+	return w.Snapshot
+}
+
+func (w fixedWorld) Scaled(context.Context, client.ObjectKey, string) (*appsv1.StatefulSet, error) {
+	switch {
+	case w.err != nil:
+		return nil, w.err
+	case w.set == nil && !w.panics:
+		return nil, apierrors.NewNotFound(appsv1.Resource("statefulsets"), "db")
+	}
+	return w.set, nil
+}
+
+func databaseWorld(t testing.TB) fixedWorld {
+	t.Helper()
+	set := &appsv1.StatefulSet{}
+	if err := yaml.Unmarshal([]byte(`
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: default}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}}
+  volumeClaimTemplates: [{metadata: {name: data}}]
+`), set); err != nil {
+		t.Fatal(err)
+	}
+	policies.Normalise(set)
+	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true}}
+	world.Objects = append(world.Objects, set, &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: "default", Labels: map[string]string{policies.ProfileLabel: "restricted"}},
+	})
+	for i := range 3 {
+		ready := corev1.ConditionTrue
+		if i == 0 {
+			ready = corev1.ConditionFalse
+		}
+		world.Objects = append(world.Objects, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("db-%d", i), Namespace: "default", Labels: map[string]string{"app": "db"}},
+			Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+		})
+	}
+	return world
+}

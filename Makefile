@@ -82,6 +82,10 @@ CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
 demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on a cluster of yours that has Mooring.
 	@go -C test run ./demo
 
+.PHONY: record
+record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.
+	go -C test run ./record
+
 .PHONY: controlplane
 controlplane: ## Build the control plane's binaries into the user's cache; minutes the first time.
 	@$(CONTROLPLANE) build

@@ -39,10 +39,10 @@ type Installation struct {
 	// Webhook, Metrics and Health are the base URLs of what the server serves.
 	Webhook, Metrics, Health string
 
-	server *exec.Cmd
-	done   chan error
-	args   []string
-	binary string
+	server         *exec.Cmd
+	done           chan error
+	args           []string
+	binary, config string
 }
 
 // Install starts a control plane, installs Mooring on it and serves, all for the length of a test.
@@ -87,20 +87,35 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 	if _, err := in.Apply(ctx, string(manifests)); err != nil {
 		return nil, err
 	}
-	config, err := in.serviceAccountKubeconfig(ctx)
+	if in.config, err = in.serviceAccountKubeconfig(ctx); err != nil {
+		return nil, err
+	}
+	return in, in.serve(ctx, addresses, o.Args)
+}
+
+// Replica starts another server beside the first, on addresses of its own. The caller has to Stop it.
+func (in *Installation) Replica(ctx context.Context, args ...string) (*Installation, error) {
+	addresses, err := freeAddresses(3)
 	if err != nil {
 		return nil, err
 	}
+	other := &Installation{
+		ControlPlane: in.ControlPlane, binary: in.binary, config: in.config, Log: filepath.Join(in.Dir, "mooring-"+addresses[0]+".log"),
+		Webhook: "https://" + addresses[0], Metrics: "http://" + addresses[1], Health: "http://" + addresses[2],
+	}
+	return other, other.serve(ctx, addresses, args)
+}
+
+func (in *Installation) serve(ctx context.Context, addresses, args []string) error {
 	in.args = append([]string{
-		"serve", "--kubeconfig=" + config, "--namespace=" + deploy.Namespace, "--leader-elect", "--drain-delay=0s", "--metrics-secure=false",
+		"serve", "--kubeconfig=" + in.config, "--namespace=" + deploy.Namespace, "--leader-elect", "--drain-delay=0s", "--metrics-secure=false",
 		"--webhook-bind-address=" + addresses[0], "--metrics-bind-address=" + addresses[1], "--health-probe-bind-address=" + addresses[2],
 		"--cert-extra-name=127.0.0.1",
-	}, o.Args...)
+	}, args...)
 	if err := in.Start(ctx); err != nil {
-		in.Stop()
-		return nil, err
+		return errors.Join(err, in.Stop())
 	}
-	return in, nil
+	return nil
 }
 
 // Start runs the server and waits until it is ready.
@@ -135,14 +150,19 @@ func (in *Installation) Start(ctx context.Context) error {
 	}
 }
 
-// Stop asks the server to end, and returns what it ended with.
+// Terminate asks the server to end, as a kubelet does.
+func (in *Installation) Terminate() error { return in.server.Process.Signal(syscall.SIGTERM) }
+
+// Stop asks the server to end and returns what it ended with; nothing where it had ended before.
 func (in *Installation) Stop() error {
-	if in.server == nil || in.server.Process == nil {
+	if in.server == nil || in.server.Process == nil || errors.Is(in.Terminate(), os.ErrProcessDone) {
 		return nil
 	}
-	if err := in.server.Process.Signal(syscall.SIGTERM); err != nil {
-		return nil
-	}
+	return in.Wait()
+}
+
+// Wait returns what the server ended with.
+func (in *Installation) Wait() error {
 	select {
 	case err := <-in.done:
 		return err

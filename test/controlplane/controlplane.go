@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) (cp *ControlPlane, err error) {
 }
 
 func (cp *ControlPlane) startServers(ctx context.Context, o Options, built string) error {
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 }
 
 func (cp *ControlPlane) startControllers(ctx context.Context, o Options, built string) error {
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	if err != nil {
 		return err
 	}
@@ -351,8 +351,8 @@ func (cp *ControlPlane) adminClient() (*http.Client, error) {
 	}, nil
 }
 
-// freePorts returns ports that nobody listens on at the moment.
-func freePorts(n int) ([]string, error) {
+// FreePorts returns n ports of 127.0.0.1 that nobody listens on at the moment.
+func FreePorts(n int) ([]string, error) {
 	var ports []string
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -68,7 +67,7 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := freeAddresses(3)
+	addresses, err := freeAddresses()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,7 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 
 // Replica starts another server beside the first, on addresses of its own. The caller has to Stop it.
 func (in *Installation) Replica(ctx context.Context, args ...string) (*Installation, error) {
-	addresses, err := freeAddresses(3)
+	addresses, err := freeAddresses()
 	if err != nil {
 		return nil, err
 	}
@@ -248,16 +247,11 @@ func build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-func freeAddresses(n int) ([]string, error) {
-	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		// All are held until all are known, so that they differ.
-		defer l.Close()
-		all = append(all, l.Addr().String())
+// freeAddresses returns addresses for webhook, metrics and health.
+func freeAddresses() ([]string, error) {
+	ports, err := controlplane.FreePorts(3)
+	for i := range ports {
+		ports[i] = "127.0.0.1:" + ports[i]
 	}
-	return all, nil
+	return ports, err
 }

@@ -6,8 +6,10 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -32,6 +34,12 @@ type Case struct {
 	WithoutService bool
 	// Ready and NotReady are the ordinals whose Pods exist; Claims those whose claims do.
 	Ready, NotReady, Claims []int32
+	// User is who asks.
+	User string
+	// Fills is the value that the policy's default puts in, empty for none.
+	Fills string
+	// InFiles marks a change that only files can show: the API server refuses it before it asks anybody.
+	InFiles bool
 	// DryRun marks a request that stores nothing.
 	DryRun bool
 	// Want are the findings in the form check or, where it is not Deny, check:Action. None: the change passes.
@@ -71,13 +79,60 @@ kind: PodDisruptionBudget
 metadata: {name: db, namespace: shop}
 spec: {selector: {matchLabels: {app: db}}}
 `,
+	"PersistentVolumeClaim": `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data-db-0, namespace: shop, labels: {app: db}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: standard}
+`,
+	"PersistentVolume": `
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: pv-1}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Gi}
+  claimRef: {apiVersion: v1, kind: PersistentVolumeClaim, namespace: shop, name: data-db-0}
+  hostPath: {path: /disks/1}
+  persistentVolumeReclaimPolicy: Delete
+`,
+	"StorageClass": `
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: standard}
+provisioner: disks.example.com
+`,
+	"HorizontalPodAutoscaler": `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: db, namespace: shop}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: db}, maxReplicas: 5}
+`,
+	"Deployment": `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: shop}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: registry.example/db:1}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data-db-0}}]
+`,
 }
 
 // kinds makes an empty typed object of each kind that a case may hold.
 var kinds = map[string]func() Object{
-	"StatefulSet":         func() Object { return &appsv1.StatefulSet{} },
-	"Service":             func() Object { return &corev1.Service{} },
-	"PodDisruptionBudget": func() Object { return &policyv1.PodDisruptionBudget{} },
+	"StatefulSet":             func() Object { return &appsv1.StatefulSet{} },
+	"Service":                 func() Object { return &corev1.Service{} },
+	"PodDisruptionBudget":     func() Object { return &policyv1.PodDisruptionBudget{} },
+	"PersistentVolumeClaim":   func() Object { return &corev1.PersistentVolumeClaim{} },
+	"PersistentVolume":        func() Object { return &corev1.PersistentVolume{} },
+	"StorageClass":            func() Object { return &storagev1.StorageClass{} },
+	"HorizontalPodAutoscaler": func() Object { return &autoscalingv2.HorizontalPodAutoscaler{} },
+	"Deployment":              func() Object { return &appsv1.Deployment{} },
 }
 
 // Build returns the case as the rule sees it: the change, the world around it, and the policy with the rule's block. The
@@ -87,6 +142,7 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 		return Change{}, Snapshot{}, v1alpha1.StatefulPolicy{}, fmt.Errorf("case %q: %w", c.Name, err)
 	}
 	ch := Change{Operation: admissionv1.Update, DryRun: c.DryRun}
+	ch.User.Username = c.User
 	var err error
 	if ch.Old, err = overlay(c.Old); err != nil {
 		return fail(err)
@@ -119,10 +175,11 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 		world.Objects = append(world.Objects, casePod(n, corev1.ConditionFalse))
 	}
 	for _, n := range c.Claims {
-		world.Objects = append(world.Objects, &corev1.PersistentVolumeClaim{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
-			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("data-db-%d", n), Namespace: "shop", Labels: labels.Set{"app": "db"}},
-		})
+		claim, err := overlay(fmt.Sprintf("{kind: PersistentVolumeClaim, metadata: {name: data-db-%d}}", n))
+		if err != nil {
+			return fail(err)
+		}
+		world.Objects = append(world.Objects, claim)
 	}
 	policy := v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "example"}}
 	block := fmt.Sprintf("%s: {%s}", rule.Block, cmp.Or(c.Policy, "action: Deny"))
@@ -134,18 +191,32 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 
 // Judge runs the case through the engine, its objects as the API server stores them and its policy the only one.
 func (c Case) Judge(rule Rule) (Verdict, error) {
-	ch, world, policy, err := c.Build(rule)
+	set, ch, world, err := c.prepare(rule)
 	if err != nil {
 		return Verdict{}, err
+	}
+	return set.Judge(ch, world)
+}
+
+// Default returns what the rule fills in.
+func (c Case) Default(rule Rule) (Filled, error) {
+	set, ch, world, err := c.prepare(rule)
+	if err != nil {
+		return Filled{}, err
+	}
+	return set.Default(ch, world)
+}
+
+func (c Case) prepare(rule Rule) (*Set, Change, Snapshot, error) {
+	ch, world, policy, err := c.Build(rule)
+	if err != nil {
+		return nil, ch, world, err
 	}
 	for _, o := range append(world.Objects, ch.Old, ch.New) {
 		Normalise(o)
 	}
 	set, err := Compile([]v1alpha1.StatefulPolicy{policy}, ProfileOff)
-	if err != nil {
-		return Verdict{}, err
-	}
-	return set.Judge(ch, world)
+	return set, ch, world, err
 }
 
 func overlay(text string) (Object, error) {

@@ -5,6 +5,7 @@
 package policies
 
 import (
+	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -64,3 +65,18 @@ func statefulSets(c Change) (older, newer *appsv1.StatefulSet, ok bool) {
 	newer, ok2 := c.New.(*appsv1.StatefulSet)
 	return older, newer, ok1 && ok2
 }
+
+// controllers are the users under which the control plane carries out what somebody asked for earlier. That request was
+// the place to refuse it; refusing these only wedges the cluster. Where kube-controller-manager gives its controllers no
+// accounts of their own, they all are the last one.
+var controllers = []string{
+	"system:serviceaccount:kube-system:generic-garbage-collector",
+	"system:serviceaccount:kube-system:namespace-controller",
+	"system:serviceaccount:kube-system:pod-garbage-collector",
+	"system:serviceaccount:kube-system:pvc-protection-controller",
+	"system:serviceaccount:kube-system:statefulset-controller",
+	"system:kube-controller-manager",
+}
+
+// byController tells whether one of the control plane's own controllers asks.
+func (c Change) byController() bool { return slices.Contains(controllers, c.User.Username) }

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,6 +28,10 @@ type Cluster interface {
 	Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error)
 	Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error)
 	Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error)
+	StatefulSet(namespace, name string) (*appsv1.StatefulSet, error)
+	Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error)
+	// StorageClasses returns those that are known; with ErrUnknown where there may be more.
+	StorageClasses() ([]*storagev1.StorageClass, error)
 	// MayBypass tells whether the user who asks for the change has the verb bypass on the policy.
 	MayBypass(policy string) (bool, error)
 }
@@ -83,6 +88,24 @@ func (s Snapshot) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, err
 // Budgets returns the PodDisruptionBudgets of a namespace.
 func (s Snapshot) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
 	return all[*policyv1.PodDisruptionBudget](s, namespace), nil
+}
+
+// StatefulSet returns the StatefulSet.
+func (s Snapshot) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
+	return find[*appsv1.StatefulSet](s, "statefulsets", namespace, name)
+}
+
+// Claim returns the claim.
+func (s Snapshot) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	return find[*corev1.PersistentVolumeClaim](s, "persistentvolumeclaims", namespace, name)
+}
+
+// StorageClasses returns the classes of the set. Only a complete set knows that there are no others.
+func (s Snapshot) StorageClasses() ([]*storagev1.StorageClass, error) {
+	if !s.Complete {
+		return all[*storagev1.StorageClass](s, ""), ErrUnknown
+	}
+	return all[*storagev1.StorageClass](s, ""), nil
 }
 
 // MayBypass tells whether the policy is among those the user may bypass.

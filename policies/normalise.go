@@ -2,6 +2,7 @@ package policies
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -14,6 +15,10 @@ func Normalise(o Object) {
 	switch o := o.(type) {
 	case *appsv1.StatefulSet:
 		normaliseStatefulSet(&o.Spec)
+	case *appsv1.Deployment:
+		setDefault(&o.Spec.Replicas, ptr.To[int32](1))
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		setDefault(&o.Spec.MinReplicas, ptr.To[int32](1))
 	case *corev1.Service:
 		setDefault(&o.Spec.Type, corev1.ServiceTypeClusterIP)
 	case *corev1.Namespace:
@@ -23,6 +28,7 @@ func Normalise(o Object) {
 
 func normaliseStatefulSet(spec *appsv1.StatefulSetSpec) {
 	setDefault(&spec.Replicas, ptr.To[int32](1))
+	setDefault(&spec.Template.Spec.TerminationGracePeriodSeconds, ptr.To[int64](corev1.DefaultTerminationGracePeriodSeconds))
 	setDefault(&spec.RevisionHistoryLimit, ptr.To[int32](10))
 	setDefault(&spec.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
 

@@ -11,10 +11,20 @@ import (
 
 // Rules are all the rules, by ID.
 var Rules = []Rule{
+	autoscalerFloor,
+	claimTemplate,
+	disruptionBudget,
 	headlessService,
+	immutableFields,
+	notReadyAddresses,
+	readiness,
 	retentionPolicy,
 	scaleDown,
+	sharedClaim,
+	spread,
+	terminationGrace,
 	updateStrategy,
+	volumeReclaim,
 }
 
 // Rule is one belief about stateful workloads that Mooring upholds.

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,17 @@ func TestCases(t *testing.T) {
 				}
 				if diff := cmp.Diff(c.Want, briefly(verdict)); diff != "" {
 					t.Errorf("findings (-want +got):\n%s", diff)
+				}
+				filled, err := c.Default(rule)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var values []string
+				for _, f := range filled.Fields {
+					values = append(values, fmt.Sprint(f.Value))
+				}
+				if got := strings.Join(values, ","); got != c.Fills {
+					t.Errorf("filled in %q, want %q", got, c.Fills)
 				}
 				for _, f := range verdict.Findings {
 					t.Log(f)

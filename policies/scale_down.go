@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
@@ -364,10 +363,10 @@ func (d *departure) budget(c Cluster, p v1alpha1.ScaleDown) ([]Finding, error) {
 		return nil, err
 	}
 	var found []Finding
-	for _, b := range budgets {
+	for _, b := range budgetsOf(d.older, budgets) {
 		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err != nil || !selector.Matches(labels.Set(d.older.Spec.Template.Labels)) {
-			continue
+		if err != nil {
+			return found, err
 		}
 		pods, err := c.Pods(d.older.Namespace, selector)
 		if err != nil {

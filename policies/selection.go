@@ -181,15 +181,22 @@ func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 	return chosen, nil
 }
 
-// namespaceOf returns the namespace the change happens in, without its owner's labels where they cannot be known.
+// namespaceOf returns the namespace the change happens in, that of its claim for a volume, without its owner's labels where they cannot be known.
 func namespaceOf(ch Change, c Cluster) (*corev1.Namespace, error) {
 	o := ch.Object()
 	if namespace, ok := o.(*corev1.Namespace); ok {
 		return namespace, nil
 	}
-	namespace, err := c.Namespace(o.GetNamespace())
+	name := o.GetNamespace()
+	if volume, ok := o.(*corev1.PersistentVolume); ok && volume.Spec.ClaimRef != nil {
+		name = volume.Spec.ClaimRef.Namespace
+	}
+	if name == "" {
+		return &corev1.Namespace{}, nil
+	}
+	namespace, err := c.Namespace(name)
 	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
-		namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.GetNamespace()}}
+		namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		Normalise(namespace)
 		return namespace, nil
 	}

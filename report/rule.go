@@ -113,7 +113,9 @@ func example(b *strings.Builder, rule policies.Rule, c policies.Case) error {
 			return err
 		}
 	}
-	if len(verdict.Findings) == 0 {
+	if c.Fills != "" {
+		fmt.Fprintf(b, "\nThe default is filled in: %s.\n", c.Fills)
+	} else if len(verdict.Findings) == 0 {
 		b.WriteString("\nIt passes.\n")
 	}
 	for _, f := range verdict.Findings {
@@ -139,6 +141,9 @@ func around(c policies.Case) string {
 	}
 	if c.WithoutService && !slices.ContainsFunc(c.Given, func(text string) bool { return strings.Contains(text, "kind: Service") }) {
 		said = append(said, "There is no Service.")
+	}
+	if c.User != "" {
+		said = append(said, fmt.Sprintf("The user is %s.", c.User))
 	}
 	if c.DryRun {
 		said = append(said, "The request is a dry run.")

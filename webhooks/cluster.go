@@ -11,6 +11,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/cache"
@@ -101,6 +102,21 @@ func (c cluster) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, err
 	return pointers(list.Items), err
 }
 
+func (c cluster) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
+	return get(c, &appsv1.StatefulSet{}, namespace, name)
+}
+
+func (c cluster) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	c.reader = c.live
+	return get(c, &corev1.PersistentVolumeClaim{}, namespace, name)
+}
+
+func (c cluster) StorageClasses() ([]*storagev1.StorageClass, error) {
+	var list storagev1.StorageClassList
+	err := c.reader.List(c.ctx, &list)
+	return pointers(list.Items), err
+}
+
 func (c cluster) MayBypass(policy string) (bool, error) {
 	return c.rights.mayBypass(c.ctx, c.user, policy)
 }
@@ -158,5 +174,5 @@ func extra(of map[string]authenticationv1.ExtraValue) map[string]authorizationv1
 
 // Cached returns an empty object of each kind that is read through the cache.
 func Cached() []client.Object {
-	return []client.Object{&corev1.Namespace{}, &corev1.Service{}, &appsv1.StatefulSet{}, &policyv1.PodDisruptionBudget{}}
+	return []client.Object{&corev1.Namespace{}, &corev1.Service{}, &appsv1.StatefulSet{}, &policyv1.PodDisruptionBudget{}, &storagev1.StorageClass{}}
 }

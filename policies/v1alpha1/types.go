@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -133,18 +135,48 @@ type Exclude struct {
 
 // Rules holds one block per rule, each with the rule's action and parameters.
 type Rules struct {
+	// autoscalerFloor: how far a HorizontalPodAutoscaler may take a StatefulSet down.
+	// +optional
+	AutoscalerFloor *AutoscalerFloor `json:"autoscalerFloor,omitempty"`
+	// claimTemplate: the storage that claims ask for.
+	// +optional
+	ClaimTemplate *ClaimTemplate `json:"claimTemplate,omitempty"`
+	// disruptionBudget: a PodDisruptionBudget for the Pods.
+	// +optional
+	DisruptionBudget *DisruptionBudget `json:"disruptionBudget,omitempty"`
 	// headlessService: serviceName names a headless Service that selects the Pods, and stays so.
 	// +optional
 	HeadlessService *HeadlessService `json:"headlessService,omitempty"`
+	// immutableFields: changes that the API server will refuse.
+	// +optional
+	ImmutableFields *ImmutableFields `json:"immutableFields,omitempty"`
+	// notReadyAddresses: DNS names for Pods that are not ready yet.
+	// +optional
+	NotReadyAddresses *NotReadyAddresses `json:"notReadyAddresses,omitempty"`
+	// readiness: readiness probes.
+	// +optional
+	Readiness *Readiness `json:"readiness,omitempty"`
 	// retentionPolicy: what happens to claims when the StatefulSet is deleted or scaled down.
 	// +optional
 	RetentionPolicy *RetentionPolicy `json:"retentionPolicy,omitempty"`
 	// scaleDown: which ordinals may go, and when.
 	// +optional
 	ScaleDown *ScaleDown `json:"scaleDown,omitempty"`
+	// sharedClaim: Deployments whose replicas share a claim.
+	// +optional
+	SharedClaim *SharedClaim `json:"sharedClaim,omitempty"`
+	// spread: Pods that do not share a node.
+	// +optional
+	Spread *Spread `json:"spread,omitempty"`
+	// terminationGrace: time to stop.
+	// +optional
+	TerminationGrace *TerminationGrace `json:"terminationGrace,omitempty"`
 	// updateStrategy: how a new template reaches the Pods.
 	// +optional
 	UpdateStrategy *UpdateStrategy `json:"updateStrategy,omitempty"`
+	// volumeReclaim: what becomes of a volume whose claim is deleted.
+	// +optional
+	VolumeReclaim *VolumeReclaim `json:"volumeReclaim,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -260,4 +292,79 @@ type ScaleDown struct {
 	// +kubebuilder:validation:Minimum=1
 	// +optional
 	MinReplicas *int32 `json:"minReplicas,omitempty"`
+}
+
+// AutoscalerFloor are the parameters of the rule autoscaler-floor.
+type AutoscalerFloor struct {
+	Enforcement `json:",inline"`
+	// minReplicas is the floor, in replicas. Absent: the majority of the replicas that the StatefulSet has.
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	MinReplicas *int32 `json:"minReplicas,omitempty"`
+}
+
+// ClaimTemplate are the parameters of the rule claim-template.
+type ClaimTemplate struct {
+	Enforcement `json:",inline"`
+	// storageClasses are the classes allowed. Absent: any that exists.
+	// +listType=set
+	// +optional
+	StorageClasses []string `json:"storageClasses,omitempty"`
+	// accessModes are those allowed. Absent: any.
+	// +listType=set
+	// +optional
+	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
+	// minSize is the least a claim may ask for, in bytes.
+	// +optional
+	MinSize *resource.Quantity `json:"minSize,omitempty"`
+	// maxSize is the most a claim may ask for, in bytes.
+	// +optional
+	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
+	// requireExpansion wants a class whose volumes can grow.
+	// +optional
+	RequireExpansion bool `json:"requireExpansion,omitempty"`
+}
+
+// DisruptionBudget are the parameters of the rule disruption-budget.
+type DisruptionBudget struct {
+	Enforcement `json:",inline"`
+}
+
+// ImmutableFields are the parameters of the rule immutable-fields.
+type ImmutableFields struct {
+	Enforcement `json:",inline"`
+}
+
+// NotReadyAddresses are the parameters of the rule not-ready-addresses.
+type NotReadyAddresses struct {
+	Enforcement `json:",inline"`
+}
+
+// Readiness are the parameters of the rule readiness.
+type Readiness struct {
+	Enforcement `json:",inline"`
+}
+
+// SharedClaim are the parameters of the rule shared-claim.
+type SharedClaim struct {
+	Enforcement `json:",inline"`
+}
+
+// Spread are the parameters of the rule spread.
+type Spread struct {
+	Enforcement `json:",inline"`
+}
+
+// TerminationGrace are the parameters of the rule termination-grace.
+type TerminationGrace struct {
+	Enforcement `json:",inline"`
+}
+
+// VolumeReclaim are the parameters of the rule volume-reclaim. It refuses nothing: any action but Off turns it on.
+type VolumeReclaim struct {
+	Enforcement `json:",inline"`
+	// default is the reclaim policy that volumes get.
+	// +kubebuilder:validation:Enum=Retain;Delete
+	// +optional
+	Default corev1.PersistentVolumeReclaimPolicy `json:"default,omitempty"`
 }

@@ -27,6 +27,9 @@ type Cluster interface {
 	Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error)
 	Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error)
 	Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error)
+	// Node returns a node. One that is not there is NotFound, and its Pods are then on their way out; a set of files knows
+	// no nodes.
+	Node(name string) (*corev1.Node, error)
 	// MayBypass tells whether the user who asks for the change has the verb bypass on the policy.
 	MayBypass(policy string) (bool, error)
 }
@@ -83,6 +86,11 @@ func (s Snapshot) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, err
 // Budgets returns the PodDisruptionBudgets of a namespace.
 func (s Snapshot) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
 	return all[*policyv1.PodDisruptionBudget](s, namespace), nil
+}
+
+// Node returns the node.
+func (s Snapshot) Node(name string) (*corev1.Node, error) {
+	return find[*corev1.Node](s, "nodes", "", name)
 }
 
 // MayBypass tells whether the policy is among those the user may bypass.

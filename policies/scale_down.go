@@ -250,8 +250,7 @@ func (d *departure) move() string {
 
 // sayItIsMeant is the way through for who knows what the rule cannot.
 func (d *departure) sayItIsMeant() string {
-	return fmt.Sprintf("If the application has moved its data away, say so and try again: kubectl -n %s annotate statefulset %s %s=scale-down %s='<why>'",
-		d.older.Namespace, d.older.Name, BypassAnnotation, BypassReasonAnnotation)
+	return "If the application has moved its data away, say so and try again: " + sayItIsMeant("scale-down", "statefulset", d.older)
 }
 
 func (d *departure) toZero(p v1alpha1.ScaleDown) []Finding {

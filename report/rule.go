@@ -140,6 +140,12 @@ func around(c policies.Case) string {
 	if c.WithoutService && !slices.ContainsFunc(c.Given, func(text string) bool { return strings.Contains(text, "kind: Service") }) {
 		said = append(said, "There is no Service.")
 	}
+	if c.User != "" {
+		said = append(said, "The request is by "+code(c.User)+".")
+	}
+	if c.DeleteOptions != "" {
+		said = append(said, "The delete says "+code(c.DeleteOptions)+".")
+	}
 	if c.DryRun {
 		said = append(said, "The request is a dry run.")
 	}

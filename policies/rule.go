@@ -12,7 +12,10 @@ import (
 // Rules are all the rules, by ID.
 var Rules = []Rule{
 	deleteProtection,
+	forceDelete,
 	headlessService,
+	ordinalShift,
+	retainedClaim,
 	retentionPolicy,
 	scaleDown,
 	updateStrategy,

@@ -223,19 +223,23 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c Cluster, p v1alpha1.
 	return nil, errors.Join(err1, err2)
 }
 
-// memberOn returns the Pod that uses the claim and was made by a StatefulSet, be that there or not, or nil.
+// memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
 func memberOn(claim *corev1.PersistentVolumeClaim, c Cluster) (*corev1.Pod, error) {
-	members, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
+	pods, err := members(claim.Namespace, c)
+	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return mounts(pod, claim.Name) }); i >= 0 {
+		return pods[i], err
+	}
+	return nil, err
+}
+
+// members returns the Pods that were made by StatefulSets, be these there or not, and that have not ended.
+func members(namespace string, c Cluster) ([]*corev1.Pod, error) {
+	named, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
 	if err != nil {
 		return nil, err
 	}
-	pods, err := c.Pods(claim.Namespace, labels.NewSelector().Add(*members))
-	for _, pod := range pods {
-		if !finished(pod) && mounts(pod, claim.Name) {
-			return pod, err
-		}
-	}
-	return nil, err
+	pods, err := c.Pods(namespace, labels.NewSelector().Add(*named))
+	return slices.DeleteFunc(slices.Clone(pods), finished), err
 }
 
 // finished tells whether the Pod runs nothing and never will again.

@@ -11,6 +11,7 @@ import (
 
 // Rules are all the rules, by ID.
 var Rules = []Rule{
+	claimAdoption,
 	deleteProtection,
 	forceDelete,
 	headlessService,

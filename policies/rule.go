@@ -19,6 +19,7 @@ var Rules = []Rule{
 	retainedClaim,
 	retentionPolicy,
 	scaleDown,
+	unsafeRollout,
 	updateStrategy,
 }
 

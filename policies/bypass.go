@@ -54,6 +54,20 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 	return findings, nil
 }
 
+// sayItIsMeant is the command by which somebody who knows what a rule cannot know asks to be let through. The resource is
+// what kubectl calls the object's kind.
+func sayItIsMeant(rule, resource string, o Object) string {
+	return fmt.Sprintf("%s annotate %s %s %s=%s %s='<why>'", kubectl(o), resource, o.GetName(), BypassAnnotation, rule, BypassReasonAnnotation)
+}
+
+// kubectl is the beginning of a command about what is in the object's namespace.
+func kubectl(o Object) string {
+	if o.GetNamespace() == "" {
+		return "kubectl"
+	}
+	return "kubectl -n " + o.GetNamespace()
+}
+
 // invalid says why a bypass does not count whoever asks, or nothing.
 func invalid(annotations map[string]string, now time.Time) string {
 	if strings.TrimSpace(annotations[BypassReasonAnnotation]) == "" {

@@ -3,15 +3,16 @@ package policies
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/yaml"
 
@@ -34,8 +35,8 @@ type Case struct {
 	WithoutService bool
 	// Ready and NotReady are the ordinals whose Pods exist; Claims those whose claims do.
 	Ready, NotReady, Claims []int32
-	// User is who asks.
-	User string
+	// User is who asks, if it matters; DeleteOptions are those of a delete.
+	User, DeleteOptions string
 	// Fills is the value that the policy's default puts in, empty for none.
 	Fills string
 	// InFiles marks a change that only files can show: the API server refuses it before it asks anybody.
@@ -83,7 +84,7 @@ spec: {selector: {matchLabels: {app: db}}}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data-db-0, namespace: shop, labels: {app: db}}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: standard}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `,
 	"PersistentVolume": `
 apiVersion: v1
@@ -121,6 +122,30 @@ spec:
       containers: [{name: db, image: registry.example/db:1}]
       volumes: [{name: data, persistentVolumeClaim: {claimName: data-db-0}}]
 `,
+	"Pod": `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: db-0
+  namespace: shop
+  labels: {app: db, statefulset.kubernetes.io/pod-name: db-0}
+  ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: "1", controller: true}]
+spec:
+  nodeName: node-1
+  containers: [{name: db, image: registry.example/db:1}]
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data-db-0}}]
+status: {phase: Running}
+`,
+	"Namespace": `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+`,
+	"Node": `
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+`,
 }
 
 // kinds makes an empty typed object of each kind that a case may hold.
@@ -133,6 +158,9 @@ var kinds = map[string]func() Object{
 	"StorageClass":            func() Object { return &storagev1.StorageClass{} },
 	"HorizontalPodAutoscaler": func() Object { return &autoscalingv2.HorizontalPodAutoscaler{} },
 	"Deployment":              func() Object { return &appsv1.Deployment{} },
+	"Pod":                     func() Object { return &corev1.Pod{} },
+	"Namespace":               func() Object { return &corev1.Namespace{} },
+	"Node":                    func() Object { return &corev1.Node{} },
 }
 
 // Build returns the case as the rule sees it: the change, the world around it, and the policy with the rule's block. The
@@ -141,9 +169,11 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 	fail := func(err error) (Change, Snapshot, v1alpha1.StatefulPolicy, error) {
 		return Change{}, Snapshot{}, v1alpha1.StatefulPolicy{}, fmt.Errorf("case %q: %w", c.Name, err)
 	}
-	ch := Change{Operation: admissionv1.Update, DryRun: c.DryRun}
-	ch.User.Username = c.User
-	var err error
+	ch := Change{Operation: admissionv1.Update, DryRun: c.DryRun, User: authenticationv1.UserInfo{Username: c.User}}
+	err := yaml.UnmarshalStrict([]byte(c.DeleteOptions), &ch.DeleteOptions)
+	if err != nil {
+		return fail(err)
+	}
 	if ch.Old, err = overlay(c.Old); err != nil {
 		return fail(err)
 	}
@@ -157,9 +187,18 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 		ch.Operation = admissionv1.Delete
 	}
 	world := Snapshot{Complete: true}
-	given := c.Given
+	given := slices.Clone(c.Given)
 	if !c.WithoutService && ch.Object().GetObjectKind().GroupVersionKind().Kind != "Service" {
 		given = append([]string{"kind: Service"}, given...)
+	}
+	for _, n := range c.Ready {
+		given = append(given, casePod(n, corev1.ConditionTrue))
+	}
+	for _, n := range c.NotReady {
+		given = append(given, casePod(n, corev1.ConditionFalse))
+	}
+	for _, n := range c.Claims {
+		given = append(given, fmt.Sprintf("{kind: PersistentVolumeClaim, metadata: {name: data-db-%d}}", n))
 	}
 	for _, text := range given {
 		o, err := overlay(text)
@@ -167,19 +206,6 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 			return fail(err)
 		}
 		world.Objects = append(world.Objects, o)
-	}
-	for _, n := range c.Ready {
-		world.Objects = append(world.Objects, casePod(n, corev1.ConditionTrue))
-	}
-	for _, n := range c.NotReady {
-		world.Objects = append(world.Objects, casePod(n, corev1.ConditionFalse))
-	}
-	for _, n := range c.Claims {
-		claim, err := overlay(fmt.Sprintf("{kind: PersistentVolumeClaim, metadata: {name: data-db-%d}}", n))
-		if err != nil {
-			return fail(err)
-		}
-		world.Objects = append(world.Objects, claim)
 	}
 	policy := v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "example"}}
 	block := fmt.Sprintf("%s: {%s}", rule.Block, cmp.Or(c.Policy, "action: Deny"))
@@ -247,10 +273,11 @@ func overlay(text string) (Object, error) {
 	return o, yaml.UnmarshalStrict(data, o)
 }
 
-func casePod(ordinal int32, ready corev1.ConditionStatus) *corev1.Pod {
-	return &corev1.Pod{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("db-%d", ordinal), Namespace: "shop", Labels: labels.Set{"app": "db"}},
-		Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
-	}
+// casePod is a member in a case. Its owner is told by its name alone, as nobody knows the UID that it will have.
+func casePod(ordinal int32, ready corev1.ConditionStatus) string {
+	return fmt.Sprintf(`
+kind: Pod
+metadata: {name: db-%[1]d, labels: {statefulset.kubernetes.io/pod-name: db-%[1]d}, ownerReferences: null}
+spec: {volumes: [{name: data, persistentVolumeClaim: {claimName: data-db-%[1]d}}]}
+status: {conditions: [{type: Ready, status: %[2]q}]}`, ordinal, ready)
 }

@@ -5,12 +5,14 @@
 package policies
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -34,6 +36,8 @@ type Change struct {
 	User authenticationv1.UserInfo
 	// DryRun tells that nothing will be stored.
 	DryRun bool
+	// DeleteOptions are those of a delete, as the API server understood them; nil where they are not known.
+	DeleteOptions *metav1.DeleteOptions
 	// Time of the request, by which a bypass expires.
 	Time time.Time
 }
@@ -66,9 +70,9 @@ func statefulSets(c Change) (older, newer *appsv1.StatefulSet, ok bool) {
 	return older, newer, ok1 && ok2
 }
 
-// controllers are the users under which the control plane carries out what somebody asked for earlier. That request was
-// the place to refuse it; refusing these only wedges the cluster. Where kube-controller-manager gives its controllers no
-// accounts of their own, they all are the last one.
+// controllers are the users under which the control plane deletes what somebody asked to have deleted before. That request
+// was the one to refuse; refusing theirs would only wedge the cluster. The last is all of them, where
+// kube-controller-manager gives its controllers no accounts of their own.
 var controllers = []string{
 	"system:serviceaccount:kube-system:generic-garbage-collector",
 	"system:serviceaccount:kube-system:namespace-controller",
@@ -78,5 +82,32 @@ var controllers = []string{
 	"system:kube-controller-manager",
 }
 
-// byController tells whether one of the control plane's own controllers asks.
+// byController tells whether a part of the control plane asks.
 func (c Change) byController() bool { return slices.Contains(controllers, c.User.Username) }
+
+// decided tells whether a delete only carries out what was decided before: a controller asks for it, or everything in its
+// namespace is on its way out.
+func (c Change) decided(world Cluster) (bool, error) {
+	name := c.Old.GetNamespace()
+	if c.byController() || name == "" {
+		return c.byController(), nil
+	}
+	namespace, err := world.Namespace(name)
+	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
+		return false, nil
+	}
+	return err == nil && namespace.DeletionTimestamp != nil, err
+}
+
+// orphans tells whether a delete leaves what the object owns behind. The API server heeds the old option before the new,
+// and the object's finalizer where there is neither.
+func (c Change) orphans() bool {
+	options := value(c.DeleteOptions)
+	switch {
+	case options.OrphanDependents != nil:
+		return *options.OrphanDependents
+	case options.PropagationPolicy != nil:
+		return *options.PropagationPolicy == metav1.DeletePropagationOrphan
+	}
+	return slices.Contains(c.Old.GetFinalizers(), metav1.FinalizerOrphanDependents)
+}

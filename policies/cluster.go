@@ -32,6 +32,9 @@ type Cluster interface {
 	Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error)
 	// StorageClasses returns those that are known; with ErrUnknown where there may be more.
 	StorageClasses() ([]*storagev1.StorageClass, error)
+	// Node returns a node. One that is not there is NotFound, and its Pods are then on their way out; a set of files knows
+	// no nodes.
+	Node(name string) (*corev1.Node, error)
 	// MayBypass tells whether the user who asks for the change has the verb bypass on the policy.
 	MayBypass(policy string) (bool, error)
 }
@@ -106,6 +109,11 @@ func (s Snapshot) StorageClasses() ([]*storagev1.StorageClass, error) {
 		return all[*storagev1.StorageClass](s, ""), ErrUnknown
 	}
 	return all[*storagev1.StorageClass](s, ""), nil
+}
+
+// Node returns the node.
+func (s Snapshot) Node(name string) (*corev1.Node, error) {
+	return find[*corev1.Node](s, "nodes", "", name)
 }
 
 // MayBypass tells whether the policy is among those the user may bypass.

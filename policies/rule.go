@@ -12,17 +12,23 @@ import (
 // Rules are all the rules, by ID.
 var Rules = []Rule{
 	autoscalerFloor,
+	claimAdoption,
 	claimTemplate,
+	deleteProtection,
 	disruptionBudget,
+	forceDelete,
 	headlessService,
 	immutableFields,
 	notReadyAddresses,
+	ordinalShift,
 	readiness,
+	retainedClaim,
 	retentionPolicy,
 	scaleDown,
 	sharedClaim,
 	spread,
 	terminationGrace,
+	unsafeRollout,
 	updateStrategy,
 	volumeReclaim,
 }

@@ -132,8 +132,8 @@ type departure struct {
 	older, newer   *appsv1.StatefulSet
 	from, to       ordinals
 	going, staying ranges
-	// ready are the ordinals whose Pods are ready; assumed tells that nobody can know, and all are taken to be.
-	ready   map[int64]bool
+	// pods are the members' Pods by their ordinals; assumed tells that nobody can know, and all are taken to be ready.
+	pods    map[int64]*corev1.Pod
 	assumed bool
 }
 
@@ -147,9 +147,11 @@ func scalesDownSafely(ch Change, c Cluster, p v1alpha1.ScaleDown) ([]Finding, er
 	if d.going.count() == 0 {
 		return nil, nil
 	}
-	if err := d.look(c); err != nil {
+	var err error
+	if d.pods, err = podsOf(older, c); err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
+	d.assumed = err != nil
 	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.unsettled(p))
 	data, err1 := d.data(c, p)
 	budget, err2 := d.budget(c, p)
@@ -160,34 +162,14 @@ func scalesDownSafely(ch Change, c Cluster, p v1alpha1.ScaleDown) ([]Finding, er
 	return found, errors.Join(err1, err2)
 }
 
-// look finds out which of the members are ready.
-func (d *departure) look(c Cluster) error {
-	selector, err := metav1.LabelSelectorAsSelector(d.older.Spec.Selector)
-	if err != nil {
-		return err
-	}
-	pods, err := c.Pods(d.older.Namespace, selector)
-	if errors.Is(err, ErrUnknown) {
-		d.assumed = true
-		return nil
-	}
-	d.ready = map[int64]bool{}
-	for _, pod := range pods {
-		if n, ok := ordinalOf(pod.Name, d.older.Name); ok && ready(pod) && ownedBy(pod, d.older) {
-			d.ready[n] = true
-		}
-	}
-	return err
-}
-
 // count returns how many of these ordinals have a ready Pod.
 func (d *departure) count(of ranges) int64 {
 	if d.assumed {
 		return of.count()
 	}
 	var n int64
-	for ordinal := range d.ready {
-		if of.has(ordinal) {
+	for ordinal, pod := range d.pods {
+		if of.has(ordinal) && ready(pod) {
 			n++
 		}
 	}
@@ -201,7 +183,7 @@ func (d *departure) down() ranges {
 	}
 	var down ranges
 	for n := range d.staying.all() {
-		if !d.ready[n] {
+		if pod := d.pods[n]; pod == nil || !ready(pod) {
 			down = append(down, ordinals{n, n + 1})
 		}
 		if len(down) == 4 {
@@ -249,8 +231,7 @@ func (d *departure) move() string {
 
 // sayItIsMeant is the way through for who knows what the rule cannot.
 func (d *departure) sayItIsMeant() string {
-	return fmt.Sprintf("If the application has moved its data away, say so and try again: kubectl -n %s annotate statefulset %s %s=scale-down %s='<why>'",
-		d.older.Namespace, d.older.Name, BypassAnnotation, BypassReasonAnnotation)
+	return "If the application has moved its data away, say so and try again: " + sayItIsMeant("scale-down", "statefulset", d.older)
 }
 
 func (d *departure) toZero(p v1alpha1.ScaleDown) []Finding {
@@ -404,6 +385,22 @@ func least(b *policyv1.PodDisruptionBudget, expected int64) int64 {
 		return max(0, expected-int64(n))
 	}
 	return 0
+}
+
+// podsOf returns the StatefulSet's Pods by their ordinals.
+func podsOf(set *appsv1.StatefulSet, c Cluster) (map[int64]*corev1.Pod, error) {
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := c.Pods(set.Namespace, selector)
+	own := map[int64]*corev1.Pod{}
+	for _, pod := range pods {
+		if n, ok := ordinalOf(pod.Name, set.Name); ok && ownedBy(pod, set) {
+			own[n] = pod
+		}
+	}
+	return own, err
 }
 
 func ready(pod *corev1.Pod) bool {

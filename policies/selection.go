@@ -95,7 +95,7 @@ func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	return c, nil
 }
 
-// words refuses a mode or an action that is none, by the path of its field. In a cluster the API server does; a policy
+// words refuses an action, a mode or the like that is none, by the path of its field. In a cluster the API server does; a policy
 // from a file could otherwise be mistyped and guard nothing.
 func words(v reflect.Value, at *field.Path) error {
 	switch v.Type() {
@@ -103,6 +103,8 @@ func words(v reflect.Value, at *field.Path) error {
 		return oneOf(v, at, v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off)
 	case reflect.TypeFor[v1alpha1.Mode]():
 		return oneOf(v, at, v1alpha1.ModeEnforce, v1alpha1.ModeWarn, v1alpha1.ModeAudit)
+	case reflect.TypeFor[v1alpha1.Autoscaler]():
+		return oneOf(v, at, v1alpha1.AutoscalerDeny, v1alpha1.AutoscalerClamp)
 	case reflect.TypeFor[v1alpha1.OperatorOwned]():
 		return oneOf(v, at, v1alpha1.OperatorOwnedWarn, v1alpha1.OperatorOwnedEnforce)
 	}

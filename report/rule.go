@@ -143,7 +143,10 @@ func around(c policies.Case) string {
 		said = append(said, "There is no Service.")
 	}
 	if c.User != "" {
-		said = append(said, fmt.Sprintf("The user is %s.", c.User))
+		said = append(said, "The request is by "+code(c.User)+".")
+	}
+	if c.DeleteOptions != "" {
+		said = append(said, "The delete says "+code(c.DeleteOptions)+".")
 	}
 	if c.DryRun {
 		said = append(said, "The request is a dry run.")

@@ -117,6 +117,12 @@ func (c cluster) StorageClasses() ([]*storagev1.StorageClass, error) {
 	return pointers(list.Items), err
 }
 
+// Node is read past the cache: nodes change all the time, and few requests ask for one.
+func (c cluster) Node(name string) (*corev1.Node, error) {
+	c.reader = c.live
+	return get(c, &corev1.Node{}, "", name)
+}
+
 func (c cluster) MayBypass(policy string) (bool, error) {
 	return c.rights.mayBypass(c.ctx, c.user, policy)
 }

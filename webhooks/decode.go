@@ -11,6 +11,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -75,6 +76,9 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 		Time:      time.Now(),
 	}
 	var err error
+	if ch.DeleteOptions, err = decodeDeleteOptions(req); err != nil {
+		return nil, err
+	}
 	if ch.Old, err = decodeObject(req, "oldObject", req.OldObject.Raw); err != nil {
 		return nil, err
 	}
@@ -118,13 +122,25 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (
 		return nil, badRequestf("the request's %s is no %s: %w", field, describe(gvk), err)
 	}
 	o.GetObjectKind().SetGroupVersionKind(gvk)
-	if o.GetNamespace() == "" {
+	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
+		// A request about a Namespace names that namespace as its own, and no object lies in itself.
 		o.SetNamespace(req.Namespace)
 	}
 	if o.GetName() == "" {
 		o.SetName(req.Name)
 	}
 	return o, nil
+}
+
+func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptions, error) {
+	if req.Operation != admissionv1.Delete || len(req.Options.Raw) == 0 {
+		return nil, nil
+	}
+	options := &metav1.DeleteOptions{}
+	if err := json.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, options); err != nil {
+		return nil, badRequestf("the request's options are no DeleteOptions: %w", err)
+	}
+	return options, nil
 }
 
 // scaledReader is World.Scaled.

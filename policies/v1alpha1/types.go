@@ -138,12 +138,21 @@ type Rules struct {
 	// autoscalerFloor: how far a HorizontalPodAutoscaler may take a StatefulSet down.
 	// +optional
 	AutoscalerFloor *AutoscalerFloor `json:"autoscalerFloor,omitempty"`
+	// claimAdoption: old claims that a new StatefulSet would take over.
+	// +optional
+	ClaimAdoption *ClaimAdoption `json:"claimAdoption,omitempty"`
 	// claimTemplate: the storage that claims ask for.
 	// +optional
 	ClaimTemplate *ClaimTemplate `json:"claimTemplate,omitempty"`
+	// deleteProtection: deletes that would take data along.
+	// +optional
+	DeleteProtection *DeleteProtection `json:"deleteProtection,omitempty"`
 	// disruptionBudget: a PodDisruptionBudget for the Pods.
 	// +optional
 	DisruptionBudget *DisruptionBudget `json:"disruptionBudget,omitempty"`
+	// forceDelete: deletes of running Pods that do not wait until they have stopped.
+	// +optional
+	ForceDelete *ForceDelete `json:"forceDelete,omitempty"`
 	// headlessService: serviceName names a headless Service that selects the Pods, and stays so.
 	// +optional
 	HeadlessService *HeadlessService `json:"headlessService,omitempty"`
@@ -153,9 +162,15 @@ type Rules struct {
 	// notReadyAddresses: DNS names for Pods that are not ready yet.
 	// +optional
 	NotReadyAddresses *NotReadyAddresses `json:"notReadyAddresses,omitempty"`
+	// ordinalShift: a new start ordinal that leaves claims behind.
+	// +optional
+	OrdinalShift *OrdinalShift `json:"ordinalShift,omitempty"`
 	// readiness: readiness probes.
 	// +optional
 	Readiness *Readiness `json:"readiness,omitempty"`
+	// retainedClaim: deletes of claims that a scale-down kept.
+	// +optional
+	RetainedClaim *RetainedClaim `json:"retainedClaim,omitempty"`
 	// retentionPolicy: what happens to claims when the StatefulSet is deleted or scaled down.
 	// +optional
 	RetentionPolicy *RetentionPolicy `json:"retentionPolicy,omitempty"`
@@ -171,6 +186,9 @@ type Rules struct {
 	// terminationGrace: time to stop.
 	// +optional
 	TerminationGrace *TerminationGrace `json:"terminationGrace,omitempty"`
+	// unsafeRollout: rollouts that begin while a member is down.
+	// +optional
+	UnsafeRollout *UnsafeRollout `json:"unsafeRollout,omitempty"`
 	// updateStrategy: how a new template reaches the Pods.
 	// +optional
 	UpdateStrategy *UpdateStrategy `json:"updateStrategy,omitempty"`
@@ -292,6 +310,115 @@ type ScaleDown struct {
 	// +kubebuilder:validation:Minimum=1
 	// +optional
 	MinReplicas *int32 `json:"minReplicas,omitempty"`
+	// drained: a Pod that goes does not show that the application has handed its data over.
+	// +optional
+	Drained *Drained `json:"drained,omitempty"`
+	// autoscaler is what becomes of an unsafe request to scale by one of the autoscalers. Deny, the default, refuses it as
+	// anybody's. Clamp raises its replicas to the nearest safe number instead, which may be the present one, so that the
+	// autoscaler walks down safely and never meets an error.
+	// +kubebuilder:validation:Enum=Deny;Clamp
+	// +optional
+	Autoscaler Autoscaler `json:"autoscaler,omitempty"`
+	// autoscalers are the users that count as autoscalers, by the name the API server knows them under. Absent: the
+	// HorizontalPodAutoscaler's controller (system:serviceaccount:kube-system:horizontal-pod-autoscaler or
+	// system:kube-controller-manager) and KEDA (system:serviceaccount:keda:keda-operator).
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +optional
+	Autoscalers []string `json:"autoscalers,omitempty"`
+}
+
+// Autoscaler is what becomes of an autoscaler's unsafe request.
+type Autoscaler string
+
+// The ways to treat an autoscaler.
+const (
+	AutoscalerDeny  Autoscaler = "Deny"
+	AutoscalerClamp Autoscaler = "Clamp"
+)
+
+// Drained says how a Pod shows that it may go.
+// +kubebuilder:validation:XValidation:rule="has(self.condition) != has(self.annotation)",message="give either condition or annotation"
+type Drained struct {
+	// action on a Pod that does not show it; by default the rule's action.
+	// +optional
+	Action Action `json:"action,omitempty"`
+	// condition is the type of a Pod condition that must be True, such as example.com/Drained.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
+	// +optional
+	Condition string `json:"condition,omitempty"`
+	// annotation is one that the Pod must have.
+	// +optional
+	Annotation *Annotation `json:"annotation,omitempty"`
+}
+
+// Annotation is an annotation with its value.
+type Annotation struct {
+	// key of the annotation.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	Key string `json:"key"`
+	// value that it must have.
+	Value string `json:"value"`
+}
+
+// ClaimAdoption are the parameters of the rule claim-adoption.
+type ClaimAdoption struct {
+	Enforcement `json:",inline"`
+	// adopts is the action where claims of a new StatefulSet's names exist, so that its Pods start on old data. By default
+	// Warn, or the rule's action where that does less: this is also how data is restored.
+	// +optional
+	Adopts Action `json:"adopts,omitempty"`
+	// disagrees is the action where such a claim is not what the template asks for; by default the rule's action.
+	// +optional
+	Disagrees Action `json:"disagrees,omitempty"`
+}
+
+// DeleteProtection are the parameters of the rule delete-protection. Each check has an action of its own, by default the
+// rule's.
+type DeleteProtection struct {
+	Enforcement `json:",inline"`
+	// data: claims would be deleted along with their StatefulSet.
+	// +optional
+	Data Action `json:"data,omitempty"`
+	// inUse: the claim of a member is deleted.
+	// +optional
+	InUse Action `json:"inUse,omitempty"`
+	// namespace: a namespace is deleted in which StatefulSets have claims.
+	// +optional
+	Namespace Action `json:"namespace,omitempty"`
+	// protected: an object is deleted that is labelled mooring.dev/protect: "true".
+	// +optional
+	Protected Action `json:"protected,omitempty"`
+}
+
+// ForceDelete are the parameters of the rule force-delete.
+type ForceDelete struct {
+	Enforcement `json:",inline"`
+}
+
+// OrdinalShift are the parameters of the rule ordinal-shift.
+type OrdinalShift struct {
+	Enforcement `json:",inline"`
+}
+
+// RetainedClaim are the parameters of the rule retained-claim.
+type RetainedClaim struct {
+	Enforcement `json:",inline"`
+}
+
+// UnsafeRollout are the parameters of the rule unsafe-rollout.
+type UnsafeRollout struct {
+	Enforcement `json:",inline"`
+	// quorum is the action where the rollout takes the majority away; by default the rule's action.
+	// +optional
+	Quorum Action `json:"quorum,omitempty"`
+	// waits is the action where the rollout cannot begin before a member is ready again. By default Warn, or the rule's
+	// action where that does less: the new template may be what repairs the member.
+	// +kubebuilder:validation:Enum=Warn;Audit;Off
+	// +optional
+	Waits Action `json:"waits,omitempty"`
 }
 
 // AutoscalerFloor are the parameters of the rule autoscaler-floor.

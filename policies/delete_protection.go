@@ -1,0 +1,295 @@
+package policies
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// ProtectLabel with the value "true" keeps a StatefulSet, claim, Service or Namespace from being deleted.
+const ProtectLabel = "mooring.dev/protect"
+
+var deleteProtection = Rule{
+	ID:    "delete-protection",
+	Block: "deleteProtection",
+	Title: "A delete does not take data along",
+	Doc: `Three deletes destroy data at once, and none of them asks. A StatefulSet takes the claims along that it owns:
+all of them under whenDeleted: Delete, and under Retain those that a scale-down left behind while it was Delete. With
+--cascade=orphan they stay, and the delete passes. The claim of a running Pod looks unharmed after its delete: it hangs in
+Terminating, and its data is gone the next time the Pod restarts. A namespace takes everything along. What is labelled
+mooring.dev/protect: "true" (a StatefulSet, a claim, a Service, a Namespace) is not deleted by anybody. Claims that are left
+of a deleted StatefulSet look like any other: give those the label. The garbage collector and its like, which carry out
+what was decided before, always pass, and so does every delete in a namespace that is itself being deleted.`,
+	Severity: High,
+	On: []Trigger{
+		{"StatefulSet", []admissionv1.Operation{admissionv1.Delete}},
+		{"PersistentVolumeClaim", []admissionv1.Operation{admissionv1.Delete}},
+		{"Namespace", []admissionv1.Operation{admissionv1.Delete}},
+		{"Service", []admissionv1.Operation{admissionv1.Delete}},
+	},
+	Checks: []Check{
+		{"data", "claims would be deleted along with their StatefulSet"},
+		{"in-use", "a Pod of a StatefulSet uses the claim, or a StatefulSet wants the Pod it belongs to"},
+		{"namespace", "StatefulSets have claims in the namespace"},
+		{"protected", "the object, or something in the namespace, is labelled against deletes"},
+	},
+	blocks: typed(logic[v1alpha1.DeleteProtection]{
+		params: func(r *v1alpha1.Rules) *v1alpha1.DeleteProtection { return r.DeleteProtection },
+		change: deletesNoData,
+	}),
+	Cases: []Case{
+		{Name: "a StatefulSet whose claims are kept", Old: `kind: StatefulSet`, Claims: []int32{0, 1, 2}},
+		{
+			Name: "a StatefulSet that takes its claims along", Claims: []int32{0, 1, 2},
+			Old:  `{kind: StatefulSet, spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}`,
+			Want: []string{"data"},
+		},
+		{
+			Name: "such a StatefulSet, but nothing that it owns", Claims: []int32{0, 1, 2}, DeleteOptions: "propagationPolicy: Orphan",
+			Old: `{kind: StatefulSet, spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}`,
+		},
+		{
+			Name: "such a StatefulSet before it has claims",
+			Old:  `{kind: StatefulSet, spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}`,
+		},
+		{
+			Name: "the claim of a running Pod", Given: []string{`kind: StatefulSet`}, Ready: []int32{0, 1, 2},
+			Old: `kind: PersistentVolumeClaim`, Want: []string{"in-use"},
+		},
+		{
+			Name: "the claim of a member whose Pod is away", Given: []string{`kind: StatefulSet`}, Ready: []int32{1, 2},
+			Old: `kind: PersistentVolumeClaim`, Want: []string{"in-use"},
+		},
+		{
+			Name: "the claim of a Pod that outlived its StatefulSet", Ready: []int32{0},
+			Old: `kind: PersistentVolumeClaim`, Want: []string{"in-use"},
+		},
+		{
+			Name: "the claim of an ordinal that was scaled away", Given: []string{`kind: StatefulSet`}, Ready: []int32{0, 1, 2},
+			Old: `{kind: PersistentVolumeClaim, metadata: {name: data-db-3}}`,
+		},
+		{
+			Name: "a claim that no StatefulSet has a name for", Given: []string{`kind: StatefulSet`}, Ready: []int32{0, 1, 2},
+			Old: `{kind: PersistentVolumeClaim, metadata: {name: backup}}`,
+		},
+		{
+			Name: "a claim that the garbage collector collects", Given: []string{`kind: StatefulSet`}, Ready: []int32{0},
+			User: "system:serviceaccount:kube-system:generic-garbage-collector", Old: `kind: PersistentVolumeClaim`,
+		},
+		{
+			Name: "a namespace with the claims of a StatefulSet", Given: []string{`kind: StatefulSet`}, Claims: []int32{0, 1, 2},
+			Old: `kind: Namespace`, Want: []string{"namespace"},
+		},
+		{Name: "a namespace without a StatefulSet", Claims: []int32{0}, Old: `kind: Namespace`},
+		{
+			Name: "a namespace with a protected claim", Old: `kind: Namespace`,
+			Given: []string{`{kind: PersistentVolumeClaim, metadata: {labels: {mooring.dev/protect: "true"}}}`},
+			Want:  []string{"protected"},
+		},
+		{
+			Name: "a protected Service", Old: `{kind: Service, metadata: {labels: {mooring.dev/protect: "true"}}}`,
+			Want: []string{"protected"},
+		},
+		{
+			Name: "a protected StatefulSet, even without what it owns", DeleteOptions: "propagationPolicy: Orphan",
+			Old:  `{kind: StatefulSet, metadata: {labels: {mooring.dev/protect: "true"}}}`,
+			Want: []string{"protected"},
+		},
+		{Name: "a Service that is not protected", Old: `{kind: Service, metadata: {labels: {mooring.dev/protect: "false"}}}`},
+	},
+}
+
+func deletesNoData(ch Change, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	if ch.Old.GetDeletionTimestamp() != nil {
+		// It is going already, and a second delete takes nothing more.
+		return nil, nil
+	}
+	if decided, err := ch.decided(c); decided || err != nil {
+		return nil, err
+	}
+	found := labelled(ch.Old, p)
+	var more []Finding
+	var err error
+	switch o := ch.Old.(type) {
+	case *appsv1.StatefulSet:
+		if !ch.orphans() {
+			more, err = takesClaims(o, c, p)
+		}
+	case *corev1.PersistentVolumeClaim:
+		more, err = belongsToMember(o, c, p)
+	case *corev1.Namespace:
+		more, err = holdsData(o, c, p)
+	}
+	return append(found, more...), err
+}
+
+func protected(o Object) bool { return o.GetLabels()[ProtectLabel] == "true" }
+
+func labelled(o Object, p v1alpha1.DeleteProtection) []Finding {
+	if !protected(o) {
+		return nil
+	}
+	ref := RefTo(o)
+	return []Finding{{
+		Check: "protected", Action: p.Protected, Path: "metadata.labels",
+		Message: fmt.Sprintf("%s is labelled %s=true: it is not to be deleted.", ref, ProtectLabel),
+		Remedy:  fmt.Sprintf("if it is to go all the same, take the label off first: %s label %s %s %s-", kubectl(o), resources[ref.Kind], o.GetName(), ProtectLabel),
+	}}
+}
+
+// resources are kubectl's names for the kinds that may be labelled against deletes.
+var resources = map[string]string{
+	"StatefulSet": "statefulset", "PersistentVolumeClaim": "persistentvolumeclaim", "Service": "service", "Namespace": "namespace",
+}
+
+// takesClaims says which claims the garbage collector would delete after the StatefulSet.
+func takesClaims(set *appsv1.StatefulSet, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	whenDeleted := *retentionParts(retentionOf(set))[0].value
+	told := whenDeleted == appsv1.DeletePersistentVolumeClaimRetentionPolicyType && len(set.Spec.VolumeClaimTemplates) > 0
+	f := Finding{Check: "data", Action: p.Data, Path: retentionPath + ".whenDeleted"}
+	claims, err := c.Claims(set.Namespace)
+	if errors.Is(err, ErrUnknown) && told {
+		f.Unknown = true
+		f.Message = fmt.Sprintf("whenDeleted is Delete: with StatefulSet %s its claims would be deleted, and their data.", set.Name)
+		f.Remedy = keepClaims(set)
+		return []Finding{f}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// What the StatefulSet owns goes. Its controller makes it the owner of its members' claims a moment after it is told
+	// to, and never takes a claim back whose Pod is gone.
+	lost := slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
+		n, ok := ordinalOfClaim(set, claim)
+		return !goesWith(claim, set) && !(told && ok && rangeOf(set).has(n))
+	})
+	switch {
+	case len(lost) == 0:
+		return nil, nil
+	case told:
+		f.Message = fmt.Sprintf("whenDeleted is Delete: with StatefulSet %s %s (%s) would be deleted, and their data.",
+			set.Name, plural(len(lost), "claim"), names(lost))
+		f.Remedy = keepClaims(set)
+	default:
+		f.Message = fmt.Sprintf("whenDeleted is Retain, but %s (%s) of StatefulSet %s would be deleted with it, and their data: ownerReferences from when it was Delete still name it.",
+			plural(len(lost), "claim"), names(lost), set.Name)
+		f.Remedy = fmt.Sprintf(`keep each of them: %s patch persistentvolumeclaim %s --type=merge -p '{"metadata":{"ownerReferences":null}}', and delete the StatefulSet then.`,
+			kubectl(set), lost[0].Name)
+	}
+	return []Finding{f}, nil
+}
+
+func keepClaims(set *appsv1.StatefulSet) string {
+	return fmt.Sprintf(`to put another in its place, leave Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', and delete it then.`,
+		kubectl(set), set.Name)
+}
+
+// goesWith tells whether the object names the StatefulSet as an owner, and so goes when it does.
+func goesWith(o Object, set *appsv1.StatefulSet) bool {
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		return set.UID != "" && owner.UID == set.UID
+	})
+}
+
+// belongsToMember says whose data the claim holds.
+func belongsToMember(claim *corev1.PersistentVolumeClaim, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	f := Finding{
+		Check: "in-use", Action: p.InUse, Path: "metadata.name",
+		Remedy: "back its data up first. If the member is to begin again with nothing, say so and try again: " +
+			sayItIsMeant("delete-protection", "persistentvolumeclaim", claim),
+	}
+	pod, err1 := memberOn(claim, c)
+	if pod != nil {
+		f.Message = fmt.Sprintf("Pod %s runs on claim %s: the claim would hang in Terminating, and its data be gone as soon as the Pod restarts.", pod.Name, claim.Name)
+		return []Finding{f}, err1
+	}
+	sets, err2 := c.StatefulSets(claim.Namespace)
+	for _, set := range sets {
+		if n, ok := ordinalOfClaim(set, claim); ok && set.DeletionTimestamp == nil && rangeOf(set).has(n) {
+			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s is about to start again: it would come up on a new, empty claim.",
+				claim.Name, set.Name, n, set.Name)
+			return []Finding{f}, errors.Join(err1, err2)
+		}
+	}
+	return nil, errors.Join(err1, err2)
+}
+
+// memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
+func memberOn(claim *corev1.PersistentVolumeClaim, c Cluster) (*corev1.Pod, error) {
+	pods, err := members(claim.Namespace, c)
+	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return mounts(pod, claim.Name) }); i >= 0 {
+		return pods[i], err
+	}
+	return nil, err
+}
+
+// members returns the Pods that were made by StatefulSets, be these there or not, and that have not ended.
+func members(namespace string, c Cluster) ([]*corev1.Pod, error) {
+	named, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := c.Pods(namespace, labels.NewSelector().Add(*named))
+	return slices.DeleteFunc(slices.Clone(pods), finished), err
+}
+
+// finished tells whether the Pod runs nothing and never will again.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+func mounts(pod *corev1.Pod, claim string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim
+	})
+}
+
+// holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal,
+// and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
+func holdsData(namespace *corev1.Namespace, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	sets, err1 := c.StatefulSets(namespace.Name)
+	claims, err2 := c.Claims(namespace.Name)
+	var data []*corev1.PersistentVolumeClaim
+	var marked []string
+	for _, set := range sets {
+		if protected(set) {
+			marked = append(marked, "StatefulSet "+set.Name)
+		}
+	}
+	for _, claim := range claims {
+		if slices.ContainsFunc(sets, func(set *appsv1.StatefulSet) bool { _, ok := ordinalOfClaim(set, claim); return ok }) {
+			data = append(data, claim)
+		}
+		if protected(claim) {
+			marked = append(marked, "PersistentVolumeClaim "+claim.Name)
+		}
+	}
+	look := fmt.Sprintf("see what is there: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
+	var found []Finding
+	if len(data) > 0 {
+		found = append(found, Finding{
+			Check: "namespace", Action: p.Namespace, Path: "metadata.name",
+			Message: fmt.Sprintf("Namespace %s holds %s of StatefulSets (%s): they would be deleted with everything else in it, and their data.",
+				namespace.Name, plural(len(data), "claim"), names(data)),
+			Remedy: look + "If nobody needs the data, say so and try again: " + sayItIsMeant("delete-protection", "namespace", namespace),
+		})
+	}
+	if len(marked) > 0 {
+		found = append(found, Finding{
+			Check: "protected", Action: p.Protected, Path: "metadata.name",
+			Message: fmt.Sprintf("Namespace %s holds what is labelled %s=true (%s): it would be deleted with everything else in it.",
+				namespace.Name, ProtectLabel, enumerate(slices.Values(marked), int64(len(marked)))),
+			Remedy: look + "If it is to go all the same, take the labels off first.",
+		})
+	}
+	return found, errors.Join(err1, err2)
+}

@@ -7,6 +7,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,6 +29,8 @@ var oldest = version.MajorMinor(1, 30)
 type request struct {
 	user     string
 	old, new runtime.Object
+	// grace is that of a delete, in seconds.
+	grace int64
 }
 
 func TestConditions(t *testing.T) {
@@ -62,7 +65,27 @@ func TestConditions(t *testing.T) {
 		{"ordinals shift while scaling up", request{old: statefulSet(), new: statefulSet(start(1), replicas(5))}, shrunk},
 		{"label only", request{old: statefulSet(), new: statefulSet(labelled)}, nil},
 		{"nothing at all", request{old: statefulSet(), new: statefulSet()}, nil},
-		{"delete", request{old: statefulSet()}, nil},
+		{"delete", request{old: statefulSet()}, guard},
+		{"garbage collector deletes a StatefulSet", request{user: collector, old: statefulSet()}, nil},
+
+		// What they are made of.
+		{"StatefulSet controller makes a claim", request{user: sets, new: &corev1.PersistentVolumeClaim{}}, nil},
+		{"user makes a claim", request{new: &corev1.PersistentVolumeClaim{}}, lint},
+		{"binder updates a claim", request{old: &corev1.PersistentVolumeClaim{}, new: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}}}, nil},
+		{"user deletes a claim", request{old: &corev1.PersistentVolumeClaim{}}, guard},
+		{"StatefulSet controller deletes a claim", request{user: sets, old: &corev1.PersistentVolumeClaim{}}, nil},
+		{"provisioner makes a volume for a claim", request{new: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{ClaimRef: &corev1.ObjectReference{}}}}, []string{"defaults.mooring.dev"}},
+		{"user makes a volume", request{new: &corev1.PersistentVolume{}}, nil},
+		{"user deletes a namespace", request{old: &corev1.Namespace{}}, guard},
+		{"autoscaler is made", request{new: &autoscalingv2.HorizontalPodAutoscaler{}}, lint},
+		{"autoscaler's status is written", request{old: &autoscalingv2.HorizontalPodAutoscaler{}, new: &autoscalingv2.HorizontalPodAutoscaler{}}, nil},
+
+		// Their Pods.
+		{"user deletes a Pod", request{old: pod(), grace: 30}, nil},
+		{"user forces a Pod away", request{old: pod()}, guard},
+		{"user forces a Pod of nobody away", request{old: &corev1.Pod{}}, nil},
+		{"kubelet ends a Pod", request{user: "system:node:node-1", old: pod()}, nil},
+		{"Pod garbage collector ends a Pod", request{user: "system:serviceaccount:kube-system:pod-garbage-collector", old: pod()}, nil},
 
 		// Their scale subresource. HPA and kubectl scale come here.
 		{"HPA scale-up", request{old: scale(3), new: scale(5)}, nil},
@@ -227,7 +250,7 @@ func entries(objects []runtime.Object) []webhook.WebhookAccessor {
 // attributes says the request in the API server's words. A delete carries no name, as a deletecollection does not.
 func (r request) attributes(t *testing.T) admission.Attributes {
 	t.Helper()
-	operation, about, name := admission.Update, r.new, "db"
+	operation, about, name, namespace := admission.Update, r.new, "db", "default"
 	switch {
 	case r.old == nil:
 		operation = admission.Create
@@ -240,12 +263,26 @@ func (r request) attributes(t *testing.T) admission.Attributes {
 		kind, subresource = autoscalingv1.SchemeGroupVersion.WithKind("Scale"), "scale"
 	case *corev1.Service:
 		kind, resource = corev1.SchemeGroupVersion.WithKind("Service"), corev1.SchemeGroupVersion.WithResource("services")
+	case *corev1.PersistentVolumeClaim:
+		kind, resource = corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
+	case *corev1.Pod:
+		kind, resource = corev1.SchemeGroupVersion.WithKind("Pod"), corev1.SchemeGroupVersion.WithResource("pods")
+	case *corev1.PersistentVolume:
+		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("PersistentVolume"), corev1.SchemeGroupVersion.WithResource("persistentvolumes"), ""
+	case *corev1.Namespace:
+		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("Namespace"), corev1.SchemeGroupVersion.WithResource("namespaces"), ""
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		kind, resource = autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), autoscalingv2.SchemeGroupVersion.WithResource("horizontalpodautoscalers")
+	}
+	var options runtime.Object
+	if operation == admission.Delete {
+		options = &metav1.DeleteOptions{GracePeriodSeconds: &r.grace}
 	}
 	username := r.user
 	if username == "" {
 		username = "alice"
 	}
-	return admission.NewAttributesRecord(r.new, r.old, kind, "default", name, resource, subresource, operation, nil, false,
+	return admission.NewAttributesRecord(r.new, r.old, kind, namespace, name, resource, subresource, operation, options, false,
 		&user.DefaultInfo{Name: username})
 }
 
@@ -292,6 +329,10 @@ func service(edits ...func(*corev1.Service)) *corev1.Service {
 		edit(s)
 	}
 	return s
+}
+
+func pod() *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db"}}}}
 }
 
 func selecting(app string) func(*corev1.Service) {

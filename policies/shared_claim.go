@@ -19,7 +19,8 @@ var sharedClaim = Rule{
 	Title: "One volume, one writer",
 	Doc: `The replicas of a Deployment all mount the same claim. Where it is ReadWriteOnce, they run only while they happen to be
 on one node, and then write to one file system at the same time; where it is ReadWriteOncePod, all but one wait for ever. A
-StatefulSet was meant, which gives each replica a claim of its own.`,
+StatefulSet was meant, which gives each replica a claim of its own. Deployments are judged in files and audits; the webhook
+does not ask for them.`,
 	Severity: Medium,
 	On:       []Trigger{{"Deployment", []admissionv1.Operation{admissionv1.Create, admissionv1.Update}}},
 	Checks:   []Check{{"shared", "several replicas mount one claim that one node, or one Pod, may write"}},

@@ -144,8 +144,8 @@ var story = []step{
 // play runs the story and cleans up after it.
 func play(ctx context.Context, kubectl func(args ...string) *exec.Cmd) error {
 	defer func() {
-		fmt.Println("\nRemoving the namespace and the policy.")
-		for _, args := range [][]string{{"delete", "statefulpolicy", "mooring-demo", "--ignore-not-found"}, {"delete", "namespace", namespace, "--ignore-not-found"}} {
+		fmt.Println("\nRemoving the namespace, which its own policy allows, and the policy.")
+		for _, args := range [][]string{{"delete", "namespace", namespace, "--ignore-not-found"}, {"delete", "statefulpolicy", "mooring-demo", "--ignore-not-found"}} {
 			if out, err := kubectl(args...).CombinedOutput(); err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %v\n%s", strings.Join(args, " "), err, out)
 			}

@@ -21,16 +21,23 @@ func TestClusterGoesOn(t *testing.T) {
 		s := newShell(t)
 		s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
 		s.settled(3)
-		denied := metric(t, "mooring_findings_total")
-		s.must("delete", "namespace", s.namespace, "--timeout=50s")
+		var denied float64
+		s.refused([]string{"delete-protection/namespace"}, "delete", "namespace", s.namespace)
+		s.must("annotate", "namespace", s.namespace, "mooring.dev/bypass=delete-protection", "mooring.dev/bypass-reason=nobody needs it")
+		denied = metric(t, "mooring_findings_total") + 1
+		if out := s.must("delete", "namespace", s.namespace, "--timeout=50s"); !strings.Contains(out, "bypassed: nobody needs it") {
+			t.Errorf("the bypass is not mentioned:\n%s", out)
+		}
 		if now := metric(t, "mooring_findings_total"); now != denied {
-			t.Errorf("the deletion drew %v findings", now-denied)
+			t.Errorf("the controllers' deletes drew %v findings", now-denied)
 		}
 	})
 	t.Run("retention Delete is carried out", func(t *testing.T) {
 		s := newShell(t)
 		s.mustWith(service+"---"+statefulSet("replicas: 2", "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}"), "apply", "-f", "-")
 		s.settled(2)
+		s.refused([]string{"delete-protection/data"}, "delete", "statefulset", "db")
+		s.must("annotate", "statefulset", "db", "mooring.dev/bypass=delete-protection", "mooring.dev/bypass-reason=it was a preview")
 		s.must("delete", "statefulset", "db")
 		s.must("wait", "pvc", "--all", "--for=delete", "--timeout=60s")
 	})

@@ -55,7 +55,7 @@ func Install(t testing.TB, planes controlplane.Options, o Options) *Installation
 	t.Cleanup(func() {
 		in.Stop()
 		if t.Failed() {
-			t.Logf("the end of the server's log:\n%s", in.tail(40))
+			t.Logf("the end of the server's log:\n%s", in.tail(10))
 		}
 	})
 	return in

@@ -12,6 +12,15 @@ entry's rules, and they must never err: with failurePolicy Fail an error refuses
 request.operation == 'CREATE' || object.spec != oldObject.spec
 {{- end }}
 
+{{/* What has defaults: a StatefulSet that is new or changes, and a volume that is made for a claim. */}}
+{{- define "mooring.condition.fills" -}}
+request.resource.resource == 'persistentvolumes'
+  ? has(object.spec.claimRef)
+  : (
+    {{- include "mooring.condition.statefulSetSpecChanges" . | nindent 4 }}
+  )
+{{- end }}
+
 {{/* A Service that is turned away from its Pods, or stops naming them: ports and the like are not judged. */}}
 {{- define "mooring.condition.serviceChanges" -}}
 object.spec.?selector != oldObject.spec.?selector ||
@@ -31,9 +40,17 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)
 {{- end }}
 
-{{/* A Service that can give Pods their names, and whose delete can take them. */}}
-{{- define "mooring.condition.serviceIsHeadless" -}}
-oldObject.spec.?clusterIP.orValue('') == 'None'
+{{/* A Service that can give Pods their names, and whose delete can take them; or one that is labelled against deletes. */}}
+{{- define "mooring.condition.serviceMatters" -}}
+oldObject.spec.?clusterIP.orValue('') == 'None' ||
+oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'
+{{- end }}
+
+{{/* A Pod of a StatefulSet that is deleted without waiting for it to stop, but for node agents, who know that it has. */}}
+{{- define "mooring.condition.podIsForced" -}}
+request.options.?gracePeriodSeconds.orValue(-1) == 0 &&
+oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
+!request.userInfo.username.startsWith('system:node:')
 {{- end }}
 
 {{/* What lint judges: all that changes … */}}
@@ -42,6 +59,7 @@ request.resource.resource == 'services'
   ? (
     {{- include "mooring.condition.serviceChanges" . | nindent 4 }}
   ) : (
+    {{- /* Claims, which are only judged when new, and autoscalers have a spec like StatefulSets. */ -}}
     {{- include "mooring.condition.statefulSetSpecChanges" . | nindent 4 }}
   )
 {{- end }}
@@ -57,15 +75,17 @@ request.resource.resource == 'services'
 {{- define "mooring.condition.takesAway" -}}
 request.resource.resource == 'services'
   ? (
-    {{- include "mooring.condition.serviceIsHeadless" . | nindent 4 }}
-  ) : request.?subResource.orValue('') == 'scale' ? (
+    {{- include "mooring.condition.serviceMatters" . | nindent 4 }}
+  ) : request.resource.resource == 'pods' ? (
+    {{- include "mooring.condition.podIsForced" . | nindent 4 }}
+  ) : request.operation == 'DELETE' || (request.?subResource.orValue('') == 'scale' ? (
     {{- include "mooring.condition.scaleShrinks" . | nindent 4 }}
   ) : (
     {{- include "mooring.condition.statefulSetShrinks" . | nindent 4 }}
-  )
+  ))
 {{- end }}
 
-{{/* … but for the deletes that controllers carry out for a user who was asked already. */}}
+{{/* … but for what controllers make and delete for a user who was asked already. They are judged on scaling like anybody. */}}
 {{- define "mooring.condition.notByController" -}}
-!(request.operation == 'DELETE' && request.userInfo.username in {{ .Values.webhook.controllers | toJson }})
+!(request.operation != 'UPDATE' && request.userInfo.username in {{ .Values.webhook.controllers | toJson }})
 {{- end }}

@@ -104,7 +104,9 @@ func (c Change) decided(world Cluster) (bool, error) {
 func (c Change) orphans() bool {
 	options := value(c.DeleteOptions)
 	switch {
+	//lint:ignore SA1019 clients still send it, and the API server heeds it
 	case options.OrphanDependents != nil:
+		//lint:ignore SA1019 as above
 		return *options.OrphanDependents
 	case options.PropagationPolicy != nil:
 		return *options.PropagationPolicy == metav1.DeletePropagationOrphan

@@ -163,7 +163,8 @@ func (cp *ControlPlane) startControllers(ctx context.Context, o Options, built s
 	}
 	manager := config("kube-controller-manager", "system:kube-controller-manager")
 	scheduler := config("kube-scheduler", "system:kube-scheduler")
-	nodes := config("kwok", "kwok", "system:masters")
+	// kwok does the work of the nodes' agents, and is to be taken for one of them.
+	nodes := config("kwok", "system:node:kwok", "system:masters")
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,8 @@ func TestConditions(t *testing.T) {
 		{"HPA, no change", request{old: scale(3), new: scale(3)}, nil},
 		{"scale down", request{old: scale(3), new: scale(2)}, guard},
 		{"scale to zero, replicas omitted", request{old: scale(3), new: scale(0)}, guard},
+		{"KEDA scales down", request{user: "system:serviceaccount:keda:keda-operator", old: scale(3), new: scale(2)}, shrunk},
+		{"KEDA scales up", request{user: "system:serviceaccount:keda:keda-operator", old: scale(2), new: scale(3)}, nil},
 		{"zero to zero", request{old: scale(0), new: scale(0)}, nil},
 
 		// Services.
@@ -111,7 +113,7 @@ func TestConditions(t *testing.T) {
 		{"namespace controller deletes a Service", request{user: namespaces, old: service()}, nil},
 		{"StatefulSet controller deletes a Service", request{user: sets, old: service()}, nil},
 		{"controller manager deletes a Service", request{user: manager, old: service()}, nil},
-		{"controller manager scales down", request{user: manager, old: scale(3), new: scale(2)}, guard},
+		{"controller manager scales down", request{user: manager, old: scale(3), new: scale(2)}, shrunk},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := called(t, render(t, nil), c.request); !slices.Equal(got, c.want) {

@@ -23,8 +23,13 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	return judgeBy(Rules, chosen, ch, c)
+}
+
+// judgeBy says what these rules have against the change under the policies chosen for it.
+func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, error) {
 	var findings []Finding
-	for _, rule := range Rules {
+	for _, rule := range rules {
 		if !rule.sees(ch) {
 			continue
 		}
@@ -44,19 +49,23 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 			}
 		}
 	}
-	if findings, err = bypass(findings, ch, c); err != nil {
+	findings, err := bypass(findings, ch, c)
+	if err != nil {
 		return Verdict{}, err
 	}
 	return Verdict{Findings: strictest(findings)}, nil
 }
 
 // Default returns what the policies fill in where the user was silent. Policies that only audit fill in nothing; what
-// they would have is in Reported.
+// they would have is in Reported. Of a request to scale it returns what an autoscaler gets instead.
 func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 	chosen, err := s.selectFor(ch, c)
-	if err != nil || ch.New == nil || ch.Scale {
-		// A Scale has none of the fields that have defaults.
+	if err != nil || ch.New == nil {
 		return Filled{}, err
+	}
+	if ch.Scale {
+		// A Scale has none of the fields that have defaults, but what it asks for may be an autoscaler's.
+		return clamp(chosen, ch, c)
 	}
 	d := newDefaults(ch)
 	for _, policy := range chosen {

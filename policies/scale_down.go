@@ -24,7 +24,9 @@ var scaleDown = Rule{
 applies to it. The old and the new replicas (and start ordinals) say which Pods go. With R ready Pods that stay, G ready
 Pods that go and U Pods that stay and are not ready, the members were R+G+U, and R has to be a majority of them: a Pod that
 never became ready may go at any time, a healthy one not while another is down. A request is judged the same whether it
-changes the StatefulSet or its scale subresource.`,
+changes the StatefulSet or its scale subresource. The policy can name a condition or an annotation by which the application
+shows that a Pod's data has been handed over, and have an autoscaler's unsafe requests to scale raised to the nearest safe
+number (autoscaler: Clamp) instead of refused.`,
 	Severity: High,
 	On:       []Trigger{{"StatefulSet", []admissionv1.Operation{admissionv1.Update}}},
 	Checks: []Check{
@@ -35,6 +37,7 @@ changes the StatefulSet or its scale subresource.`,
 		{"data", "whenScaled is Delete: the claims of the ordinals that go would be deleted"},
 		{"budget", "fewer Pods would be ready than a PodDisruptionBudget promises"},
 		{"floor", "fewer than minReplicas would stay"},
+		{"drained", "a Pod that goes does not show that its data has been handed over"},
 	},
 	blocks: typed(logic[v1alpha1.ScaleDown]{
 		params: func(r *v1alpha1.Rules) *v1alpha1.ScaleDown { return r.ScaleDown },
@@ -116,6 +119,26 @@ changes the StatefulSet or its scale subresource.`,
 			Want: []string{"floor"},
 		},
 		{
+			Name: "a Pod that has not handed its data over", Ready: []int32{0, 1, 2},
+			Policy: `action: Deny, drained: {condition: example.com/Drained}`,
+			Old:    `kind: StatefulSet`, New: `{kind: StatefulSet, spec: {replicas: 2}}`,
+			Want: []string{"drained"},
+		},
+		{
+			Name: "a Pod that has handed its data over", Ready: []int32{0, 1},
+			Policy: `action: Deny, drained: {condition: example.com/Drained}`,
+			Given: []string{`{kind: Pod, metadata: {name: db-2, ownerReferences: null},
+       status: {conditions: [{type: Ready, status: "True"}, {type: example.com/Drained, status: "True"}]}}`},
+			Old: `kind: StatefulSet`, New: `{kind: StatefulSet, spec: {replicas: 2}}`,
+		},
+		{
+			Name: "a Pod that says so in an annotation", Ready: []int32{0, 1},
+			Policy: `action: Deny, drained: {annotation: {key: example.com/drained, value: "yes"}}`,
+			Given: []string{`{kind: Pod, metadata: {name: db-2, annotations: {example.com/drained: "yes"}, ownerReferences: null},
+       status: {conditions: [{type: Ready, status: "True"}]}}`},
+			Old: `kind: StatefulSet`, New: `{kind: StatefulSet, spec: {replicas: 2}}`,
+		},
+		{
 			Name: "a higher start ordinal takes the lowest Pods", Ready: []int32{0, 1, 2},
 			Old: `kind: StatefulSet`, New: `{kind: StatefulSet, spec: {ordinals: {start: 2}}}`,
 			Want: []string{"quorum"},
@@ -152,7 +175,7 @@ func scalesDownSafely(ch Change, c Cluster, p v1alpha1.ScaleDown) ([]Finding, er
 		return nil, err
 	}
 	d.assumed = err != nil
-	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.unsettled(p))
+	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.drained(p), d.unsettled(p))
 	data, err1 := d.data(c, p)
 	budget, err2 := d.budget(c, p)
 	found = slices.Concat(found, data, budget)
@@ -267,6 +290,46 @@ func (d *departure) floor(p v1alpha1.ScaleDown) []Finding {
 		Message: fmt.Sprintf("%s would stay of StatefulSet %s; the policy's minReplicas is %d.", plural(d.to.count(), "replica"), d.older.Name, *p.MinReplicas),
 		Remedy:  fmt.Sprintf("keep at least %s.", plural(*p.MinReplicas, "replica")),
 	}}
+}
+
+func (d *departure) drained(p v1alpha1.ScaleDown) []Finding {
+	if p.Drained == nil {
+		return nil
+	}
+	mark, look := "the condition "+p.Drained.Condition, "{.status.conditions}"
+	if a := p.Drained.Annotation; a != nil {
+		mark, look = fmt.Sprintf("the annotation %s=%s", a.Key, a.Value), "{.metadata.annotations}"
+	}
+	f := Finding{Check: "drained", Action: p.Drained.Action}
+	if d.assumed {
+		f.Unknown = true
+		f.Message = fmt.Sprintf("%s takes %s, which must show %s before they go.", d.move(), podNames(d.older, d.going), mark)
+		f.Remedy = "have the application hand over their data first."
+		return []Finding{f}
+	}
+	var laden []*corev1.Pod
+	for n, pod := range d.pods {
+		if d.going.has(n) && !showsDrained(pod, *p.Drained) {
+			laden = append(laden, pod)
+		}
+	}
+	if len(laden) == 0 {
+		return nil
+	}
+	slices.SortFunc(laden, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	f.Message = fmt.Sprintf("%s takes Pods that do not show %s, by which the application says that it has handed their data over: %s.",
+		d.move(), mark, names(laden))
+	f.Remedy = fmt.Sprintf("have the application hand over their data first, and look whether it has: %s get pod %s -o jsonpath='%s'",
+		kubectl(d.older), laden[0].Name, look)
+	return []Finding{f}
+}
+
+func showsDrained(pod *corev1.Pod, p v1alpha1.Drained) bool {
+	if p.Annotation != nil {
+		has, ok := pod.Annotations[p.Annotation.Key]
+		return ok && has == p.Annotation.Value
+	}
+	return hasCondition(pod, corev1.PodConditionType(p.Condition))
 }
 
 func (d *departure) unsettled(p v1alpha1.ScaleDown) []Finding {
@@ -404,8 +467,12 @@ func podsOf(set *appsv1.StatefulSet, c Cluster) (map[int64]*corev1.Pod, error) {
 }
 
 func ready(pod *corev1.Pod) bool {
-	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	return pod.DeletionTimestamp == nil && hasCondition(pod, corev1.PodReady)
+}
+
+func hasCondition(pod *corev1.Pod, condition corev1.PodConditionType) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == condition && c.Status == corev1.ConditionTrue
 	})
 }
 

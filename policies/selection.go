@@ -89,7 +89,8 @@ func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
 	err3 := words(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	err4 := oneMark(policy.Spec.Rules.ScaleDown, field.NewPath("spec", "rules", "scaleDown", "drained"))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return compiled{}, fmt.Errorf("StatefulPolicy %s: %w", policy.Name, err)
 	}
 	return c, nil
@@ -128,6 +129,14 @@ func words(v reflect.Value, at *field.Path) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// oneMark refuses a mark of drained Pods that no Pod can show, or that could be either of two.
+func oneMark(p *v1alpha1.ScaleDown, at *field.Path) error {
+	if p == nil || p.Drained == nil || (p.Drained.Condition != "") != (p.Drained.Annotation != nil) {
+		return nil
+	}
+	return field.Required(at, "either condition or annotation")
 }
 
 func oneOf[T ~string](v reflect.Value, at *field.Path, known ...T) error {

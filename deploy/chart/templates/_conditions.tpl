@@ -12,11 +12,15 @@ entry's rules, and they must never err: with failurePolicy Fail an error refuses
 request.operation == 'CREATE' || object.spec != oldObject.spec
 {{- end }}
 
-{{/* What has defaults: a StatefulSet that is new or changes, and a volume that is made for a claim. */}}
+{{/* What is filled in: a StatefulSet that is new or changes, a volume that is made for a claim, and the replicas that an
+autoscaler may have instead of those it asks for. */}}
 {{- define "mooring.condition.fills" -}}
 request.resource.resource == 'persistentvolumes'
   ? has(object.spec.claimRef)
-  : (
+  : request.?subResource.orValue('') == 'scale' ? (
+    request.userInfo.username in {{ .Values.webhook.autoscalers | toJson }} && (
+    {{- include "mooring.condition.scaleShrinks" . | nindent 4 }}
+  )) : (
     {{- include "mooring.condition.statefulSetSpecChanges" . | nindent 4 }}
   )
 {{- end }}

@@ -90,7 +90,8 @@ func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
 	err3 := words(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
 	err4 := oneMark(policy.Spec.Rules.ScaleDown, field.NewPath("spec", "rules", "scaleDown", "drained"))
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	err5 := contradictions(policy.Spec.Rules, field.NewPath("spec", "rules"))
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return compiled{}, fmt.Errorf("StatefulPolicy %s: %w", policy.Name, err)
 	}
 	return c, nil
@@ -127,6 +128,27 @@ func words(v reflect.Value, at *field.Path) error {
 				errs = append(errs, words(value, child))
 			}
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// contradictions refuses defaults that the same policy forbids, and bounds that nothing fits in.
+func contradictions(r v1alpha1.Rules, at *field.Path) error {
+	var errs []error
+	if p := r.RetentionPolicy; p != nil && p.Default != nil && p.Require != nil {
+		required := wishes(p.Require)
+		for i, part := range wishes(p.Default) {
+			if *part.value != "" && *required[i].value != "" && *part.value != *required[i].value {
+				errs = append(errs, field.Invalid(at.Child("retentionPolicy", "default"), *part.value,
+					fmt.Sprintf("the policy requires %s when %s", *required[i].value, part.when)))
+			}
+		}
+	}
+	if p := r.UpdateStrategy; p != nil && p.Default != nil && p.Default.Type != "" && p.Require != "" && p.Default.Type != p.Require {
+		errs = append(errs, field.Invalid(at.Child("updateStrategy", "default", "type"), p.Default.Type, fmt.Sprintf("the policy requires %s", p.Require)))
+	}
+	if p := r.ClaimTemplate; p != nil && p.MinSize != nil && p.MaxSize != nil && p.MinSize.Cmp(*p.MaxSize) > 0 {
+		errs = append(errs, field.Invalid(at.Child("claimTemplate", "minSize"), p.MinSize.String(), fmt.Sprintf("is more than maxSize, %s", p.MaxSize)))
 	}
 	return errors.Join(errs...)
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/json"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // scheme holds the kinds that reviews may be about.
@@ -30,6 +31,7 @@ func init() {
 	utilruntime.Must(autoscalingv1.AddToScheme(scheme))
 	utilruntime.Must(autoscalingv2.AddToScheme(scheme))
 	utilruntime.Must(corev1.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 }
 
 // badRequest is a review that cannot be judged because of what it is. It is answered with HTTP 400, so that the

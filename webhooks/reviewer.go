@@ -51,6 +51,9 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
+	if ch.Object().GetObjectKind().GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
+		return judgePolicy(req, ch.Old, ch.New), nil
+	}
 	set := r.policies.Load()
 	live := r.world.Around(ctx, req.UserInfo, true)
 	var verdict policies.Verdict

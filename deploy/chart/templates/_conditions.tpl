@@ -7,9 +7,9 @@ entry's rules, and they must never err: with failurePolicy Fail an error refuses
   - a field that may be absent is read as object.spec.?field.
 */}}
 
-{{/* A StatefulSet that is new, or whose spec changes: labels, annotations, finalizers and owners are not judged. */}}
+{{/* A StatefulSet that is new or goes, or whose spec changes: labels, annotations, finalizers and owners are not judged. */}}
 {{- define "mooring.condition.statefulSetSpecChanges" -}}
-request.operation == 'CREATE' || object.spec != oldObject.spec
+request.operation != 'UPDATE' || object.spec != oldObject.spec
 {{- end }}
 
 {{/* What is filled in: a StatefulSet that is new or changes, a volume that is made for a claim, and the replicas that an
@@ -63,7 +63,7 @@ request.resource.resource == 'services'
   ? (
     {{- include "mooring.condition.serviceChanges" . | nindent 4 }}
   ) : (
-    {{- /* Claims, which are only judged when new, and autoscalers have a spec like StatefulSets. */ -}}
+    {{- /* Claims, autoscalers and policies have a spec like StatefulSets. */ -}}
     {{- include "mooring.condition.statefulSetSpecChanges" . | nindent 4 }}
   )
 {{- end }}

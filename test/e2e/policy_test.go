@@ -1,0 +1,34 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPolicies shows that a policy which could not be used is refused with the field that is wrong, by the API server's
+// schema or by Mooring, and that a policy in force does not go unnoticed.
+func TestPolicies(t *testing.T) {
+	s := newShell(t)
+	policy := func(spec string) string {
+		return "{apiVersion: mooring.dev/v1alpha1, kind: StatefulPolicy, metadata: {name: NAMESPACE}, spec: " + spec + "}"
+	}
+	for name, c := range map[string]struct{ spec, says string }{
+		"an unknown action":           {`{rules: {scaleDown: {action: Refuse}}}`, "spec.rules.scaleDown.action"},
+		"an unknown rule":             {`{rules: {scaledown: {action: Deny}}}`, `unknown field "spec.rules.scaledown"`},
+		"a selector that is none":     {`{match: {namespaceSelector: {matchExpressions: [{key: a, operator: Near}]}}}`, "spec.match.namespaceSelector"},
+		"a default that it forbids":   {`{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`, "spec.rules.retentionPolicy.default"},
+		"a type that it forbids":      {`{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`, "spec.rules.updateStrategy.default.type"},
+		"bounds that nothing fits in": {`{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`, "spec.rules.claimTemplate.minSize"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := s.try(policy(c.spec), "apply", "-f", "-")
+			if err == nil || !strings.Contains(out, c.says) {
+				t.Errorf("the answer does not name %q:\n%s", c.says, out)
+			}
+		})
+	}
+	s.mustWith(policy("{match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}, rules: {scaleDown: {action: Deny}}}"), "apply", "-f", "-")
+	if out := s.must("delete", "statefulpolicy", s.namespace); !strings.Contains(out, "is in force") {
+		t.Errorf("nobody is told what the delete leaves unguarded:\n%s", out)
+	}
+}

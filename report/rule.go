@@ -1,4 +1,3 @@
-// Package report writes what Mooring has to say, for people and for other programs.
 package report
 
 import (

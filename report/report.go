@@ -1,0 +1,82 @@
+// Package report writes down what the rules found, for people and for tools, and what the rules themselves say.
+package report
+
+import (
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Report is what one run of check, audit or replay found. Every format is a function of it.
+type Report struct {
+	// Subject says in a few words what was judged: the paths of a check, the context of an audit.
+	Subject  string
+	Findings []Finding
+	// Errors are inputs that could not be judged. What could be is in Findings all the same.
+	Errors []Error
+	// Objects and StatefulSets count what was judged.
+	Objects, StatefulSets int
+	// Inventory lists the StatefulSets of a live cluster; a check has none.
+	Inventory []Workload
+	// Candidate is what the same objects would be told under a stricter profile, nil where nobody asked.
+	Candidate *Report
+}
+
+// Finding is a finding with the place where it can be put right.
+type Finding struct {
+	policies.Finding
+	// Cluster is the kubeconfig context of a live object; empty for a file.
+	Cluster  string
+	Position Position
+	// Lines are those of the file around the offending field, for quoting.
+	Lines []Line
+}
+
+// Position is a place in a manifest. The zero value stands for an object that is in no file.
+type Position struct {
+	// File as it was named on the command line, or below a folder that was.
+	File string
+	// Line and Column, counted from 1, of the offending field or of its parent where the field is missing.
+	Line, Column int
+	// Template is the path within the chart that the object was rendered from, where there is one.
+	Template string
+}
+
+// Line is one line of a manifest.
+type Line struct {
+	Number int
+	Text   string
+	// Offending marks the line that the finding is about.
+	Offending bool
+}
+
+// Error is an input that could not be read or judged.
+type Error struct {
+	Position Position
+	Message  string
+}
+
+// Workload is one StatefulSet of a live cluster and what it holds.
+type Workload struct {
+	Cluster, Namespace, Name string
+	// Replicas are those wanted, Ready those ready.
+	Replicas, Ready int32
+	// Claims counts its claims, Bytes adds up what they ask for.
+	Claims int
+	Bytes  int64
+	// WhenDeleted and WhenScaled are its retention policy.
+	WhenDeleted, WhenScaled string
+	// Profile of its namespace, and whether it is labelled against deletes.
+	Profile   string
+	Protected bool
+}
+
+// Count returns how many findings have the action.
+func (r Report) Count(action v1alpha1.Action) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Action == action {
+			n++
+		}
+	}
+	return n
+}

@@ -4,6 +4,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
@@ -61,6 +62,11 @@ type Line struct {
 type Error struct {
 	Position Position
 	Message  string
+}
+
+// String is the error on one line, its place first.
+func (e Error) String() string {
+	return strings.TrimPrefix(e.Position.String()+": "+oneLine(e.Message), ": ")
 }
 
 // Workload is one StatefulSet of a live cluster and what it holds.

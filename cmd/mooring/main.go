@@ -22,7 +22,7 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe())
+	root.AddCommand(newServe(), newExplain())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
 		os.Exit(1)

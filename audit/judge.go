@@ -23,7 +23,7 @@ type judgement struct {
 }
 
 // judge has the policies say what they have against what stands in the namespace, of what the selector selects.
-func (p *place) judge(set *policies.Set, selector labels.Selector) (judgement, error) {
+func (p *view) judge(set *policies.Set, selector labels.Selector) (judgement, error) {
 	var j judgement
 	for _, o := range p.objects() {
 		if !selector.Matches(labels.Set(o.GetLabels())) {
@@ -44,7 +44,7 @@ func (p *place) judge(set *policies.Set, selector labels.Selector) (judgement, e
 
 // objects are those that are judged: of the Services only those that govern a StatefulSet, as no rule is about others. They
 // come in an order of their own, so that the same namespace is judged in the same words.
-func (p *place) objects() []policies.Object {
+func (p *view) objects() []policies.Object {
 	var all []policies.Object
 	governing := map[string]*corev1.Service{}
 	for _, set := range sorted(p.sets) {
@@ -72,7 +72,7 @@ func (p *place) objects() []policies.Object {
 }
 
 // inventory lists the StatefulSets of the namespace and what they hold.
-func (p *place) inventory(selector labels.Selector, defaultProfile string) []report.Workload {
+func (p *view) inventory(selector labels.Selector, defaultProfile string) []report.Workload {
 	profile := defaultProfile
 	if namespace := p.namespaces[p.name]; namespace != nil {
 		profile = cmp.Or(namespace.Labels[policies.ProfileLabel], profile)
@@ -85,7 +85,7 @@ func (p *place) inventory(selector labels.Selector, defaultProfile string) []rep
 		retention := retentionOf(set)
 		all = append(all, report.Workload{
 			Namespace: set.Namespace, Name: set.Name, Replicas: replicasOf(set), Ready: set.Status.ReadyReplicas,
-			Claims: len(p.claimsOf[set.Name]), Bytes: bytes(p.claimsOf[set.Name]),
+			Claims: len(p.claimsOf[set.Name]), Bytes: sizeOf(p.claimsOf[set.Name]),
 			WhenDeleted: string(retention.WhenDeleted), WhenScaled: string(retention.WhenScaled),
 			Profile: profile, Protected: set.Labels[policies.ProtectLabel] == "true",
 		})
@@ -93,7 +93,7 @@ func (p *place) inventory(selector labels.Selector, defaultProfile string) []rep
 	return all
 }
 
-func bytes(claims []*corev1.PersistentVolumeClaim) int64 {
+func sizeOf(claims []*corev1.PersistentVolumeClaim) int64 {
 	var n int64
 	for _, claim := range claims {
 		n += claim.Spec.Resources.Requests.Storage().Value()

@@ -67,7 +67,7 @@ var (
 )
 
 // inNamespaces are the kinds of which all objects are read, namespace by namespace. Pods are read only where they tell
-// something that nothing else does: see place.pods.
+// something that nothing else does: see view.pods.
 var inNamespaces = []kind{statefulSets, claims, services, budgets, autoscalers, deployments}
 
 // objects returns the objects of a list of the kind, their TypeMeta set, which a list leaves out.
@@ -85,13 +85,17 @@ func (k kind) objects(list client.ObjectList) ([]policies.Object, error) {
 	return all, err
 }
 
-// refusal says what a list that was forbidden needs, in words that can be pasted into a role.
+// refusal says what a read that was forbidden needs, in words that can be pasted into a role.
 func (k kind) refusal(namespace string, err error) string {
+	verb := "list"
+	if strings.Contains(err.Error(), "cannot get resource") {
+		verb = "get"
+	}
 	where := "in the whole cluster"
 	if namespace != "" {
 		where = "in namespace " + namespace
 	}
-	return fmt.Sprintf("cannot list %s %s, so that nothing which depends on them is judged. Bind the ClusterRole mooring-audit, or add this rule to a role: "+
-		"{apiGroups: [%q], resources: [%s], verbs: [list]}. The API server says: %s",
-		k.resource, where, k.Group, k.resource, strings.TrimSpace(err.Error()))
+	return fmt.Sprintf("cannot %s %s %s, so that nothing which depends on them is judged. Bind the ClusterRole mooring-audit, or add this rule to a role: "+
+		"{apiGroups: [%q], resources: [%s], verbs: [%s]}. The API server says: %s",
+		verb, k.resource, where, k.Group, k.resource, verb, strings.TrimSpace(err.Error()))
 }

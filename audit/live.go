@@ -10,7 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
@@ -64,7 +64,7 @@ func (p patience) over(since time.Time) bool { return p.now.Sub(since) > p.wait 
 
 // observe says what the state of the namespace is that no manifest shows, of what the selector selects. judged are the
 // findings of the rules, so that nothing is said twice. A namespace with the profile off is left alone.
-func (p *place) observe(wait patience, selector labels.Selector, judged []policies.Finding) ([]policies.Finding, error) {
+func (p *view) observe(wait patience, selector labels.Selector, judged []policies.Finding) ([]policies.Finding, error) {
 	if namespace := p.namespaces[p.name]; namespace != nil && namespace.Labels[policies.ProfileLabel] == policies.ProfileOff {
 		return nil, nil
 	}
@@ -102,7 +102,7 @@ func (p *place) observe(wait patience, selector labels.Selector, judged []polici
 }
 
 // orphaned says that a claim has been left behind by a StatefulSet that is gone.
-func (p *place) orphaned(claim *corev1.PersistentVolumeClaim) ([]policies.Finding, error) {
+func (p *view) orphaned(claim *corev1.PersistentVolumeClaim) ([]policies.Finding, error) {
 	prefix, _, ordinal := cutOrdinal(claim.Name)
 	if !ordinal || !strings.Contains(prefix, "-") || claim.DeletionTimestamp != nil || p.unknown.has(statefulSets, p.name) ||
 		p.ownerOf(claim) != nil || metav1.GetControllerOf(claim) != nil {
@@ -130,7 +130,7 @@ func mounts(spec corev1.PodSpec, claim string) bool {
 }
 
 // claimsAtRisk says that a delete or a scale-down of the StatefulSet would take the disks along: claims and volumes both go.
-func (p *place) claimsAtRisk(set *appsv1.StatefulSet) ([]policies.Finding, error) {
+func (p *view) claimsAtRisk(set *appsv1.StatefulSet) ([]policies.Finding, error) {
 	const goes = appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 	retention := retentionOf(set)
 	field, when := "whenDeleted", "deleted"
@@ -163,13 +163,13 @@ func (p *place) claimsAtRisk(set *appsv1.StatefulSet) ([]policies.Finding, error
 	}
 	return []policies.Finding{claimAtRisk.finding(set, "spec.persistentVolumeClaimRetentionPolicy."+field,
 		fmt.Sprintf("When StatefulSet %s is %s, its claims go, and the volumes of %d of them (%s) have reclaim policy Delete: the data is gone for good.",
-			set.Name, when, len(lost), resource.NewQuantity(bytes(lost), resource.BinarySI)),
+			set.Name, when, len(lost), quantity.NewQuantity(sizeOf(lost), quantity.BinarySI)),
 		fmt.Sprintf(`keep the claims: kubectl -n %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain","whenScaled":"Retain"}}}'. Or keep each disk: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
 			set.Namespace, set.Name, slices.MinFunc(lost, byName).Spec.VolumeName))}, nil
 }
 
 // state says that a rollout is stuck, or else that a member is down. What is on its way is neither.
-func (p *place) state(set *appsv1.StatefulSet, wait patience) ([]policies.Finding, error) {
+func (p *view) state(set *appsv1.StatefulSet, wait patience) ([]policies.Finding, error) {
 	want := replicasOf(set)
 	behind := rolloutBehind(set)
 	if set.Status.ReadyReplicas >= want && behind == 0 {
@@ -282,7 +282,7 @@ func some(all []string) string {
 
 // blocking says which budgets of the StatefulSet's Pods allow no eviction although nothing is wrong. One that the rule
 // about budgets has found is not named again.
-func (p *place) blocking(set *appsv1.StatefulSet, judged []policies.Finding) []policies.Finding {
+func (p *view) blocking(set *appsv1.StatefulSet, judged []policies.Finding) []policies.Finding {
 	if slices.ContainsFunc(judged, func(f policies.Finding) bool {
 		return f.Object == policies.RefTo(set) && f.ID() == "disruption-budget/stuck"
 	}) {

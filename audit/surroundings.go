@@ -15,7 +15,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// surroundings are what places share: what is in no namespace, and what could not be read.
+// surroundings are what views share: what is in no namespace, and what could not be read.
 type surroundings struct {
 	namespaces map[string]*corev1.Namespace
 	classes    []*storagev1.StorageClass

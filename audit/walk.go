@@ -20,12 +20,12 @@ import (
 type Options struct {
 	// Cluster is what findings call the cluster: its kubeconfig context.
 	Cluster string
-	// Policies judge; Candidate, where there is one, is what they are compared with.
-	Policies, Candidate *policies.Set
+	// Policies judge.
+	Policies *policies.Set
 	// DefaultProfile is what the inventory says of a namespace that chooses no profile.
 	DefaultProfile string
-	// Unlabelled has the policies overlook the namespaces' own profiles and modes.
-	Unlabelled bool
+	// Candidate, where there is one, is a profile that the namespaces are judged by for comparison, whatever they chose.
+	Candidate string
 	// Namespaces limits the audit to these; empty for all. Selected limits it by their labels, Objects by those of the
 	// objects that are judged. Nil selects everything.
 	Namespaces        []string
@@ -51,6 +51,12 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 		o.Objects = labels.Everything()
 	}
 	w := &walk{Options: o, reader: reader}
+	if o.Candidate != "" {
+		var err error
+		if w.candidate, err = policies.Compile(nil, o.Candidate); err != nil {
+			return err
+		}
+	}
 	err := w.run(ctx, false)
 	if errors.Is(err, errUnsorted) {
 		err = w.run(ctx, true)
@@ -62,7 +68,7 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 	into.StatefulSets += w.report.StatefulSets
 	if w.report.Candidate != nil {
 		if into.Candidate == nil {
-			into.Candidate = &report.Report{Subject: w.report.Candidate.Subject}
+			into.Candidate = &report.Report{Subject: o.Candidate}
 		}
 		into.Candidate.Findings = append(into.Candidate.Findings, w.report.Candidate.Findings...)
 		into.Candidate.Objects += w.report.Objects
@@ -74,9 +80,10 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 // walk is one audit of one cluster.
 type walk struct {
 	Options
-	reader client.Reader
-	around *surroundings
-	report report.Report
+	reader    client.Reader
+	candidate *policies.Set
+	around    *surroundings
+	report    report.Report
 
 	// unknown is written by the streams while the walk goes on.
 	unknown *unknown
@@ -88,7 +95,7 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.report, w.unknown = report.Report{}, &unknown{}
-	if w.Candidate != nil {
+	if w.candidate != nil {
 		w.report.Candidate = &report.Report{}
 	}
 	from := source{reader: w.reader, in: []string{""}, hold: hold, unknown: w.forbidden}
@@ -117,7 +124,7 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 				total += int64(len(s.page.objects)) + s.page.more
 			}
 		}
-		p := newPlace(ctx, w.around, name)
+		p := newView(ctx, w.around, name)
 		for _, s := range streams {
 			taken, err := s.take(name)
 			if err != nil {
@@ -152,15 +159,12 @@ func least(streams []*stream) (string, bool, error) {
 }
 
 // judge judges one namespace and adds it to the report.
-func (w *walk) judge(p *place) {
+func (w *walk) judge(p *view) {
 	namespace := p.namespaces[p.name]
 	if !w.Selected.Empty() && (namespace == nil || !w.Selected.Matches(labels.Set(namespace.Labels))) {
 		return
 	}
 	inventory := p.inventory(w.Objects, w.DefaultProfile)
-	if w.Unlabelled {
-		p.overlookLabels()
-	}
 	judged, err := p.judge(w.Policies, w.Objects)
 	w.failed(err)
 	observed, err := p.observe(patience{w.Now, w.StuckAfter}, w.Objects, judged.findings)
@@ -174,9 +178,9 @@ func (w *walk) judge(p *place) {
 		workload.Cluster = w.Cluster
 		w.report.Inventory = append(w.report.Inventory, workload)
 	}
-	if w.Candidate != nil {
+	if w.candidate != nil {
 		p.overlookLabels()
-		judged, err := p.judge(w.Candidate, w.Objects)
+		judged, err := p.judge(w.candidate, w.Objects)
 		w.failed(err)
 		for _, f := range judged.findings {
 			w.report.Candidate.Findings = append(w.report.Candidate.Findings, report.Finding{Finding: f, Cluster: w.Cluster})
@@ -184,8 +188,8 @@ func (w *walk) judge(p *place) {
 	}
 }
 
-// overlookLabels takes the profile and mode that the namespace chose off it, for policies that are asked about all.
-func (p *place) overlookLabels() {
+// overlookLabels takes the profile and mode that the namespace chose off it, for a profile that is asked about all.
+func (p *view) overlookLabels() {
 	namespace := p.namespaces[p.name]
 	if namespace == nil {
 		return

@@ -18,9 +18,9 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// place is one namespace with everything in it that an audit reads, held in memory and indexed, so that judging one object
+// view is one namespace with everything in it that an audit reads, held in memory and indexed, so that judging one object
 // costs no request and no search. It is the Cluster of every rule that judges something in the namespace.
-type place struct {
+type view struct {
 	*surroundings
 	ctx  context.Context
 	name string
@@ -41,18 +41,18 @@ type place struct {
 	podsRead bool
 }
 
-var _ policies.Cluster = (*place)(nil)
+var _ policies.Cluster = (*view)(nil)
 
-func newPlace(ctx context.Context, s *surroundings, name string) *place {
-	return &place{
+func newView(ctx context.Context, s *surroundings, name string) *view {
+	return &view{
 		surroundings: s, ctx: ctx, name: name,
 		sets: map[string]*appsv1.StatefulSet{}, claims: map[string]*corev1.PersistentVolumeClaim{}, services: map[string]*corev1.Service{},
 		byTemplate: map[string]*appsv1.StatefulSet{}, claimsOf: map[string][]*corev1.PersistentVolumeClaim{},
 	}
 }
 
-// add puts an object of the namespace in its place.
-func (p *place) add(o policies.Object) {
+// add puts an object of the namespace where it is found.
+func (p *view) add(o policies.Object) {
 	switch o := o.(type) {
 	case *appsv1.StatefulSet:
 		p.sets[o.Name] = o
@@ -73,7 +73,7 @@ func (p *place) add(o policies.Object) {
 }
 
 // settle is called once everything has been added: it finds each claim's StatefulSet.
-func (p *place) settle() {
+func (p *view) settle() {
 	for _, claim := range p.claims {
 		if set := p.ownerOf(claim); set != nil {
 			p.claimsOf[set.Name] = append(p.claimsOf[set.Name], claim)
@@ -82,7 +82,7 @@ func (p *place) settle() {
 }
 
 // ownerOf returns the StatefulSet that has a name for the claim, whichever its ordinal, or nil.
-func (p *place) ownerOf(claim *corev1.PersistentVolumeClaim) *appsv1.StatefulSet {
+func (p *view) ownerOf(claim *corev1.PersistentVolumeClaim) *appsv1.StatefulSet {
 	prefix, _, _ := cutOrdinal(claim.Name)
 	set := p.byTemplate[prefix]
 	if set == nil {
@@ -105,47 +105,47 @@ func cutOrdinal(name string) (before, digits string, ok bool) {
 }
 
 // Namespace returns a namespace; where namespaces may not be read, its labels are unknown.
-func (p *place) Namespace(name string) (*corev1.Namespace, error) {
+func (p *view) Namespace(name string) (*corev1.Namespace, error) {
 	return known(p, namespaces, p.namespaces, name)
 }
 
 // Service returns a Service of the namespace.
-func (p *place) Service(namespace, name string) (*corev1.Service, error) {
+func (p *view) Service(namespace, name string) (*corev1.Service, error) {
 	return known(p.at(namespace), services, p.services, name)
 }
 
 // StatefulSet returns a StatefulSet of the namespace.
-func (p *place) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
+func (p *view) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
 	return known(p.at(namespace), statefulSets, p.sets, name)
 }
 
 // Claim returns a claim of the namespace.
-func (p *place) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+func (p *view) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
 	return known(p.at(namespace), claims, p.claims, name)
 }
 
 // StatefulSets returns the StatefulSets of the namespace.
-func (p *place) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
+func (p *view) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
 	return allKnown(p.at(namespace), statefulSets, values(p.sets))
 }
 
 // Claims returns the claims of the namespace.
-func (p *place) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
+func (p *view) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
 	return allKnown(p.at(namespace), claims, values(p.claims))
 }
 
 // Budgets returns the PodDisruptionBudgets of the namespace.
-func (p *place) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
+func (p *view) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
 	return allKnown(p.at(namespace), budgets, p.budgets)
 }
 
 // StorageClasses returns the cluster's storage classes.
-func (p *place) StorageClasses() ([]*storagev1.StorageClass, error) {
+func (p *view) StorageClasses() ([]*storagev1.StorageClass, error) {
 	return allKnown(p, classes, p.classes)
 }
 
 // Pods returns the Pods of the namespace that the selector selects.
-func (p *place) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
+func (p *view) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
 	if p.at(namespace) == nil {
 		return nil, policies.ErrUnknown
 	}
@@ -160,14 +160,14 @@ func (p *place) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod,
 }
 
 // Node is unknown: nothing that stands in a cluster is judged by its nodes.
-func (p *place) Node(string) (*corev1.Node, error) { return nil, policies.ErrUnknown }
+func (p *view) Node(string) (*corev1.Node, error) { return nil, policies.ErrUnknown }
 
 // MayBypass is unknown: nobody asks for anything.
-func (p *place) MayBypass(string) (bool, error) { return false, policies.ErrUnknown }
+func (p *view) MayBypass(string) (bool, error) { return false, policies.ErrUnknown }
 
 // pods reads the namespace's Pods, once and only where something needs them: there are more of them than of everything
 // else together.
-func (p *place) pods() ([]*corev1.Pod, error) {
+func (p *view) pods() ([]*corev1.Pod, error) {
 	if !p.podsRead {
 		p.podsRead = true
 		p.podList, p.podErr = p.readPods(p.ctx, p.name)
@@ -175,8 +175,8 @@ func (p *place) pods() ([]*corev1.Pod, error) {
 	return p.podList, p.podErr
 }
 
-// at returns the place if it is that namespace, else nil: no rule looks into another.
-func (p *place) at(namespace string) *place {
+// at returns the view if it is that namespace, else nil: no rule looks into another.
+func (p *view) at(namespace string) *view {
 	if namespace != p.name {
 		return nil
 	}
@@ -184,7 +184,7 @@ func (p *place) at(namespace string) *place {
 }
 
 // known returns the object of that name; unknown where its kind could not be read.
-func known[T any](p *place, k kind, from map[string]T, name string) (T, error) {
+func known[T any](p *view, k kind, from map[string]T, name string) (T, error) {
 	var none T
 	if p == nil || p.unknown.has(k, p.name) {
 		return none, policies.ErrUnknown
@@ -195,7 +195,7 @@ func known[T any](p *place, k kind, from map[string]T, name string) (T, error) {
 	return none, apierrors.NewNotFound(schema.GroupResource{Group: k.Group, Resource: k.resource}, name)
 }
 
-func allKnown[T any](p *place, k kind, all []T) ([]T, error) {
+func allKnown[T any](p *view, k kind, all []T) ([]T, error) {
 	if p == nil || p.unknown.has(k, p.name) {
 		return nil, policies.ErrUnknown
 	}

@@ -9,7 +9,9 @@ import (
 // Report is what one run of check, audit or replay found. Every format is a function of it.
 type Report struct {
 	// Subject says in a few words what was judged: the paths of a check, the context of an audit.
-	Subject  string
+	Subject string
+	// Version is that of Mooring, for formats that name their tool.
+	Version  string
 	Findings []Finding
 	// Errors are inputs that could not be judged. What could be is in Findings all the same.
 	Errors []Error

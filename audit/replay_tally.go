@@ -18,9 +18,9 @@ var groupings = []string{"rule", "user", "tool", "namespace"}
 
 // tally counts requests. It grows with the number of users, tools and namespaces, and not with that of requests.
 type tally struct {
-	groups                  map[string]map[string]*report.Row
-	reasons                 map[string]int
-	denied, warned, changed int
+	groups  map[string]map[string]*report.Row
+	reasons map[string]int
+	sums    report.Outcomes
 }
 
 func newTally() *tally {
@@ -35,36 +35,59 @@ func newTally() *tally {
 func (t *tally) unjudged(why error) { t.reasons[why.Error()]++ }
 
 // outcome is what would have become of a request.
-type outcome struct{ denied, warned, changed bool }
+type outcome struct {
+	// action is the strictest of the findings, empty for none.
+	action  v1alpha1.Action
+	changed bool
+}
+
+// and is what becomes of a request when both are what becomes of it.
+func (o outcome) and(other outcome) outcome {
+	strictest := slices.IndexFunc([]v1alpha1.Action{v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit}, func(a v1alpha1.Action) bool {
+		return a == o.action || a == other.action
+	})
+	if strictest >= 0 {
+		o.action = []v1alpha1.Action{v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit}[strictest]
+	}
+	o.changed = o.changed || other.changed
+	return o
+}
+
+func (o outcome) addTo(sums *report.Outcomes) {
+	switch o.action {
+	case v1alpha1.Deny:
+		sums.Denied++
+	case v1alpha1.Warn:
+		sums.Warned++
+	case v1alpha1.Audit:
+		sums.Audited++
+	}
+	if o.changed {
+		sums.Changed++
+	}
+}
 
 // count adds a request with what was found about it.
 func (t *tally) count(about *report.Request, findings []policies.Finding, filled []policies.FilledField) {
-	rules := map[string]*outcome{}
-	of := func(rule string) *outcome {
-		if rules[rule] == nil {
-			rules[rule] = &outcome{}
-		}
-		return rules[rule]
-	}
+	rules := map[string]outcome{}
 	for _, f := range findings {
-		of(f.Rule).denied = of(f.Rule).denied || f.Action == v1alpha1.Deny
-		of(f.Rule).warned = of(f.Rule).warned || f.Action != v1alpha1.Deny
+		rules[f.Rule] = rules[f.Rule].and(outcome{action: f.Action})
 	}
 	for _, f := range filled {
-		of(f.Rule).changed = true
+		rules[f.Rule] = rules[f.Rule].and(outcome{changed: true})
 	}
 	if len(rules) == 0 {
 		return
 	}
 	var all outcome
 	for rule, o := range rules {
-		all.denied, all.warned, all.changed = all.denied || o.denied, all.warned || o.warned, all.changed || o.changed
-		t.add("rule", rule, about, *o)
+		all = all.and(o)
+		t.add("rule", rule, about, o)
 	}
-	for by, name := range map[string]string{"user": about.User, "tool": tool(about.UserAgent), "namespace": about.Namespace} {
-		t.add(by, name, about, all)
-	}
-	sum(all, &t.denied, &t.warned, &t.changed)
+	t.add("user", about.User, about, all)
+	t.add("tool", tool(about.UserAgent), about, all)
+	t.add("namespace", about.Namespace, about, all)
+	all.addTo(&t.sums)
 }
 
 func (t *tally) add(by, name string, about *report.Request, o outcome) {
@@ -79,20 +102,7 @@ func (t *tally) add(by, name string, about *report.Request, o outcome) {
 	if about.Time.After(row.Last) {
 		row.Last = about.Time
 	}
-	sum(o, &row.Denied, &row.Warned, &row.Changed)
-}
-
-// sum counts a request once for each thing that becomes of it; a denied one is not warned about besides.
-func sum(o outcome, denied, warned, changed *int) {
-	switch {
-	case o.denied:
-		*denied++
-	case o.warned:
-		*warned++
-	}
-	if o.changed {
-		*changed++
-	}
+	o.addTo(&row.Outcomes)
 }
 
 // tool is the program that a user agent names first, without its version.
@@ -103,7 +113,7 @@ func tool(userAgent string) string {
 
 // into writes the counts down, the most denied first.
 func (t *tally) into(r *report.Replay) {
-	r.Denied, r.Warned, r.Changed = t.denied, t.warned, t.changed
+	r.Outcomes = t.sums
 	for _, by := range groupings {
 		group := report.Group{By: by}
 		for _, name := range slices.Sorted(maps.Keys(t.groups[by])) {

@@ -16,8 +16,7 @@ type Replay struct {
 	Events, Judged int
 	// Unjudged counts, by reason, the requests that a rule would have looked at and could not; the most first.
 	Unjudged []Count
-	// Denied, Warned and Changed count requests. One that is denied and warned about counts as denied.
-	Denied, Warned, Changed int
+	Outcomes
 	// Groups count the same by rule, user, tool and namespace.
 	Groups []Group
 	// Changes are what defaults would have filled in.
@@ -41,10 +40,13 @@ type Group struct {
 
 // Row is what would have become of the requests that share a property, and when the first and the last of them came.
 type Row struct {
-	Name                    string
-	Denied, Warned, Changed int
-	First, Last             time.Time
+	Name string
+	Outcomes
+	First, Last time.Time
 }
+
+// Outcomes count requests. One that is denied and warned about counts as denied only, one that is changed as that besides.
+type Outcomes struct{ Denied, Warned, Audited, Changed int }
 
 // Request is a request of a recorded audit log.
 type Request struct {

@@ -21,6 +21,11 @@ type Format struct {
 var Formats = []Format{
 	{"text", "for people: grouped by object, with the lines of the manifest and the remedy", writeText},
 	{"json", "for scripts: every finding, and a summary", writeJSON},
+	{"sarif", "for code scanning: SARIF 2.1.0", writeSARIF},
+	{"junit", "for test reports: a suite for each file or namespace, a case for each finding", writeJUnit},
+	{"github", "for GitHub Actions: workflow commands that annotate the lines of a pull request", writeGitHub},
+	{"html", "for people: a page to look through, to keep and to print", writeHTML},
+	{"policyreport", "for clusters: policy reports in YAML, one for each namespace", writePolicyReport},
 }
 
 // FindFormat returns the format of that name, or an error that lists the names there are.

@@ -53,13 +53,13 @@ type text struct {
 func (t text) report(r Report) {
 	for _, group := range r.byObject() {
 		first := group[0]
-		t.line("", t.bold(first.Object.String()), t.dim(cmp.Or(first.place(), "")))
+		t.line("", t.bold(first.Object.String()), t.dim(first.Place()))
 		for _, f := range group {
 			t.finding(f)
 		}
 	}
 	for _, e := range r.Errors {
-		t.line("", t.in("1;31", "error"), strings.TrimPrefix(e.Position.String()+": "+oneLine(e.Message), ": "))
+		t.line("", t.in("1;31", "error"), e.String())
 	}
 	if len(r.Errors) > 0 {
 		t.line("")
@@ -128,8 +128,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// place is where a reader finds the object: its file, with the template that it was rendered from, or its cluster.
-func (f Finding) place() string {
+// Place is where a reader finds the object: its file, with the template that it was rendered from, or its cluster.
+func (f Finding) Place() string {
 	if f.Position.Template != "" {
 		return f.Position.File + " (from " + f.Position.Template + ")"
 	}
@@ -164,7 +164,7 @@ func (r Report) Summary() string {
 		r.Count(v1alpha1.Deny), r.Count(v1alpha1.Warn), r.Count(v1alpha1.Audit), judged)
 }
 
-func plural(n int, what string) string {
+func plural[N int | int32](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

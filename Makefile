@@ -25,7 +25,7 @@ build: ## Build bin/mooring.
 	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o $(BIN)/mooring ./cmd/mooring
 
 # The tools are pinned in a module of their own, so that the product's go.mod does not list what only its makers need.
-TOOLS := $(BIN)/controller-gen $(BIN)/staticcheck
+TOOLS := $(BIN)/controller-gen $(BIN)/cyclonedx-gomod $(BIN)/govulncheck $(BIN)/staticcheck
 
 $(TOOLS) &: .ci/tools/go.mod .ci/tools/go.sum
 	GOBIN=$(BIN) go -C .ci/tools install tool
@@ -42,8 +42,12 @@ generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the 
 	$(MAKE) --no-print-directory render
 	go test ./report -run '^TestRulePages$$' -update
 
+# $(call native-fallback,FILE) writes the profiles in the API server's language, which the chart has at hand.
+native-fallback = go run ./cmd/mooring export --vap --profile=baseline,restricted > $(1)
+
 .PHONY: render
-render: ## Write deploy/install.yaml from the chart.
+render: ## Write what the chart takes from the profiles, and deploy/install.yaml from the chart.
+	$(call native-fallback,deploy/chart/native-fallback.yaml)
 	go -C deploy run ./cmd/render
 
 .PHONY: verify
@@ -51,8 +55,9 @@ verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call custom-resource,$$fresh,$$fresh); \
 	go -C deploy run ./cmd/render -o $$fresh/install.yaml; \
+	$(call native-fallback,$$fresh/native-fallback.yaml); \
 	stale() { echo "$$1 is stale, run make generate"; exit 1; }; \
-	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/install.yaml; do \
+	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/chart/native-fallback.yaml deploy/install.yaml; do \
 		diff -u $$file $$fresh/$${file##*/} || stale $$file; \
 	done
 	@go test ./report -run '^TestRulePages$$'

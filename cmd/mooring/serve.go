@@ -40,6 +40,7 @@ type serveOptions struct {
 	logLevel                                      string
 	drainDelay                                    time.Duration
 	certMode, certDir                             string
+	callers                                       webhooks.Callers
 	certs                                         certs.Options
 }
 
@@ -59,6 +60,9 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.certs.Namespace = o.namespace; o.namespace == "" {
 				return errors.New("--namespace says where the certificate and the lease are kept; set it, or POD_NAMESPACE")
+			}
+			if len(o.callers.Names) > 0 && o.callers.CAFile == "" {
+				return errors.New("--client-name needs --client-ca-file: a name counts only in a certificate that can be verified")
 			}
 			log, err := newLogger(o.logLevel)
 			if err != nil {
@@ -84,6 +88,8 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 	f.StringArrayVar(&o.certs.ExtraNames, "cert-extra-name", nil, "further DNS name or IP address the certificate is valid for; may be repeated")
 	f.StringVar(&o.certs.Validating, "validating-webhook-configuration", "mooring", "ValidatingWebhookConfiguration to write the CA into")
 	f.StringVar(&o.certs.Mutating, "mutating-webhook-configuration", "mooring", "MutatingWebhookConfiguration to write the CA into")
+	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
+	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
 		"default-profile": {"baseline", "restricted", "off"},
@@ -156,6 +162,9 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	server := &webhooks.Server{
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,
 		DrainDelay: o.drainDelay, Log: log.WithName("server"),
+	}
+	if o.callers.CAFile != "" {
+		server.Callers = &o.callers
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
 	for _, o := range webhooks.Cached() {

@@ -42,10 +42,10 @@ func TestNativeFallback(t *testing.T) {
 	for _, labels := range []string{"shop", "strict mooring.dev/profile=restricted", "lenient mooring.dev/mode=warn", "free mooring.dev/profile=off"} {
 		name, label, labelled := strings.Cut(labels, " ")
 		must("", "create", "namespace", name)
+		must(strings.ReplaceAll(service+"---\n"+statefulSet("replicas: 3"), "NAMESPACE", name), "apply", "-f", "-")
 		if labelled {
 			must("", "label", "namespace", name, label)
 		}
-		must(strings.ReplaceAll(service+"---\n"+statefulSet("replicas: 3"), "NAMESPACE", name), "apply", "-f", "-")
 	}
 	for _, name := range []string{"shop", "strict", "lenient", "free"} {
 		must("", "-n", name, "wait", "statefulset/db", "--for=jsonpath={.status.availableReplicas}=3", "--timeout=60s")

@@ -117,7 +117,7 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	run("", "-n", "shop", "annotate", "statefulset", "db", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=test")
 	run("", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
 	// A Secret that cannot be served is made anew.
-	run("", "-n", deploy.Namespace, "patch", "secret", "mooring-webhook-cert", "--type=merge", "-p", `{"data":null}`)
+	run("", "-n", deploy.Namespace, "patch", "secret", "mooring-webhook-cert", "--type=merge", "-p", `{"data":{"tls.crt":"anVuaw==","tls.key":"anVuaw=="}}`)
 	metricsAreGuarded(t, in)
 	// The lease is renewed in time, and given back.
 	if err := in.Stop(); err != nil {

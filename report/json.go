@@ -14,6 +14,7 @@ type document struct {
 	Errors    []documentError `json:"errors,omitempty"`
 	Inventory []documentSet   `json:"inventory,omitempty"`
 	Candidate *document       `json:"candidate,omitempty"`
+	Replay    *documentReplay `json:"replay,omitempty"`
 	Summary   documentSummary `json:"summary"`
 }
 
@@ -32,7 +33,8 @@ type documentEntry struct {
 	Note     string         `json:"note,omitempty"`
 	Bypassed string         `json:"bypassed,omitempty"`
 	documentPosition
-	Template string `json:"template,omitempty"`
+	Template string           `json:"template,omitempty"`
+	Request  *documentRequest `json:"request,omitempty"`
 }
 
 type documentObject struct {
@@ -103,6 +105,7 @@ func documentOf(r Report) *document {
 			Cluster: f.Cluster, Object: documentObject(f.Object), Path: f.Path,
 			Message: f.Message, Remedy: f.Remedy, Docs: f.Docs, Note: f.Note, Bypassed: f.Bypassed,
 			documentPosition: placeOf(f.Position), Template: f.Position.Template,
+			Request: (*documentRequest)(f.Request),
 		})
 	}
 	for _, e := range r.Errors {
@@ -113,6 +116,9 @@ func documentOf(r Report) *document {
 	}
 	if r.Candidate != nil {
 		d.Candidate = documentOf(*r.Candidate)
+	}
+	if r.Replay != nil {
+		d.Replay = documentOfReplay(*r.Replay)
 	}
 	return d
 }

@@ -28,6 +28,8 @@ type Report struct {
 	// Candidate is what the same objects would be told under a stricter profile, nil where nobody asked. Its Subject names
 	// the profile.
 	Candidate *Report
+	// Replay is what a recorded audit log holds besides findings; nil for a check and an audit.
+	Replay *Replay
 }
 
 // Finding is a finding with the place where it can be put right.
@@ -38,6 +40,8 @@ type Finding struct {
 	Position Position
 	// Lines are those of the file around the offending field, for quoting.
 	Lines []Line
+	// Request is the one that the finding is about, in a replay; Position is then its place in the log.
+	Request *Request
 }
 
 // Position is a place in a manifest. The zero value stands for an object that is in no file.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,10 +98,38 @@ func sampleAudit() Report {
 	}
 }
 
+// sampleReplay is what a recorded log may tell.
+func sampleReplay() Report {
+	at := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+	request := &Request{
+		AuditID: "0a1b", Time: at, Verb: "patch", Resource: "statefulsets/scale", Namespace: "shop", Name: "orders",
+		User: hostile, UserAgent: "kubectl/v1.37.2", Code: 200,
+	}
+	scale := finding("scale-down", "step", v1alpha1.Deny, statefulSet("shop", "orders"), "spec.replicas",
+		"Scaling StatefulSet orders from 7 to 5 takes 2 Pods at once; the policy allows 1 at a time.",
+		"kubectl -n shop scale statefulset orders --replicas=6, and on from there once the application has settled.")
+	scale.Request, scale.Position = request, Position{File: "audit.log", Line: 12}
+	once := Outcomes{Denied: 1, Changed: 1}
+	return Report{
+		Subject: "audit.log", Version: "v1.2.3", Findings: []Finding{scale}, Objects: 4, StatefulSets: 2,
+		Replay: &Replay{
+			From: at.Add(-time.Hour), To: at, Events: 812, Judged: 9, Outcomes: once, Unlisted: 2,
+			Unjudged: []Count{{"the event has no request body, as its level is Metadata", 3}},
+			Groups: []Group{
+				{"rule", []Row{{"scale-down", once, at, at}}}, {"user", []Row{{hostile, once, at, at}}},
+				{"tool", []Row{{"kubectl", once, at, at}}}, {"namespace", []Row{{"shop", once, at, at}}},
+			},
+			Changes: []Change{{request, Position{File: "audit.log", Line: 13}, statefulSet("shop", "orders"), []policies.FilledField{
+				{Path: "spec.persistentVolumeClaimRetentionPolicy.whenDeleted", Value: "Retain", Rule: "retention-policy", Policy: "restricted"},
+			}}},
+		},
+	}
+}
+
 // TestGolden holds each format of each sample against its file in testdata; with -update it writes them.
 func TestGolden(t *testing.T) {
 	for name, r := range map[string]Report{
-		"check": sampleCheck(), "audit": sampleAudit(), "clean": {Subject: "deploy", Version: "v1.2.3", Objects: 4, StatefulSets: 1},
+		"check": sampleCheck(), "audit": sampleAudit(), "replay": sampleReplay(), "clean": {Subject: "deploy", Version: "v1.2.3", Objects: 4, StatefulSets: 1},
 	} {
 		for _, format := range Formats {
 			t.Run(name+"/"+format.Name, func(t *testing.T) {

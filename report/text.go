@@ -64,6 +64,10 @@ func (t text) report(r Report) {
 	if len(r.Errors) > 0 {
 		t.line("")
 	}
+	if r.Replay != nil {
+		t.replay(*r.Replay)
+		return
+	}
 	t.line("", r.Summary())
 	if r.Candidate != nil {
 		t.line("", "Under the candidate: "+r.Candidate.Summary())
@@ -72,6 +76,9 @@ func (t text) report(r Report) {
 
 func (t text) finding(f Finding) {
 	t.line("  ", t.action(f.Action), t.bold(f.ID()), t.dim(cmp.Or(f.Position.String(), f.Path)))
+	if f.Request != nil {
+		t.request(*f.Request)
+	}
 	t.line("    ", oneLine(f.Message))
 	t.quote(f.Lines)
 	if f.Remedy != "" {

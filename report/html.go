@@ -63,8 +63,17 @@ func (c candidate) Sentence() string {
 	if len(c.New.Findings) == 0 {
 		return "Nothing: it finds no more than the policies in force."
 	}
-	return fmt.Sprintf("It would deny %d and warn about %d that the policies in force do not, in %s.",
-		c.New.Count(v1alpha1.Deny), c.New.Count(v1alpha1.Warn), plural(len(c.Groups), "object"))
+	var parts []string
+	for _, part := range []struct {
+		does   string
+		action v1alpha1.Action
+	}{{"deny", v1alpha1.Deny}, {"warn about", v1alpha1.Warn}, {"audit", v1alpha1.Audit}} {
+		if n := c.New.Count(part.action); n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", part.does, n))
+		}
+	}
+	return fmt.Sprintf("Of the objects as they are now, it would %s that the policies in force let be or only warn about, in %s.",
+		strings.Join(parts, " and "), plural(len(c.Groups), "object"))
 }
 
 // tile is a figure at the top of the page.
@@ -113,12 +122,15 @@ func writeHTML(w io.Writer, r Report) error {
 	if r.Candidate != nil {
 		added := Report{Findings: r.stricter()}
 		p.Candidate = &candidate{
-			Name: cmp.Or(r.Candidate.Subject, "the candidate"), New: added,
+			Name: r.Candidate.name(), New: added,
 			Groups: added.byObject(), Rules: added.chart(func(f Finding) string { return f.Rule }),
 		}
 	}
 	return pageTemplate().Execute(w, p)
 }
+
+// name is what a candidate is called.
+func (r Report) name() string { return cmp.Or(r.Subject, "the candidate") }
 
 // stricter returns the candidate's findings that the report has not, or only with a laxer action.
 func (r Report) stricter() []Finding {

@@ -79,10 +79,15 @@ type documentSummary struct {
 }
 
 func writeJSON(w io.Writer, r Report) error {
+	return indentedJSON(w, documentOf(r))
+}
+
+// indentedJSON writes v for people too: indented, and without escapes that only HTML needs.
+func indentedJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(documentOf(r))
+	return e.Encode(v)
 }
 
 func documentOf(r Report) *document {

@@ -22,7 +22,9 @@ func painted(w io.Writer) paint {
 	return paint(ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())))
 }
 
+// in puts s into the colour of that code, on one line.
 func (p paint) in(code, s string) string {
+	s = oneLine(s)
 	if !p || s == "" {
 		return s
 	}
@@ -70,7 +72,7 @@ func (t text) report(r Report) {
 	}
 	t.line("", r.Summary())
 	if r.Candidate != nil {
-		t.line("", "Under the candidate: "+r.Candidate.Summary())
+		t.line("", "Under "+oneLine(r.Candidate.name())+": "+r.Candidate.Summary())
 	}
 }
 
@@ -100,7 +102,7 @@ func (t text) quote(lines []Line) {
 	}
 	width := len(fmt.Sprint(lines[len(lines)-1].Number))
 	for _, l := range lines {
-		text := fmt.Sprintf("%*d | %s", width, l.Number, oneLine(l.Text))
+		text := fmt.Sprintf("%*d | %s", width, l.Number, l.Text)
 		if l.Offending {
 			t.line("    ", t.in("31", ">"), t.bold(text))
 		} else {

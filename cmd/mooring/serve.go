@@ -131,8 +131,8 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{DefaultTransform: strip},
-		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
+		Cache:                   cache.Options{ByObject: webhooks.Cached(), DefaultTransform: cache.TransformStripManagedFields()},
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
 		LeaderElection:          o.leaderElect,
@@ -158,7 +158,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		DrainDelay: o.drainDelay, Log: log.WithName("server"),
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
-	for _, o := range webhooks.Cached() {
+	for o := range webhooks.Cached() {
 		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
 			return err
 		}
@@ -209,13 +209,4 @@ func cachesReady(c cache.Cache) healthz.Checker {
 		}
 		return nil
 	}
-}
-
-// strip takes from cached objects what no rule reads and what would be the larger part of them.
-func strip(o any) (any, error) {
-	if object, ok := o.(client.Object); ok {
-		object.SetManagedFields(nil)
-		delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	}
-	return o, nil
 }

@@ -169,7 +169,7 @@ func takesClaims(set *appsv1.StatefulSet, c Cluster, p v1alpha1.DeleteProtection
 	// What the StatefulSet owns goes. Its controller makes it the owner of its members' claims a moment after it is told
 	// to, and never takes a claim back whose Pod is gone.
 	lost := slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
-		n, ok := ordinalOfClaim(set, claim)
+		n, ok := ClaimOrdinal(set, claim)
 		return !goesWith(claim, set) && !(told && ok && rangeOf(set).has(n))
 	})
 	switch {
@@ -214,7 +214,7 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c Cluster, p v1alpha1.
 	}
 	sets, err2 := c.StatefulSets(claim.Namespace)
 	for _, set := range sets {
-		if n, ok := ordinalOfClaim(set, claim); ok && set.DeletionTimestamp == nil && rangeOf(set).has(n) {
+		if n, ok := ClaimOrdinal(set, claim); ok && set.DeletionTimestamp == nil && rangeOf(set).has(n) {
 			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s is about to start again: it would come up on a new, empty claim.",
 				claim.Name, set.Name, n, set.Name)
 			return []Finding{f}, errors.Join(err1, err2)
@@ -266,7 +266,7 @@ func holdsData(namespace *corev1.Namespace, c Cluster, p v1alpha1.DeleteProtecti
 		}
 	}
 	for _, claim := range claims {
-		if slices.ContainsFunc(sets, func(set *appsv1.StatefulSet) bool { _, ok := ordinalOfClaim(set, claim); return ok }) {
+		if slices.ContainsFunc(sets, func(set *appsv1.StatefulSet) bool { _, ok := ClaimOrdinal(set, claim); return ok }) {
 			data = append(data, claim)
 		}
 		if protected(claim) {

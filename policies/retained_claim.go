@@ -65,7 +65,7 @@ func keepsRetainedClaim(ch Change, c Cluster, _ v1alpha1.RetainedClaim) ([]Findi
 	}
 	sets, err := c.StatefulSets(claim.Namespace)
 	for _, set := range sets {
-		n, ok := ordinalOfClaim(set, claim)
+		n, ok := ClaimOrdinal(set, claim)
 		whenScaled := *retentionParts(retentionOf(set))[1].value
 		// The claim of an ordinal that is wanted is delete-protection's.
 		if !ok || rangeOf(set).has(n) || set.DeletionTimestamp != nil || whenScaled != appsv1.RetainPersistentVolumeClaimRetentionPolicyType {

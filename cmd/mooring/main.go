@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -22,12 +23,22 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe())
+	root.AddCommand(newAudit(), newExplain(), newExport(), newReplay(), newServe())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
-		os.Exit(1)
+		code := exitError{code: 1}
+		errors.As(err, &code)
+		os.Exit(code.code)
 	}
 }
+
+// exitError is an error with the exit code that it ends the program with.
+type exitError struct {
+	error
+	code int
+}
+
+func exitWith(code int, err error) error { return exitError{err, code} }
 
 // buildVersion is the linker's version, or the one of the module that was built.
 func buildVersion() string {

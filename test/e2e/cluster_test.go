@@ -85,10 +85,13 @@ func TestTraces(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
 	s.settled(3)
-	before := metric(t, `mooring_findings_total{action="Deny",check="quorum",policy="baseline",rule="scale-down"`)
+	const denials = `mooring_findings_total{action="Deny",check="quorum",policy="baseline",rule="scale-down"}`
+	before := metric(t, denials)
 	s.refused([]string{"scale-down/quorum"}, "scale", "statefulset", "db", "--replicas=1", "--dry-run=server")
 	s.refused([]string{"scale-down/quorum"}, "scale", "statefulset", "db", "--replicas=1")
-	_ = before
+	if counted := metric(t, denials) - before; counted != 2 {
+		t.Errorf("%v denials were counted, want both", counted)
+	}
 	await(t, func() error {
 		out, err := s.try("", "get", "events", "--field-selector=reason=Denied", "-o", "jsonpath={range .items[*]}{.involvedObject.kind}/{.involvedObject.name} {.message}{end}")
 		if err == nil && strings.Count(out, "StatefulSet/db admin: scale-down/quorum") != 1 {

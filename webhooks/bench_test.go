@@ -124,4 +124,3 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 	r.policies.Store(compiled)
 	return r
 }
-

@@ -63,7 +63,9 @@ type Document struct {
 	// Template is the path within a chart that Helm's "# Source:" comment names, if there is one.
 	Template string
 
-	tree *tree
+	// silent tells that a StatefulSet says nothing about its replicas.
+	silent bool
+	tree   *tree
 }
 
 // Text is the YAML document that the object is in.

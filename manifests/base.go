@@ -149,7 +149,7 @@ func resolveLinks(path string) (string, error) {
 func (l Loader) kustomizes(folder string) bool {
 	names, err := below(folder)
 	for _, name := range names {
-		if isKustomization(name) {
+		if IsKustomization(name) {
 			return true
 		}
 	}

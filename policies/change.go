@@ -85,15 +85,18 @@ var controllers = []string{
 	"system:kube-controller-manager",
 }
 
-// byController tells whether a part of the control plane asks.
-func (c Change) byController() bool { return slices.Contains(controllers, c.User.Username) }
+// Controllers returns those users.
+func Controllers() []string { return slices.Clone(controllers) }
+
+// ByController tells whether a part of the control plane asks.
+func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 
 // decided tells whether a delete only carries out what was decided before: a controller asks for it, or everything in its
 // namespace is on its way out.
 func (c Change) decided(world Cluster) (bool, error) {
 	name := c.Old.GetNamespace()
-	if c.byController() || name == "" {
-		return c.byController(), nil
+	if c.ByController() || name == "" {
+		return c.ByController(), nil
 	}
 	namespace, err := world.Namespace(name)
 	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {

@@ -94,7 +94,7 @@ func asksForGoodStorage(o Object, c Cluster, p v1alpha1.ClaimTemplate) ([]Findin
 
 func asksForGoodStorageByHand(ch Change, c Cluster, p v1alpha1.ClaimTemplate) ([]Finding, error) {
 	claim, ok := ch.New.(*corev1.PersistentVolumeClaim)
-	if !ok || ch.byController() {
+	if !ok || ch.ByController() {
 		return nil, nil
 	}
 	return judgeClaim(claim, "Claim "+claim.Name, "spec", c, p)

@@ -41,7 +41,10 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 		}
 		may, err := c.MayBypass(f.Policy)
 		switch {
-		case err != nil && !errors.Is(err, ErrUnknown):
+		case errors.Is(err, ErrUnknown):
+			f.atMost(v1alpha1.Warn, fmt.Sprintf("the annotation %s counts if %s may bypass the policy, which nobody can know here",
+				BypassAnnotation, cmp.Or(ch.User.Username, "the user")))
+		case err != nil:
 			return nil, fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
 		case !may:
 			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q",

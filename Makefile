@@ -68,6 +68,8 @@ lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the
 .PHONY: test-unit
 test-unit: ## Run the unit tests under the race detector.
 	go test -race ./...
+	@# The race detector allocates too.
+	go test ./webhooks -run '^TestAllocations$$'
 	go -C deploy test ./...
 
 .PHONY: test-cluster

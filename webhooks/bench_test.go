@@ -3,6 +3,7 @@ package webhooks
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -41,10 +42,10 @@ func works(t testing.TB) []work {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for field, raw := range map[string][]byte{"oldObject": review.Request.OldObject.Raw, "object": review.Request.Object.Raw} {
-				if _, err := decodeObject(review.Request, field, raw); err != nil {
-					t.Fatal(err)
-				}
+			_, err1 := decodeObject(review.Request, "oldObject", review.Request.OldObject)
+			_, err2 := decodeObject(review.Request, "object", review.Request.Object)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Fatal(err)
 			}
 		}})
 		for _, profile := range []string{"baseline", "restricted"} {

@@ -80,6 +80,17 @@ test-cluster: controlplane ## Run the tests on a real control plane.
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
 
+.PHONY: bench
+bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.
+	@go -C test run ./bench $(BENCH)
+
+.PHONY: performance
+performance: ## Run make bench, and put its tables into docs/performance.md.
+	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
+	sed '/^<!-- make performance/q' docs/performance.md > $$fresh; \
+	$(MAKE) --no-print-directory -s bench >> $$fresh; \
+	cat $$fresh > docs/performance.md
+
 ##@ A control plane on this machine
 
 CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane

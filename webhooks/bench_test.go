@@ -35,7 +35,7 @@ type work struct {
 // each profile.
 func works(t testing.TB) []work {
 	var all []work
-	for _, name := range []string{"database-create", "database-update", "scale-up", "claim-create"} {
+	for _, name := range []string{"database-create", "database-grow", "database-update", "scale-up", "claim-create"} {
 		body := recorded(t, name)
 		all = append(all, work{"decode/" + name, func(t testing.TB) {
 			review, err := decodeReview(body)

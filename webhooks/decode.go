@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -51,20 +52,40 @@ func badRequestf(format string, args ...any) error {
 	return badRequest{fmt.Errorf(format, args...)}
 }
 
-// decodeReview reads an AdmissionReview and makes sure that there is a request in it. The API server names a request's kind
-// before it sends the objects, so that these are read in the same pass, into RawExtension.Object; what comes before its
-// kind stays raw.
+// reviewDecoder reads one AdmissionReview at a time.
+type reviewDecoder struct {
+	review  *admissionv1.AdmissionReview
+	options json.Options
+}
+
+// reviewDecoders are kept because the decoder learns what to do with each type only once.
+var reviewDecoders = sync.Pool{New: func() any {
+	d := &reviewDecoder{}
+	d.options = json.WithUnmarshalers(json.UnmarshalFromFunc(d.object))
+	return d
+}}
+
+// object reads an object of the request as what it is, in the same pass as the review: the API server names the kind
+// before it sends the objects. What comes before its kind stays raw, and so do the options.
+func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtension) error {
+	o, err := newObject(d.review.Request)
+	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
+		return errors.ErrUnsupported
+	}
+	into.Object = o
+	return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
+}
+
+// decodeReview reads an AdmissionReview and makes sure that there is a request in it.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
+	d := reviewDecoders.Get().(*reviewDecoder)
 	review := &admissionv1.AdmissionReview{}
-	inOnePass := json.WithUnmarshalers(json.UnmarshalFromFunc(func(from *jsontext.Decoder, raw *runtime.RawExtension) error {
-		o, err := newObject(review.Request)
-		if err != nil || from.PeekKind() != '{' || raw == &review.Request.Options {
-			return errors.ErrUnsupported
-		}
-		raw.Object = o
-		return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
-	}))
-	if err := decode(body, review, inOnePass); err != nil {
+	d.review = review
+	defer func() {
+		d.review = nil
+		reviewDecoders.Put(d)
+	}()
+	if err := decode(body, review, d.options); err != nil {
 		return nil, badRequestf("the body is no AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {

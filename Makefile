@@ -95,6 +95,8 @@ vuln: $(BIN)/govulncheck ## Look for known vulnerabilities in what the binary ca
 .PHONY: test-unit
 test-unit: ## Run the unit tests under the race detector.
 	go test -race ./...
+	@# The race detector allocates too.
+	go test ./webhooks -run '^TestAllocations$$'
 	go -C deploy test ./...
 
 # The suite on the oldest version that is looked after. make test K8S=1.34 runs everything on it.
@@ -109,6 +111,17 @@ test-cluster: controlplane ## Run the tests on a real control plane.
 
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
+
+.PHONY: bench
+bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.
+	@go -C test run ./bench $(BENCH)
+
+.PHONY: performance
+performance: ## Run make bench, and put its tables into docs/performance.md.
+	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
+	sed '/^<!-- make performance/q' docs/performance.md > $$fresh; \
+	$(MAKE) --no-print-directory -s bench >> $$fresh; \
+	cat $$fresh > docs/performance.md
 
 ##@ A control plane on this machine
 

@@ -2,7 +2,9 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -38,8 +40,8 @@ func init() {
 // decode reads JSON with the decoder that becomes encoding/json/v2 in Go 1.27. It is case-sensitive as the API server's own
 // is, and reads each byte once where encoding/json, and sigs.k8s.io/json after it, first look whether all of it is valid.
 // Names that come twice and broken UTF-8 are taken as the API server takes them.
-func decode(data []byte, into any) error {
-	return json.Unmarshal(data, into, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+func decode(data []byte, into any, options ...json.Options) error {
+	return json.Unmarshal(data, into, append(options, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))...)
 }
 
 // badRequest is a review that cannot be judged because of what it is. It is answered with HTTP 400, so that the
@@ -50,10 +52,40 @@ func badRequestf(format string, args ...any) error {
 	return badRequest{fmt.Errorf(format, args...)}
 }
 
+// reviewDecoder reads one AdmissionReview at a time.
+type reviewDecoder struct {
+	review  *admissionv1.AdmissionReview
+	options json.Options
+}
+
+// reviewDecoders are kept because the decoder learns what to do with each type only once.
+var reviewDecoders = sync.Pool{New: func() any {
+	d := &reviewDecoder{}
+	d.options = json.WithUnmarshalers(json.UnmarshalFromFunc(d.object))
+	return d
+}}
+
+// object reads an object of the request as what it is, in the same pass as the review: the API server names the kind
+// before it sends the objects. What comes before its kind stays raw, and so do the options.
+func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtension) error {
+	o, err := newObject(d.review.Request)
+	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
+		return errors.ErrUnsupported
+	}
+	into.Object = o
+	return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
+}
+
 // decodeReview reads an AdmissionReview and makes sure that there is a request in it.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
+	d := reviewDecoders.Get().(*reviewDecoder)
 	review := &admissionv1.AdmissionReview{}
-	if err := decode(body, review); err != nil {
+	d.review = review
+	defer func() {
+		d.review = nil
+		reviewDecoders.Put(d)
+	}()
+	if err := decode(body, review, d.options); err != nil {
 		return nil, badRequestf("the body is no AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
@@ -89,10 +121,10 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 	if ch.DeleteOptions, err = decodeDeleteOptions(req); err != nil {
 		return nil, err
 	}
-	if ch.Old, err = decodeObject(req, "oldObject", req.OldObject.Raw); err != nil {
+	if ch.Old, err = decodeObject(req, "oldObject", req.OldObject); err != nil {
 		return nil, err
 	}
-	if ch.New, err = decodeObject(req, "object", req.Object.Raw); err != nil {
+	if ch.New, err = decodeObject(req, "object", req.Object); err != nil {
 		return nil, err
 	}
 	switch {
@@ -115,10 +147,34 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 	}
 }
 
-func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (policies.Object, error) {
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil, nil
+// decodeObject returns the object of a field of the request, or nil where there is none.
+func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.RawExtension) (policies.Object, error) {
+	o, _ := in.Object.(policies.Object)
+	if o == nil {
+		if len(in.Raw) == 0 || string(in.Raw) == "null" {
+			return nil, nil
+		}
+		var err error
+		if o, err = newObject(req); err != nil {
+			return nil, err
+		}
+		if err := decode(in.Raw, o); err != nil {
+			return nil, badRequestf("the request's %s is no %s: %w", field, describe(schema.GroupVersionKind(req.Kind)), err)
+		}
 	}
+	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind(req.Kind))
+	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
+		// A request about a Namespace names that namespace as its own, and no object lies in itself.
+		o.SetNamespace(req.Namespace)
+	}
+	if o.GetName() == "" {
+		o.SetName(req.Name)
+	}
+	return o, nil
+}
+
+// newObject returns an empty object of the kind that the request is about.
+func newObject(req *admissionv1.AdmissionRequest) (policies.Object, error) {
 	gvk := schema.GroupVersionKind(req.Kind)
 	typed, err := scheme.New(gvk)
 	if err != nil {
@@ -127,17 +183,6 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (
 	o, ok := typed.(policies.Object)
 	if !ok {
 		return nil, badRequestf("kind %s is no object", describe(gvk))
-	}
-	if err := decode(raw, o); err != nil {
-		return nil, badRequestf("the request's %s is no %s: %w", field, describe(gvk), err)
-	}
-	o.GetObjectKind().SetGroupVersionKind(gvk)
-	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
-		// A request about a Namespace names that namespace as its own, and no object lies in itself.
-		o.SetNamespace(req.Namespace)
-	}
-	if o.GetName() == "" {
-		o.SetName(req.Name)
 	}
 	return o, nil
 }

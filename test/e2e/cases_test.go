@@ -91,6 +91,17 @@ func TestCasesOnARealServer(t *testing.T) {
 				}
 			}
 			player := newClient(t, as, &heard)
+			if ch.Operation == admissionv1.Create && len(p.c.Want) > 0 {
+				// The webhook's cache hears of what is around the object a moment after the API server has it.
+				await(t, func() error {
+					var early warnings
+					refused, err := perform(t, newClient(t, as, &early), ch, true)
+					if err == nil && len(refused)+len(early.said()) == 0 {
+						err = errors.New("nobody has anything against it")
+					}
+					return err
+				})
+			}
 			got, err := perform(t, player, ch, p.c.DryRun)
 			if err != nil {
 				t.Fatal(err)

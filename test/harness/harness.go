@@ -149,6 +149,14 @@ func (in *Installation) Start(ctx context.Context) error {
 	}
 }
 
+// Mooring is a command of the binary that serves.
+func (in *Installation) Mooring(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, in.binary, args...)
+}
+
+// PID is the server's process.
+func (in *Installation) PID() int { return in.server.Process.Pid }
+
 // Terminate asks the server to end, as a kubelet does.
 func (in *Installation) Terminate() error { return in.server.Process.Signal(syscall.SIGTERM) }
 

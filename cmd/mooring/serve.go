@@ -143,7 +143,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{DefaultTransform: strip, ByObject: audit.Cached()},
+		Cache:                   cache.Options{DefaultTransform: audit.Strip, ByObject: audit.Cached()},
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
@@ -230,13 +230,4 @@ func cachesReady(c cache.Cache) healthz.Checker {
 		}
 		return nil
 	}
-}
-
-// strip takes from cached objects what no rule reads and what would be the larger part of them.
-func strip(o any) (any, error) {
-	if object, ok := o.(client.Object); ok {
-		object.SetManagedFields(nil)
-		delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	}
-	return o, nil
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -282,3 +283,26 @@ func (s *Scanner) list(ctx context.Context, k kind, namespace string) ([]policie
 }
 
 var yes = true
+
+// Cached says what the cache keeps of the kinds that only the scanner reads.
+func Cached() map[client.Object]cache.ByObject {
+	return map[client.Object]cache.ByObject{
+		volumes.object(): {Transform: slimVolume},
+	}
+}
+
+// slimVolume keeps of a volume whose it is, and what becomes of it.
+func slimVolume(o any) (any, error) {
+	volume, ok := o.(*corev1.PersistentVolume)
+	if !ok {
+		return o, nil
+	}
+	slim := &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: volume.Name, ResourceVersion: volume.ResourceVersion},
+		Spec:       corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: volume.Spec.PersistentVolumeReclaimPolicy},
+	}
+	if claim := volume.Spec.ClaimRef; claim != nil {
+		slim.Spec.ClaimRef = &corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name}
+	}
+	return slim, nil
+}

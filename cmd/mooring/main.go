@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -23,12 +25,20 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAudit(), newExplain(), newReplay(), newServe())
+	root.AddCommand(newAudit(), newExplain(), newExport(), newReplay(), newServe())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
 		code := exitError{code: 1}
 		errors.As(err, &code)
 		os.Exit(code.code)
+	}
+}
+
+// asPlugin has the help say kubectl mooring where kubectl has started this as its plugin, which it knows by the file's name.
+func asPlugin(root *cobra.Command, program string) {
+	name := strings.TrimSuffix(filepath.Base(program), ".exe")
+	if plugin, ok := strings.CutPrefix(name, "kubectl-"); ok {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl " + plugin}
 	}
 }
 

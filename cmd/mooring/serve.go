@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -139,12 +140,14 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
+	cached := webhooks.Cached()
+	maps.Copy(cached, audit.Cached())
 	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{DefaultTransform: audit.Strip, ByObject: audit.Cached()},
-		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
+		Cache:                   cache.Options{ByObject: cached, DefaultTransform: cache.TransformStripManagedFields()},
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
 		LeaderElection:          o.leaderElect,
@@ -170,7 +173,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		DrainDelay: o.drainDelay, Log: log.WithName("server"),
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
-	for _, o := range webhooks.Cached() {
+	for o := range webhooks.Cached() {
 		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
 			return err
 		}

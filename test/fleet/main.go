@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -34,6 +36,7 @@ import (
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/test/controlplane"
 	"github.com/mooring-dev/mooring/test/harness"
+	"github.com/mooring-dev/mooring/webhooks"
 )
 
 const (
@@ -184,7 +187,9 @@ func cached(ctx context.Context, config *rest.Config) error {
 	log.SetLogger(logr.Discard())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := cache.New(config, cache.Options{Scheme: audit.Scheme, DefaultTransform: audit.Strip, ByObject: audit.Cached()})
+	kept := webhooks.Cached()
+	maps.Copy(kept, audit.Cached())
+	c, err := cache.New(config, cache.Options{Scheme: audit.Scheme, ByObject: kept, DefaultTransform: cache.TransformStripManagedFields()})
 	if err != nil {
 		return err
 	}
@@ -204,24 +209,10 @@ func cached(ctx context.Context, config *rest.Config) error {
 			return err
 		}
 		taken := heap() - before
-		n := 0
-		switch list := kind.list.(type) {
-		case *corev1.NamespaceList:
-			err = c.List(ctx, list)
-			n = len(list.Items)
-		case *appsv1.StatefulSetList:
-			err = c.List(ctx, list)
-			n = len(list.Items)
-		case *corev1.PersistentVolumeClaimList:
-			err = c.List(ctx, list)
-			n = len(list.Items)
-		case *corev1.ServiceList:
-			err = c.List(ctx, list)
-			n = len(list.Items)
-		}
-		if err != nil {
+		if err := c.List(ctx, kind.list); err != nil {
 			return err
 		}
+		n := meta.LenList(kind.list)
 		fmt.Printf("| %s | %d | %d |\n", strings.TrimPrefix(fmt.Sprintf("%T", kind.object), "*v1."), n, taken/int64(max(1, n)))
 	}
 	return nil

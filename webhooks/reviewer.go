@@ -54,7 +54,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		return allowed(), err
 	}
 	if ch.Object().GetObjectKind().GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
-		return judgePolicy(req, ch.Old, ch.New), nil
+		return judgePolicy(ch.Old, ch.New), nil
 	}
 	set := r.policies.Load()
 	live := r.world.Around(ctx, req.UserInfo, true)

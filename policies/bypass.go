@@ -44,7 +44,7 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 		case err != nil && !errors.Is(err, ErrUnknown):
 			return nil, fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
 		case !may:
-			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q",
+			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q; ask somebody who has, such as by the cluster role mooring-bypass",
 				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy)
 		default:
 			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])

@@ -135,7 +135,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c Cluste
 		if claim.Spec.StorageClassName != nil {
 			what = fmt.Sprintf("asks for storage class %s, which does not exist", *claim.Spec.StorageClassName)
 		}
-		add("no-class", "storageClassName", "kubectl get storageclass lists what there is.", "%s: its Pod would wait for ever", what)
+		add("no-class", "storageClassName", "name one of those that there are: kubectl get storageclass", "%s: its Pod would wait for ever", what)
 		f := &found[len(found)-1]
 		f.Pending, f.Unknown = true, err != nil
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):

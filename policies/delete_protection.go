@@ -371,7 +371,7 @@ func holdsData(namespace *corev1.Namespace, c Cluster, p v1alpha1.DeleteProtecti
 	if len(data) > 0 {
 		found = append(found, Finding{
 			Check: "namespace", Action: p.Namespace, Path: "metadata.name",
-			Message: fmt.Sprintf("Namespace %s holds %s of StatefulSets (%s): they would be deleted with everything else in it, and their data.",
+			Message: fmt.Sprintf("Namespace %s holds the data of StatefulSets, in %s (%s): all of it would be deleted with everything else in the namespace.",
 				namespace.Name, plural(len(data), "claim"), names(data)),
 			Remedy: look + "If nobody needs the data, say so and try again: " + sayItIsMeant("delete-protection", "namespace", namespace),
 		})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,8 +27,33 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 	return judgeBy(Rules, chosen, ch, c)
 }
 
+// Inspect says what the policies have against an object as it stands, whoever wrote it and whenever. Rules about changes
+// alone say nothing, and neither ratchet nor bypass plays a part: both are about a request. The object is as the API server
+// stores it; the error is Judge's.
+func (s *Set) Inspect(o Object, c Cluster) (Verdict, error) {
+	ch := Change{Operation: admissionv1.Create, New: o}
+	chosen, err := s.selectFor(ch, c)
+	if err != nil {
+		return Verdict{}, err
+	}
+	findings, err := collect(Rules, chosen, ch, func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.inspect(o, c, r) })
+	return Verdict{Findings: strictest(findings)}, err
+}
+
 // judgeBy says what these rules have against the change under the policies chosen for it.
 func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, error) {
+	findings, err := collect(rules, chosen, ch, func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.judge(ch, c, r) })
+	if err != nil {
+		return Verdict{}, err
+	}
+	if findings, err = bypass(findings, ch, c); err != nil {
+		return Verdict{}, err
+	}
+	return Verdict{Findings: strictest(findings)}, nil
+}
+
+// collect returns what ask finds, for each rule that sees the change and each policy that has the rule on, capped.
+func collect(rules []Rule, chosen []applied, ch Change, ask func(Rule, *v1alpha1.Rules) ([]Finding, error)) ([]Finding, error) {
 	var findings []Finding
 	for _, rule := range rules {
 		if !rule.sees(ch) {
@@ -38,9 +64,9 @@ func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, err
 			if action == v1alpha1.Off {
 				continue
 			}
-			found, err := rule.judge(ch, c, &policy.Spec.Rules)
+			found, err := ask(rule, &policy.Spec.Rules)
 			if failed(err) {
-				return Verdict{}, err
+				return nil, err
 			}
 			for _, f := range found {
 				f.Action = cmp.Or(f.Action, action)
@@ -49,11 +75,7 @@ func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, err
 			}
 		}
 	}
-	findings, err := bypass(findings, ch, c)
-	if err != nil {
-		return Verdict{}, err
-	}
-	return Verdict{Findings: strictest(findings)}, nil
+	return findings, nil
 }
 
 // Default returns what the policies fill in where the user was silent. Policies that only audit fill in nothing; what

@@ -78,6 +78,11 @@ func judge(t *testing.T, set *Set, ch Change, c Cluster) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return short(verdict)
+}
+
+// short returns the verdict's findings as rule/check:action@policy.
+func short(verdict Verdict) []string {
 	var short []string
 	for _, f := range verdict.Findings {
 		short = append(short, f.ID()+":"+string(f.Action)+"@"+f.Policy)

@@ -95,16 +95,16 @@ func ordinalOf(name, parent string) (int64, bool) {
 func claimsOf(s *appsv1.StatefulSet, claims []*corev1.PersistentVolumeClaim, of ranges) []*corev1.PersistentVolumeClaim {
 	var own []*corev1.PersistentVolumeClaim
 	for _, claim := range claims {
-		if n, ok := ordinalOfClaim(s, claim); ok && of.has(n) {
+		if n, ok := ClaimOrdinal(s, claim); ok && of.has(n) {
 			own = append(own, claim)
 		}
 	}
 	return own
 }
 
-// ordinalOfClaim returns the ordinal for which one of the StatefulSet's templates gives a claim this name. A name is all
+// ClaimOrdinal returns the ordinal for which one of the StatefulSet's templates gives a claim this name. A name is all
 // that makes a claim a StatefulSet's.
-func ordinalOfClaim(s *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) (int64, bool) {
+func ClaimOrdinal(s *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) (int64, bool) {
 	for i := range s.Spec.VolumeClaimTemplates {
 		if n, ok := ordinalOf(claim.Name, s.Spec.VolumeClaimTemplates[i].Name+"-"+s.Name); ok {
 			return n, true
@@ -116,7 +116,7 @@ func ordinalOfClaim(s *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) 
 // setOf returns the StatefulSet that has a name for the claim, or nil.
 func setOf(claim *corev1.PersistentVolumeClaim, sets []*appsv1.StatefulSet) *appsv1.StatefulSet {
 	for _, set := range sets {
-		if _, ok := ordinalOfClaim(set, claim); ok {
+		if _, ok := ClaimOrdinal(set, claim); ok {
 			return set
 		}
 	}

@@ -90,7 +90,7 @@ func keepsRetainedClaim(ch Change, c Cluster, _ v1alpha1.RetainedClaim) ([]Findi
 		f.Check = "left"
 		f.Message = fmt.Sprintf("Claim %s is no leftover: a StatefulSet that was deleted kept it, and finds its data there when it is made again under the same name.", claim.Name)
 	case set != nil && keeps(set, claim):
-		n, _ := ordinalOfClaim(set, claim)
+		n, _ := ClaimOrdinal(set, claim)
 		f.Check = "kept"
 		f.Message = fmt.Sprintf("Claim %s is no leftover: StatefulSet %s was scaled down and kept it (whenScaled: Retain), so that Pod %s-%d finds its data when it is scaled up again.",
 			claim.Name, set.Name, set.Name, n)
@@ -103,7 +103,7 @@ func keepsRetainedClaim(ch Change, c Cluster, _ v1alpha1.RetainedClaim) ([]Findi
 // keeps tells whether the StatefulSet keeps the claim for an ordinal that it does not have at present. The claim of an
 // ordinal that is wanted is delete-protection's.
 func keeps(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) bool {
-	n, _ := ordinalOfClaim(set, claim)
+	n, _ := ClaimOrdinal(set, claim)
 	whenScaled := *retentionParts(retentionOf(set))[1].value
 	return !rangeOf(set).has(n) && set.DeletionTimestamp == nil && whenScaled == appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 }

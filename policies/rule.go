@@ -93,7 +93,9 @@ type blocks struct {
 	// action returns the action of the rule in these rules, Off where they have no block for it.
 	action func(*v1alpha1.Rules) v1alpha1.Action
 	judge  func(Change, Cluster, *v1alpha1.Rules) ([]Finding, error)
-	fill   func(*Defaults, *v1alpha1.Rules)
+	// inspect judges an object as it stands.
+	inspect func(Object, Cluster, *v1alpha1.Rules) ([]Finding, error)
+	fill    func(*Defaults, *v1alpha1.Rules)
 }
 
 // logic is what a rule's file writes: pure functions of its typed parameters P. All but params may be absent. A function
@@ -125,6 +127,12 @@ func typed[P interface{ RuleAction() v1alpha1.Action }](l logic[P]) blocks {
 			}
 			moved, err2 := l.change(ch, c, p)
 			return append(standing, moved...), errors.Join(err1, err2)
+		},
+		inspect: func(o Object, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
+			if l.object == nil {
+				return nil, nil
+			}
+			return l.object(o, c, *l.params(r))
 		},
 		fill: func(d *Defaults, r *v1alpha1.Rules) {
 			if p := l.params(r); p != nil && l.fill != nil {

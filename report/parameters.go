@@ -12,11 +12,16 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// parameter is one field of a rule's block in a policy.
-type parameter struct{ name, value, doc string }
+// Parameter is one field of a rule's block in a policy.
+type Parameter struct {
+	Name string `json:"name"`
+	// Value says in words what the field may hold, empty for one that only holds others.
+	Value string `json:"value,omitempty"`
+	Doc   string `json:"doc"`
+}
 
 // parametersOf returns the fields of a rule's block, those within others by their path, in the order of the Go types.
-func parametersOf(block string) ([]parameter, error) {
+func parametersOf(block string) ([]Parameter, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "types.go", v1alpha1.Source, parser.ParseComments)
 	if err != nil {
 		return nil, err
@@ -52,8 +57,8 @@ func (types apiTypes) fields(name string) []*ast.Field {
 	return nil
 }
 
-func (types apiTypes) parameters(prefix, name string) []parameter {
-	var all []parameter
+func (types apiTypes) parameters(prefix, name string) []Parameter {
+	var all []Parameter
 	for _, f := range types.fields(name) {
 		if len(f.Names) == 0 {
 			all = append(all, types.parameters(prefix, typeName(f))...)
@@ -61,9 +66,9 @@ func (types apiTypes) parameters(prefix, name string) []parameter {
 		}
 		path := prefix + jsonName(f)
 		within := types.parameters(path+".", typeName(f))
-		p := parameter{name: path, doc: strings.TrimPrefix(prose(f.Doc), jsonName(f)+": ")}
+		p := Parameter{Name: path, Doc: strings.TrimPrefix(prose(f.Doc), jsonName(f)+": ")}
 		if within == nil {
-			p.value = types.value(f)
+			p.Value = types.value(f)
 		}
 		all = append(append(all, p), within...)
 	}

@@ -2,6 +2,10 @@
 package report
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -9,7 +13,9 @@ import (
 // Report is what one run of check, audit or replay found. Every format is a function of it.
 type Report struct {
 	// Subject says in a few words what was judged: the paths of a check, the context of an audit.
-	Subject  string
+	Subject string
+	// Version is that of Mooring, for formats that name their tool.
+	Version  string
 	Findings []Finding
 	// Errors are inputs that could not be judged. What could be is in Findings all the same.
 	Errors []Error
@@ -17,8 +23,13 @@ type Report struct {
 	Objects, StatefulSets int
 	// Inventory lists the StatefulSets of a live cluster; a check has none.
 	Inventory []Workload
-	// Candidate is what the same objects would be told under a stricter profile, nil where nobody asked.
+	// FailOn is the laxest action that fails the run; empty stands for Deny, and Off for none.
+	FailOn v1alpha1.Action
+	// Candidate is what the same objects would be told under a stricter profile, nil where nobody asked. Its Subject names
+	// the profile.
 	Candidate *Report
+	// Replay is what a recorded audit log holds besides findings; nil for a check and an audit.
+	Replay *Replay
 }
 
 // Finding is a finding with the place where it can be put right.
@@ -29,6 +40,8 @@ type Finding struct {
 	Position Position
 	// Lines are those of the file around the offending field, for quoting.
 	Lines []Line
+	// Request is the one that the finding is about, in a replay; Position is then its place in the log.
+	Request *Request
 }
 
 // Position is a place in a manifest. The zero value stands for an object that is in no file.
@@ -55,6 +68,11 @@ type Error struct {
 	Message  string
 }
 
+// String is the error on one line, its place first.
+func (e Error) String() string {
+	return strings.TrimPrefix(e.Position.String()+": "+oneLine(e.Message), ": ")
+}
+
 // Workload is one StatefulSet of a live cluster and what it holds.
 type Workload struct {
 	Cluster, Namespace, Name string
@@ -69,6 +87,20 @@ type Workload struct {
 	Profile   string
 	Protected bool
 }
+
+// Failed tells whether any finding is one that fails the run. What could not be judged is for the caller to answer for.
+func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.Fails) }
+
+// Fails tells whether the finding is one that fails the run.
+func (r Report) Fails(f Finding) bool {
+	return r.FailOn != v1alpha1.Off && rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
+}
+
+// actions are those that a finding can have, the laxest first.
+var actions = []v1alpha1.Action{v1alpha1.Audit, v1alpha1.Warn, v1alpha1.Deny}
+
+// rank is the place of an action among the actions, the higher the stricter.
+func rank(action v1alpha1.Action) int { return slices.Index(actions, action) }
 
 // Count returns how many findings have the action.
 func (r Report) Count(action v1alpha1.Action) int {

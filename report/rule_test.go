@@ -72,12 +72,12 @@ func TestEveryBlockIsDocumented(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(parameters) == 0 || parameters[0].name != "action" {
+		if len(parameters) == 0 || parameters[0].Name != "action" {
 			t.Errorf("%s: the first parameter is not the action: %v", rule.ID, parameters)
 		}
 		for _, p := range parameters {
-			if p.doc == "" {
-				t.Errorf("%s: nothing says what %s means", rule.ID, p.name)
+			if p.Doc == "" {
+				t.Errorf("%s: nothing says what %s means", rule.ID, p.Name)
 			}
 		}
 	}
@@ -93,7 +93,7 @@ func TestParameters(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, p := range all {
-		got[p.name] = p.value
+		got[p.Name] = p.Value
 	}
 	want := map[string]string{
 		"action": "Deny, Warn, Audit, Off", "quorum": "Deny, Warn, Audit, Off", "partition": "Deny, Warn, Audit, Off",

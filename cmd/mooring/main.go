@@ -2,9 +2,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -22,12 +25,30 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe())
+	root.AddCommand(newAudit(), newExplain(), newExport(), newReplay(), newServe())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
-		os.Exit(1)
+		code := exitError{code: 1}
+		errors.As(err, &code)
+		os.Exit(code.code)
 	}
 }
+
+// asPlugin has the help say kubectl mooring where kubectl has started this as its plugin, which it knows by the file's name.
+func asPlugin(root *cobra.Command, program string) {
+	name := strings.TrimSuffix(filepath.Base(program), ".exe")
+	if plugin, ok := strings.CutPrefix(name, "kubectl-"); ok {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl " + plugin}
+	}
+}
+
+// exitError is an error with the exit code that it ends the program with.
+type exitError struct {
+	error
+	code int
+}
+
+func exitWith(code int, err error) error { return exitError{err, code} }
 
 // buildVersion is the linker's version, or the one of the module that was built.
 func buildVersion() string {

@@ -1,0 +1,149 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+)
+
+// apply makes the history what the cluster was after a request that succeeded. The changes are those of the request; the
+// error says that they are not all, or not whole.
+func (h *history) apply(r request, changes []policies.Change, err error) {
+	kind, at := r.kind.Kind, h.places[r.namespace()]
+	if err != nil && !errors.Is(err, errUnseen) && at != nil {
+		// Something happened here that nobody knows.
+		at.whole = false
+	}
+	if err == nil || r.Level != auditv1.LevelMetadata {
+		h.shown[shownAs(kind, r.ObjectRef.Subresource)] = true
+	}
+	switch {
+	case r.operation() == admissionv1.Delete:
+		for _, ch := range changes {
+			h.delete(r, ch)
+		}
+	case r.operation() == admissionv1.Create && r.ObjectRef.Subresource == "binding":
+		h.bind(r)
+	case r.operation() == admissionv1.Create && r.ObjectRef.Subresource != "":
+	case changes[0].New == nil:
+		h.forget(kind, r.namespace(), r.ObjectRef.Name)
+	default:
+		h.put(changes[0].New)
+		if kind == "Namespace" && r.operation() == admissionv1.Create {
+			h.place(changes[0].New.GetName()).whole = true
+		}
+	}
+}
+
+// shownAs is the name under which a history keeps that a log has the requests to a kind. Many logs leave out those to its
+// status, which come from the nodes and from controllers.
+func shownAs(kind, subresource string) string {
+	if subresource == "status" {
+		return kind + "/status"
+	}
+	return kind
+}
+
+// delete takes an object away, or marks it as on its way out where a finalizer or time to stop holds it.
+func (h *history) delete(r request, ch policies.Change) {
+	if ch.Old == nil {
+		h.forget(r.kind.Kind, r.namespace(), r.ObjectRef.Name)
+		return
+	}
+	after, _ := r.stored()
+	if after != nil && after.GetDeletionTimestamp() == nil || after == nil && r.ResponseObject != nil && r.Verb == "delete" {
+		h.remove(ch.Old)
+		return
+	}
+	if after == nil {
+		after = ch.Old.DeepCopyObject().(policies.Object)
+		after.SetDeletionTimestamp(ptr.To(metav1.NewTime(r.StageTimestamp.Time)))
+		if pod, ok := after.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+			pod.DeletionGracePeriodSeconds = ptr.Deref(ch.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds
+		}
+	}
+	h.put(after)
+}
+
+// bind keeps which node a Pod goes to.
+func (h *history) bind(r request) {
+	var binding corev1.Binding
+	pod, ok := h.known("Pod", r.namespace(), r.ObjectRef.Name).(*corev1.Pod)
+	if ok && r.RequestObject != nil && json.Unmarshal(r.RequestObject.Raw, &binding) == nil {
+		pod = pod.DeepCopy()
+		pod.Spec.NodeName = binding.Target.Name
+		h.put(pod)
+	}
+}
+
+// look keeps what a read shows of objects that were not seen before. Of others it may show an older state.
+func (h *history) look(r request) {
+	if !r.succeeded || r.ResponseObject == nil || r.ObjectRef.Subresource != "" {
+		return
+	}
+	keep := func(o policies.Object) {
+		if p := h.place(o.GetNamespace()); !p.whole {
+			if _, seen := p.objects[r.kind.Kind][o.GetName()]; !seen {
+				h.put(o)
+			}
+		}
+	}
+	if o, _ := r.stored(); o != nil {
+		keep(o)
+		return
+	}
+	for _, o := range r.listed() {
+		keep(o)
+	}
+}
+
+// listed returns the objects of a list that the API server answered with.
+func (r request) listed() []policies.Object {
+	list, err := clientgoscheme.Scheme.New(r.kind.GroupVersion().WithKind(r.kind.Kind + "List"))
+	if err != nil || json.Unmarshal(r.ResponseObject.Raw, list) != nil {
+		return nil
+	}
+	var all []policies.Object
+	// What is no list has no items.
+	_ = meta.EachListItem(list, func(item runtime.Object) error {
+		if o, ok := item.(policies.Object); ok && o.GetName() != "" {
+			o.GetObjectKind().SetGroupVersionKind(r.kind)
+			policies.Normalise(o)
+			all = append(all, o)
+		}
+		return nil
+	})
+	return all
+}
+
+// collection returns what is known to be in the collection that the request is about.
+func (h *history) collection(r request) ([]policies.Object, error) {
+	selector, err1 := labels.Parse(r.query.Get("labelSelector"))
+	field, err2 := fields.ParseSelector(r.query.Get("fieldSelector"))
+	if errors.Join(err1, err2) != nil {
+		return nil, errCollection
+	}
+	var members []policies.Object
+	for _, o := range recallAll[policies.Object](remembered{history: h}, r.kind.Kind, r.namespace()) {
+		if selector.Matches(labels.Set(o.GetLabels())) &&
+			field.Matches(fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}) {
+			members = append(members, o)
+		}
+	}
+	if len(members) == 0 && !h.knows(r.kind.Kind, r.namespace()) {
+		return nil, errCollection
+	}
+	return members, nil
+}

@@ -1,0 +1,226 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/report"
+)
+
+// Options say what of a cluster is judged, and by what.
+type Options struct {
+	// Cluster is what findings call the cluster: its kubeconfig context.
+	Cluster string
+	// Policies judge.
+	Policies *policies.Set
+	// DefaultProfile is what the inventory says of a namespace that chooses no profile.
+	DefaultProfile string
+	// Candidate, where there is one, is a profile that the namespaces are judged by for comparison, whatever they chose.
+	Candidate string
+	// Namespaces limits the audit to these; empty for all. Selected limits it by their labels, Objects by those of the
+	// objects that are judged. Nil selects everything.
+	Namespaces        []string
+	Selected, Objects labels.Selector
+	// StuckAfter is how long a rollout may stand still, and a member be away, before somebody should be told.
+	StuckAfter time.Duration
+	// Now is the time of the audit.
+	Now time.Time
+	// Progress, if set, is told what has been judged and how many objects the API server says there are.
+	Progress func(namespace string, judged, total int)
+}
+
+// Cluster judges what is in a cluster, namespace by namespace, and adds it to the report. What may not be read is in the
+// report's errors, and the rest is judged all the same; the error says that the audit could not be brought to its end.
+//
+// Each kind of object is listed once, in pages. The API server lists by namespace, so that a page of each kind and one
+// namespace is all that is in memory, however large the cluster.
+func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.Report) error {
+	if o.Selected == nil {
+		o.Selected = labels.Everything()
+	}
+	if o.Objects == nil {
+		o.Objects = labels.Everything()
+	}
+	w := &walk{Options: o, reader: reader}
+	if o.Candidate != "" {
+		var err error
+		if w.candidate, err = policies.Compile(nil, o.Candidate); err != nil {
+			return err
+		}
+	}
+	err := w.run(ctx, false)
+	if errors.Is(err, errUnsorted) {
+		err = w.run(ctx, true)
+	}
+	into.Findings = append(into.Findings, w.report.Findings...)
+	into.Errors = append(into.Errors, w.report.Errors...)
+	into.Inventory = append(into.Inventory, w.report.Inventory...)
+	into.Objects += w.report.Objects
+	into.StatefulSets += w.report.StatefulSets
+	if w.report.Candidate != nil {
+		if into.Candidate == nil {
+			into.Candidate = &report.Report{Subject: o.Candidate}
+		}
+		into.Candidate.Findings = append(into.Candidate.Findings, w.report.Candidate.Findings...)
+		into.Candidate.Objects += w.report.Objects
+		into.Candidate.StatefulSets += w.report.StatefulSets
+	}
+	return err
+}
+
+// walk is one audit of one cluster.
+type walk struct {
+	Options
+	reader    client.Reader
+	candidate *policies.Set
+	around    *surroundings
+	report    report.Report
+
+	// unknown is written by the streams while the walk goes on.
+	unknown *unknown
+	mu      sync.Mutex
+}
+
+// run walks the cluster; with hold, it reads everything before it judges the first namespace.
+func (w *walk) run(ctx context.Context, hold bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.report, w.unknown = report.Report{}, &unknown{}
+	if w.candidate != nil {
+		w.report.Candidate = &report.Report{}
+	}
+	from := source{reader: w.reader, in: []string{""}, hold: hold, unknown: w.forbidden}
+	if len(w.Namespaces) > 0 {
+		from.in = slices.Clone(w.Namespaces)
+		slices.SortFunc(from.in, func(a, b string) int { return strings.Compare(key(a), key(b)) })
+		from.in = slices.Compact(from.in)
+	}
+	var err error
+	if w.around, err = from.surroundings(ctx, w.unknown); err != nil {
+		return err
+	}
+	var streams []*stream
+	for _, k := range inNamespaces {
+		streams = append(streams, from.open(ctx, k))
+	}
+	var total int64
+	for at := 0; ; at++ {
+		name, ok, err := least(streams)
+		if err != nil || !ok {
+			return err
+		}
+		if at == 0 {
+			// The first page of each kind says how many there are.
+			for _, s := range streams {
+				total += int64(len(s.page.objects)) + s.page.more
+			}
+		}
+		p := newView(ctx, w.around, name)
+		for _, s := range streams {
+			taken, err := s.take(name)
+			if err != nil {
+				return err
+			}
+			for _, o := range taken {
+				p.add(o)
+			}
+		}
+		p.settle()
+		w.judge(p)
+		if w.Progress != nil {
+			w.Progress(name, w.report.Objects, int(total))
+		}
+	}
+}
+
+// least returns the first namespace that any of the streams has left.
+func least(streams []*stream) (string, bool, error) {
+	var name string
+	found := false
+	for _, s := range streams {
+		ok, err := s.next()
+		if err != nil {
+			return "", false, err
+		}
+		if ok && (!found || key(s.page.objects[0].GetNamespace()) < key(name)) {
+			name, found = s.page.objects[0].GetNamespace(), true
+		}
+	}
+	return name, found, nil
+}
+
+// judge judges one namespace and adds it to the report.
+func (w *walk) judge(p *view) {
+	namespace := p.namespaces[p.name]
+	if !w.Selected.Empty() && (namespace == nil || !w.Selected.Matches(labels.Set(namespace.Labels))) {
+		return
+	}
+	inventory := p.inventory(w.Objects, w.DefaultProfile)
+	judged, err := p.judge(w.Policies, w.Objects)
+	w.failed(err)
+	observed, err := p.observe(patience{w.Now, w.StuckAfter}, w.Objects, judged.findings)
+	w.failed(err)
+	w.report.Objects += judged.objects
+	w.report.StatefulSets += judged.sets
+	for _, f := range slices.Concat(judged.findings, observed) {
+		w.report.Findings = append(w.report.Findings, report.Finding{Finding: f, Cluster: w.Cluster})
+	}
+	for _, workload := range inventory {
+		workload.Cluster = w.Cluster
+		w.report.Inventory = append(w.report.Inventory, workload)
+	}
+	if w.candidate != nil {
+		p.overlookLabels()
+		judged, err := p.judge(w.candidate, w.Objects)
+		w.failed(err)
+		for _, f := range judged.findings {
+			w.report.Candidate.Findings = append(w.report.Candidate.Findings, report.Finding{Finding: f, Cluster: w.Cluster})
+		}
+	}
+}
+
+// overlookLabels takes the profile and mode that the namespace chose off it, for a profile that is asked about all.
+func (p *view) overlookLabels() {
+	namespace := p.namespaces[p.name]
+	if namespace == nil {
+		return
+	}
+	bare := *p.surroundings
+	bare.namespaces = map[string]*corev1.Namespace{p.name: namespace.DeepCopy()}
+	delete(bare.namespaces[p.name].Labels, policies.ProfileLabel)
+	delete(bare.namespaces[p.name].Labels, policies.ModeLabel)
+	p.surroundings = &bare
+}
+
+// failed keeps what could not be judged, so that the rest can be.
+func (w *walk) failed(err error) {
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.report.Errors = append(w.report.Errors, report.Error{Message: w.named(err.Error())})
+	}
+}
+
+// forbidden keeps which kind may not be read.
+func (w *walk) forbidden(k kind, namespace string, err error) {
+	if w.unknown.add(k, namespace) {
+		w.failed(errors.New(k.refusal(namespace, err)))
+	}
+}
+
+// named says which cluster a message is about.
+func (w *walk) named(message string) string {
+	if w.Cluster == "" {
+		return message
+	}
+	return w.Cluster + ": " + message
+}

@@ -1,0 +1,13 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/mooring-dev/mooring/report"
+)
+
+// addOutputFlag gives the command the flag -o, whose values land in outputs.
+func addOutputFlag(cmd *cobra.Command, outputs *report.Outputs) {
+	cmd.Flags().VarP(outputs, "output", "o", outputs.Usage())
+	registerCompletions(cmd, map[string][]string{"output": outputs.Complete()})
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mooring-dev/mooring/manifests"
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// policyFlags are the flags that say by which policies to judge.
+type policyFlags struct {
+	files   []string
+	profile string
+}
+
+func (p *policyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&p.files, "policy", nil, "file with StatefulPolicies to judge by; may be repeated")
+	cmd.Flags().StringVar(&p.profile, "profile", "baseline", "profile of namespaces that choose none and that no policy matches: baseline, restricted or off")
+	registerCompletions(cmd, map[string][]string{"profile": {"baseline", "restricted", "off"}})
+}
+
+// load reads and compiles the policies.
+func (p *policyFlags) load() (*policies.Set, error) {
+	all, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	return policies.Compile(all, p.profile)
+}
+
+// read reads the policies.
+func (p *policyFlags) read() ([]v1alpha1.StatefulPolicy, error) {
+	var all []v1alpha1.StatefulPolicy
+	for _, name := range p.files {
+		found, err := readPolicies(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// readPolicies reads a file of StatefulPolicies. The error names the file and the line of one that cannot be used.
+func readPolicies(name string) ([]v1alpha1.StatefulPolicy, error) {
+	set := manifests.Loader{}.Load(name)
+	found, errs := set.Policies()
+	for _, e := range append(set.Errors, errs...) {
+		return nil, fmt.Errorf("--policy: %s", e)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("--policy: %s: it holds no StatefulPolicy of %s", name, v1alpha1.GroupVersion)
+	}
+	return found, nil
+}

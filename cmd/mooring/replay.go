@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mooring-dev/mooring/audit"
+	"github.com/mooring-dev/mooring/report"
+)
+
+func newReplay() *cobra.Command {
+	var (
+		policies policyFlags
+		outputs  report.Outputs
+		options  audit.ReplayOptions
+	)
+	cmd := &cobra.Command{
+		Use:   "replay AUDIT-LOG...",
+		Short: "Say what policies would have done to the requests of a recorded audit log",
+		Long: `Replay reads audit logs of the API server (JSON lines, plain or gzipped; - is the standard input), rebuilds each change in
+its order, and says what the policies would have denied, warned about or changed: by rule, user, tool and namespace.
+Nothing is asked of a cluster. docs/replay.md has an audit policy that records what is needed.
+
+Several logs are read side by side, whichever their order: rotated files, or those of several API servers.
+The exit code is 0 where every line could be read, whatever was found, and 2 where one could not.`,
+		Example: `  # What would the restricted profile have refused last week?
+  mooring replay --profile=restricted /var/log/kubernetes/audit*.log
+
+  # And a policy of ours?
+  ssh control-plane cat /var/log/kubernetes/audit.log | mooring replay --policy=policy.yaml -
+
+  # Who would have been refused, as JSON
+  mooring replay -o json audit.log.gz | jq '.replay.groups[] | select(.by == "user")'`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			var err error
+			if options.Policies, err = policies.load(); err != nil {
+				return err
+			}
+			logs, closeAll, err := openLogs(files, cmd.InOrStdin())
+			defer closeAll()
+			if err != nil {
+				return exitWith(2, err)
+			}
+			found := audit.Replay(logs, options)
+			found.Version = buildVersion()
+			if err := outputs.Write(found, cmd.OutOrStdout()); err != nil {
+				return exitWith(2, err)
+			}
+			if n := len(found.Errors); n > 0 {
+				return exitWith(2, fmt.Errorf("the logs are damaged: %d errors, see the report", n))
+			}
+			return nil
+		},
+	}
+	policies.add(cmd)
+	addOutputFlag(cmd, &outputs)
+	cmd.Flags().StringSliceVar(&options.ExcludedNamespaces, "exclude-namespaces", []string{"kube-system", "kube-node-lease", "mooring-system"},
+		"namespaces that Mooring would not be asked about")
+	cmd.Flags().IntVar(&options.MostListed, "limit", 1000, "how many findings to list; all of them are counted")
+	return cmd
+}
+
+// openLogs opens the files; - is the standard input. The caller has to call the function, also after an error.
+func openLogs(files []string, stdin io.Reader) ([]audit.Log, func(), error) {
+	var logs []audit.Log
+	var opened []io.Closer
+	closeAll := func() {
+		for _, file := range opened {
+			file.Close()
+		}
+	}
+	fromStdin := false
+	for _, name := range files {
+		if name == "-" {
+			if fromStdin {
+				return nil, closeAll, errors.New("the standard input can be read only once")
+			}
+			fromStdin = true
+			logs = append(logs, audit.Log{Name: "stdin", Reader: stdin})
+			continue
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		opened = append(opened, file)
+		logs = append(logs, audit.Log{Name: name, Reader: file})
+	}
+	return logs, closeAll, nil
+}

@@ -1,0 +1,63 @@
+package policies
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestInspect holds that an object as it stands is judged by what it is: modes and owners cap that, requests do not.
+func TestInspect(t *testing.T) {
+	const noTime = `{kind: StatefulSet, spec: {template: {spec: {terminationGracePeriodSeconds: 0}}}}`
+	deny := `{rules: {terminationGrace: {action: Deny}, scaleDown: {action: Deny, minReplicas: 5}, claimAdoption: {action: Deny}}}`
+	for _, c := range []struct {
+		name, policy, object string
+		around               []string
+		want                 []string
+	}{
+		{"as the rule says", deny, noTime, nil, []string{"termination-grace/zero:Deny@p"}},
+		{"nothing wrong", deny, `kind: StatefulSet`, nil, nil},
+		{"a policy that audits", `{mode: Audit, rules: {terminationGrace: {action: Deny}}}`, noTime, nil, []string{"termination-grace/zero:Audit@p"}},
+		{
+			"a namespace that the policy excludes", `{match: {exclude: {namespaces: [shop]}}, rules: {terminationGrace: {action: Deny}}}`, noTime, nil, nil,
+		},
+		{
+			"an operator's", deny,
+			`{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: "1", controller: true}]},
+			spec: {template: {spec: {terminationGracePeriodSeconds: 0}}}}`, nil, []string{"termination-grace/zero:Warn@p"},
+		},
+		{
+			"an annotation that asks for a bypass is about a request", deny,
+			`{kind: StatefulSet, metadata: {annotations: {mooring.dev/bypass: termination-grace, mooring.dev/bypass-reason: x}},
+			spec: {template: {spec: {terminationGracePeriodSeconds: 0}}}}`, nil, []string{"termination-grace/zero:Deny@p"},
+		},
+		{
+			"what waits for another object is denied where it stands without", `{rules: {headlessService: {action: Deny}}}`, `kind: StatefulSet`, nil,
+			[]string{"headless-service/missing:Deny@p"},
+		},
+		{
+			"old claims, which only a new StatefulSet is told about", deny, `kind: StatefulSet`,
+			[]string{`{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}`}, nil,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := object(t, c.object)
+			verdict, err := only(t, policy(t, "p", c.policy)).Inspect(o, world(t, c.around...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, short(verdict)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestInspectFails holds that a read that failed is an error, not an object without findings.
+func TestInspectFails(t *testing.T) {
+	set := only(t, policy(t, "p", `{rules: {headlessService: {action: Deny}}}`))
+	if _, err := set.Inspect(object(t, `kind: StatefulSet`), broken{world(t), map[string]error{"Service": errors.New("timeout")}}); err == nil {
+		t.Error("nobody is told")
+	}
+}

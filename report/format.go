@@ -1,0 +1,92 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Format is one way to write a report down.
+type Format struct {
+	// Name is what a person types after -o.
+	Name string
+	// Doc says in a few words whom it is for.
+	Doc   string
+	write func(io.Writer, Report) error
+}
+
+// Formats are all the formats, the one that is written where nobody chose first.
+var Formats = []Format{
+	{"text", "for people: grouped by object, with the lines of the manifest and the remedy", writeText},
+	{"json", "for scripts: every finding, and a summary", writeJSON},
+	{"sarif", "for code scanning: SARIF 2.1.0", writeSARIF},
+	{"junit", "for test reports: a suite for each file or namespace, a case for each finding", writeJUnit},
+	{"github", "for GitHub Actions: workflow commands that annotate the lines of a pull request", writeGitHub},
+	{"html", "for people: a page to look through, to keep and to print", writeHTML},
+	{"policyreport", "for clusters: policy reports in YAML, one for each namespace", writePolicyReport},
+}
+
+// FindFormat returns the format of that name, or an error that lists the names there are.
+func FindFormat(name string) (Format, error) {
+	for _, f := range Formats {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return Format{}, fmt.Errorf("no output format %q; the formats are %s", name, strings.Join(FormatNames(), ", "))
+}
+
+// FormatNames are the names of all the formats, in the order of Formats.
+func FormatNames() []string {
+	var names []string
+	for _, f := range Formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Write writes the report to w. The same findings in another order make the same text.
+func (f Format) Write(w io.Writer, r Report) error {
+	return f.write(w, r.sorted())
+}
+
+// sorted returns the report in the order in which a reader goes through the files or the cluster.
+func (r Report) sorted() Report {
+	r.Findings = slices.SortedStableFunc(slices.Values(r.Findings), func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(a.Cluster, b.Cluster),
+			a.Position.compare(b.Position),
+			cmp.Compare(a.Object.Namespace, b.Object.Namespace), cmp.Compare(a.Object.Kind, b.Object.Kind), cmp.Compare(a.Object.Name, b.Object.Name),
+			cmp.Compare(a.ID(), b.ID()), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message),
+		)
+	})
+	r.Errors = slices.SortedStableFunc(slices.Values(r.Errors), func(a, b Error) int {
+		return cmp.Or(a.Position.compare(b.Position), cmp.Compare(a.Message, b.Message))
+	})
+	r.Inventory = slices.SortedStableFunc(slices.Values(r.Inventory), func(a, b Workload) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	if r.Candidate != nil {
+		candidate := r.Candidate.sorted()
+		r.Candidate = &candidate
+	}
+	return r
+}
+
+func (p Position) compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column), cmp.Compare(p.Template, q.Template))
+}
+
+// String is the form file:line:column, as editors and terminals understand it, and empty for no file.
+func (p Position) String() string {
+	at := p.File
+	if p.Line > 0 {
+		at += fmt.Sprintf(":%d", p.Line)
+		if p.Column > 0 {
+			at += fmt.Sprintf(":%d", p.Column)
+		}
+	}
+	return at
+}

@@ -1,0 +1,57 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// writeGitHub writes workflow commands, which GitHub shows beside the lines of a pull request.
+func writeGitHub(w io.Writer, r Report) error {
+	b := bufio.NewWriter(w)
+	commands := map[v1alpha1.Action]string{v1alpha1.Deny: "error", v1alpha1.Warn: "warning", v1alpha1.Audit: "notice"}
+	for _, f := range r.Findings {
+		command(b, commands[f.Action], f.Position, f.ID(), f.Object.String()+": "+f.text())
+	}
+	for _, e := range r.Errors {
+		command(b, "error", e.Position, "not judged", e.Message)
+	}
+	// A line that begins with two colons would be a command too; the summary is made of counts and begins with one.
+	fmt.Fprintln(b, r.Summary())
+	return b.Flush()
+}
+
+// Both escapes are those of GitHub's own toolkit.
+func command(w io.Writer, name string, at Position, title, message string) {
+	value := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	properties := []string{"title=" + value.Replace(title)}
+	if at.File != "" {
+		properties = append(properties, "file="+value.Replace(at.File))
+	}
+	if at.Line > 0 {
+		properties = append(properties, fmt.Sprintf("line=%d", at.Line))
+	}
+	if at.Column > 0 {
+		properties = append(properties, fmt.Sprintf("col=%d", at.Column))
+	}
+	fmt.Fprintf(w, "::%s %s::%s\n", name, strings.Join(properties, ","), data.Replace(message))
+}
+
+// text is the finding as plain text for a reader that shows the rule and the object by itself.
+func (f Finding) text() string {
+	lines := []string{f.Message}
+	if f.Remedy != "" {
+		lines = append(lines, "To fix: "+f.Remedy)
+	}
+	if f.Note != "" {
+		lines = append(lines, "("+f.Note+")")
+	}
+	if f.Bypassed != "" {
+		lines = append(lines, "Bypassed: "+f.Bypassed)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,242 @@
+package report
+
+import (
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var (
+	//go:embed page/page.html
+	pageHTML string
+	//go:embed page/page.css
+	pageCSS string
+	//go:embed page/page.js
+	pageScript string
+)
+
+// pageTemplate is parsed by whoever writes a page first, as most runs of the command write none.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"lower":  func(a v1alpha1.Action) string { return strings.ToLower(string(a)) },
+		"plural": plural[int],
+		"size":   size,
+		"time":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
+	}).Parse(pageHTML))
+})
+
+// page is a report as its page shows it.
+type page struct {
+	Report
+	// Security is the page's own Content-Security-Policy: it may run its one script, and load nothing.
+	Security string
+	Style    template.CSS
+	Script   template.JS
+
+	Groups            [][]Finding
+	Rules, Namespaces chart
+	Totals            totals
+	// Clusters tells whether the objects are of more than one.
+	Clusters  bool
+	Candidate *candidate
+}
+
+// candidate is what a stricter profile adds to the report.
+type candidate struct {
+	Name string
+	// New holds the findings that there would be besides those of today.
+	New    Report
+	Groups [][]Finding
+	Rules  chart
+}
+
+// Sentence says what the candidate would do.
+func (c candidate) Sentence() string {
+	if len(c.New.Findings) == 0 {
+		return "Nothing: it finds no more than the policies in force."
+	}
+	var parts []string
+	for _, part := range []struct {
+		does   string
+		action v1alpha1.Action
+	}{{"deny", v1alpha1.Deny}, {"warn about", v1alpha1.Warn}, {"audit", v1alpha1.Audit}} {
+		if n := c.New.Count(part.action); n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", part.does, n))
+		}
+	}
+	return fmt.Sprintf("Of the objects as they are now, it would %s that the policies in force let be or only warn about, in %s.",
+		strings.Join(parts, " and "), plural(len(c.Groups), "object"))
+}
+
+// tile is a figure at the top of the page.
+type tile struct {
+	Action, Said string
+	Count        int
+}
+
+// Tile counts the findings of an action.
+func (p page) Tile(action, said string) tile {
+	return tile{action, said, p.Count(v1alpha1.Action(capital(action)))}
+}
+
+// namedChart is a chart with its title. Its bars filter the findings by what Filter says, where it says something.
+type namedChart struct {
+	Filter, Title string
+	Bars          chart
+}
+
+// Chart gives a chart its title.
+func (p page) Chart(filter, title string, bars chart) namedChart {
+	return namedChart{filter, title, bars}
+}
+
+// totals adds up the inventory.
+type totals struct {
+	Replicas, Ready int32
+	Claims          int
+	Bytes           int64
+}
+
+func writeHTML(w io.Writer, r Report) error {
+	p := page{
+		Report: r, Security: contentSecurity(), Style: template.CSS(pageCSS), Script: template.JS(pageScript),
+		Groups:     r.byObject(),
+		Rules:      r.chart(func(f Finding) string { return f.Rule }),
+		Namespaces: r.chart(func(f Finding) string { return f.Object.Namespace }),
+	}
+	for _, s := range r.Inventory {
+		p.Totals.Replicas += s.Replicas
+		p.Totals.Ready += s.Ready
+		p.Totals.Claims += s.Claims
+		p.Totals.Bytes += s.Bytes
+		p.Clusters = p.Clusters || s.Cluster != r.Inventory[0].Cluster
+	}
+	if r.Candidate != nil {
+		added := Report{Findings: r.stricter()}
+		p.Candidate = &candidate{
+			Name: r.Candidate.name(), New: added,
+			Groups: added.byObject(), Rules: added.chart(func(f Finding) string { return f.Rule }),
+		}
+	}
+	return pageTemplate().Execute(w, p)
+}
+
+// name is what a candidate is called.
+func (r Report) name() string { return cmp.Or(r.Subject, "the candidate") }
+
+// stricter returns the candidate's findings that the report has not, or only with a laxer action.
+func (r Report) stricter() []Finding {
+	type key struct{ cluster, id, object, path, file string }
+	keyOf := func(f Finding) key {
+		return key{f.Cluster, f.ID(), f.Object.APIVersion + f.Object.String(), f.Path, f.Position.File}
+	}
+	now := map[key]int{}
+	for _, f := range r.Findings {
+		now[keyOf(f)] = max(now[keyOf(f)], rank(f.Action)+1)
+	}
+	var added []Finding
+	for _, f := range r.Candidate.Findings {
+		if rank(f.Action)+1 > now[keyOf(f)] {
+			added = append(added, f)
+		}
+	}
+	return added
+}
+
+// chart is a bar for each of several names, the longest first.
+type chart []bar
+
+// bar counts findings by their action.
+type bar struct {
+	Name              string
+	Deny, Warn, Audit int
+	// Most is the total of the longest bar.
+	Most int
+}
+
+// Total is the bar's length in findings.
+func (b bar) Total() int { return b.Deny + b.Warn + b.Audit }
+
+// Segment is a part of a bar; Start and Width are percentages of the longest bar.
+type Segment struct {
+	Action       string
+	Start, Width float64
+}
+
+// Segments are the parts of the bar that are not empty, the strictest first.
+func (b bar) Segments() []Segment {
+	var segments []Segment
+	start := 0.0
+	for _, part := range []struct {
+		action string
+		count  int
+	}{{"deny", b.Deny}, {"warn", b.Warn}, {"audit", b.Audit}} {
+		if width := 100 * float64(part.count) / float64(b.Most); width > 0 {
+			segments = append(segments, Segment{part.action, start, width})
+			start += width
+		}
+	}
+	return segments
+}
+
+// chart counts the findings by what name says of each.
+func (r Report) chart(name func(Finding) string) chart {
+	bars := map[string]*bar{}
+	most := 0
+	for _, f := range r.Findings {
+		b := bars[name(f)]
+		if b == nil {
+			b = &bar{Name: name(f)}
+			bars[b.Name] = b
+		}
+		switch f.Action {
+		case v1alpha1.Deny:
+			b.Deny++
+		case v1alpha1.Warn:
+			b.Warn++
+		case v1alpha1.Audit:
+			b.Audit++
+		}
+		most = max(most, b.Total())
+	}
+	var all chart
+	for _, b := range bars {
+		b.Most = most
+		all = append(all, *b)
+	}
+	slices.SortFunc(all, func(a, b bar) int {
+		return cmp.Or(cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Deny, a.Deny), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// contentSecurity names the style and the script by their hashes, so that nothing else in the page can be either.
+func contentSecurity() string {
+	hash := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; base-uri 'none'; form-action 'none'", hash(pageCSS), hash(pageScript))
+}
+
+// size is a number of bytes as a person says it.
+func size(bytes int64) string {
+	value, unit := float64(bytes), 0
+	for value >= 1024 && unit < len(units)-1 {
+		value /= 1024
+		unit++
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + units[unit]
+}
+
+var units = []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}

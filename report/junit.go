@@ -1,0 +1,111 @@
+package report
+
+import (
+	"cmp"
+	"encoding/xml"
+	"io"
+	"strings"
+)
+
+// junitSuites and what it holds are the elements that every reader of JUnit's XML knows.
+type junitSuites struct {
+	XMLName xml.Name `xml:"testsuites"`
+	Name    string   `xml:"name,attr"`
+	junitCounts
+	Suites []*junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name string `xml:"name,attr"`
+	junitCounts
+	Cases []junitCase `xml:"testcase"`
+}
+
+type junitCounts struct {
+	Tests    int    `xml:"tests,attr"`
+	Failures int    `xml:"failures,attr"`
+	Errors   int    `xml:"errors,attr"`
+	Skipped  int    `xml:"skipped,attr"`
+	Time     string `xml:"time,attr"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	File    string        `xml:"file,attr,omitempty"`
+	Line    int           `xml:"line,attr,omitempty"`
+	Time    string        `xml:"time,attr"`
+	Failure *junitProblem `xml:"failure"`
+	Error   *junitProblem `xml:"error"`
+	// Output is what a case says that does not fail.
+	Output string `xml:"system-out,omitempty"`
+}
+
+type junitProblem struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// writeJUnit writes a test suite for each file, or namespace of a live cluster, with a case for each finding. A case fails
+// where the finding fails the run, and else says what was found and passes. A report without findings is one case that
+// passes, since some readers take a file without any for one that is broken.
+func writeJUnit(w io.Writer, r Report) error {
+	all := junitSuites{Name: "mooring"}
+	for _, f := range r.Findings {
+		text := strings.TrimPrefix(f.Position.String()+"\n"+f.text()+"\n"+f.Docs, "\n")
+		c := junitCase{Class: f.Object.String(), Name: strings.TrimSpace(f.ID() + " " + f.Path), File: f.Position.File, Line: f.Position.Line}
+		if r.Fails(f) {
+			c.Failure = &junitProblem{f.Message, string(f.Action), text}
+		} else {
+			c.Output = string(f.Action) + ": " + text
+		}
+		all.add(cmp.Or(f.Position.File, strings.Trim(f.Cluster+"/"+f.Object.Namespace, "/"), "cluster"), c)
+	}
+	for _, e := range r.Errors {
+		all.add(cmp.Or(e.Position.File, "input"), junitCase{
+			Class: "input", Name: cmp.Or(e.Position.String(), e.Message), File: e.Position.File, Line: e.Position.Line,
+			Error: &junitProblem{e.Message, "not judged", strings.TrimPrefix(e.Position.String()+"\n"+e.Message, "\n")},
+		})
+	}
+	if len(all.Suites) == 0 {
+		all.add("mooring", junitCase{Class: "mooring", Name: "nothing found", Output: r.Summary()})
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(all); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func (all *junitSuites) add(name string, c junitCase) {
+	suite := all.suite(name)
+	c.Time = "0"
+	suite.Cases = append(suite.Cases, c)
+	for _, counts := range []*junitCounts{&all.junitCounts, &suite.junitCounts} {
+		counts.Time = "0"
+		counts.Tests++
+		if c.Failure != nil {
+			counts.Failures++
+		}
+		if c.Error != nil {
+			counts.Errors++
+		}
+	}
+}
+
+func (all *junitSuites) suite(name string) *junitSuite {
+	for _, suite := range all.Suites {
+		if suite.Name == name {
+			return suite
+		}
+	}
+	suite := &junitSuite{Name: name}
+	all.Suites = append(all.Suites, suite)
+	return suite
+}

@@ -1,0 +1,104 @@
+package report
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Outputs is the value of the flag -o, which may be repeated: FORMAT writes to the standard output, FORMAT=FILE to a file.
+// The zero value writes text to the standard output.
+type Outputs struct{ to []output }
+
+type output struct {
+	format Format
+	// file is empty for the standard output.
+	file string
+}
+
+// Set adds one output.
+func (o *Outputs) Set(value string) error {
+	name, file, toFile := strings.Cut(value, "=")
+	format, err := FindFormat(name)
+	if err != nil {
+		return err
+	}
+	if toFile && file == "" {
+		return fmt.Errorf("%q names no file; write %s=FILE, or %s for the standard output", value, name, name)
+	}
+	for _, other := range o.to {
+		switch {
+		case other.file != filepath.Clean(file) && (toFile || other.file != ""):
+		case toFile:
+			return fmt.Errorf("%s and %s would both be written to %s", other.format.Name, name, file)
+		default:
+			return fmt.Errorf("%s and %s would both be written to the standard output; give one of them a file: %s=FILE", other.format.Name, name, name)
+		}
+	}
+	if toFile {
+		file = filepath.Clean(file)
+	}
+	o.to = append(o.to, output{format, file})
+	return nil
+}
+
+// String is what was set.
+func (o *Outputs) String() string {
+	var all []string
+	for _, out := range o.to {
+		s := out.format.Name
+		if out.file != "" {
+			s += "=" + out.file
+		}
+		all = append(all, s)
+	}
+	return strings.Join(all, ",")
+}
+
+// Type is what the flag's help calls its value.
+func (o *Outputs) Type() string { return "FORMAT[=FILE]" }
+
+// Usage is the flag's help.
+func (o *Outputs) Usage() string {
+	return fmt.Sprintf("write the report as %s; =FILE writes it there; may be repeated (default %s)", strings.Join(FormatNames(), ", "), Formats[0].Name)
+}
+
+// Complete offers the formats to the shell, in the form of a value, a tab and what it is for.
+func (o *Outputs) Complete() []string {
+	var all []string
+	for _, f := range Formats {
+		all = append(all, f.Name+"\t"+f.Doc)
+	}
+	return all
+}
+
+// Write writes the report wherever it was asked for. An output that cannot be written does not keep the others from it.
+func (o *Outputs) Write(r Report, stdout io.Writer) error {
+	to := o.to
+	if len(to) == 0 {
+		to = []output{{format: Formats[0]}}
+	}
+	var failed []error
+	for _, out := range to {
+		if err := out.write(r, stdout); err != nil {
+			failed = append(failed, fmt.Errorf("writing the report as %s: %w", out.format.Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (o output) write(r Report, stdout io.Writer) error {
+	if o.file == "" {
+		return o.format.Write(stdout, r)
+	}
+	file, err := os.Create(o.file)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriter(file)
+	return errors.Join(o.format.Write(buffered, r), buffered.Flush(), file.Close())
+}

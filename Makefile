@@ -135,6 +135,10 @@ CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
 demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on a cluster of yours that has Mooring.
 	@go -C test run ./demo
 
+.PHONY: accidents
+accidents: ## Let every accident happen without Mooring and with it, and write docs/accidents.md.
+	@go -C test run ./accidents -o ../docs/accidents.md
+
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.
 	go -C test run ./record

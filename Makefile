@@ -95,6 +95,8 @@ vuln: $(BIN)/govulncheck ## Look for known vulnerabilities in what the binary ca
 .PHONY: test-unit
 test-unit: ## Run the unit tests under the race detector.
 	go test -race ./...
+	@# The race detector allocates too.
+	go test ./webhooks -run '^TestAllocations$$'
 	go -C deploy test ./...
 
 # The suite on the oldest version that is looked after. make test K8S=1.34 runs everything on it.
@@ -110,6 +112,21 @@ test-cluster: controlplane ## Run the tests on a real control plane.
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
 
+.PHONY: bench
+bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.
+	@go -C test run ./bench $(BENCH)
+
+.PHONY: performance
+performance: ## Run make bench, and put its tables into docs/performance.md.
+	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
+	sed '/^<!-- make performance/q' docs/performance.md > $$fresh; \
+	$(MAKE) --no-print-directory -s bench >> $$fresh; \
+	cat $$fresh > docs/performance.md
+
+.PHONY: audit-fleet
+audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
+	go -C test run ./fleet
+
 ##@ A control plane on this machine
 
 CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
@@ -117,6 +134,10 @@ CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
 .PHONY: demo
 demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on a cluster of yours that has Mooring.
 	@go -C test run ./demo
+
+.PHONY: accidents
+accidents: ## Let every accident happen without Mooring and with it, and write docs/accidents.md.
+	@go -C test run ./accidents -o ../docs/accidents.md
 
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.

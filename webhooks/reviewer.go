@@ -38,6 +38,8 @@ type World interface {
 	Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster
 	// Scaled returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
 	Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
+	// Pod returns the Pod as it is.
+	Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error)
 }
 
 // NewReviewer returns a Reviewer that leaves Events through recorder. It has no policies yet: see PolicyLoader.
@@ -47,12 +49,12 @@ func NewReviewer(world World, recorder events.EventRecorder) *Reviewer {
 
 // validate judges the request by every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.world.Scaled)
+	ch, err := decodeChange(ctx, req, r.world)
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
 	if ch.Object().GetObjectKind().GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
-		return judgePolicy(req, ch.Old, ch.New), nil
+		return judgePolicy(ch.Old, ch.New), nil
 	}
 	set := r.policies.Load()
 	live := r.world.Around(ctx, req.UserInfo, true)
@@ -66,13 +68,13 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	if err != nil {
 		return nil, err
 	}
-	r.account(ctx, ch, verdict)
+	r.account(ctx, req, ch, verdict)
 	return respond(req, verdict), nil
 }
 
 // mutate fills in the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.world.Scaled)
+	ch, err := decodeChange(ctx, req, r.world)
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
@@ -96,8 +98,11 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 }
 
 // account leaves traces of the verdict: metrics, a log line, and Events on the object for whoever looks at it later.
-func (r *Reviewer) account(ctx context.Context, ch *policies.Change, verdict policies.Verdict) {
-	log := logr.FromContextOrDiscard(ctx)
+func (r *Reviewer) account(ctx context.Context, req *admissionv1.AdmissionRequest, ch *policies.Change, verdict policies.Verdict) {
+	if len(verdict.Findings) == 0 {
+		return
+	}
+	log := about(logr.FromContextOrDiscard(ctx), req)
 	for _, f := range verdict.Findings {
 		findingsTotal.WithLabelValues(f.Rule, f.Check, f.Policy, string(f.Action)).Inc()
 		log.Info("finding", "rule", f.Rule, "check", f.Check, "policy", f.Policy, "action", f.Action, "path", f.Path, "object", f.Object.String(), "note", f.Note)

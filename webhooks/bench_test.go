@@ -1,0 +1,204 @@
+package webhooks
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// raceEnabled tells whether the tests run under the race detector.
+var raceEnabled bool
+
+// work is what is measured: one thing that is done for a review, under a name.
+type work struct {
+	name string
+	do   func(testing.TB)
+}
+
+// works are the parts of answering a review: decoding it and nothing else, which is the floor, and the whole of it under
+// each profile.
+func works(t testing.TB) []work {
+	var all []work
+	for _, name := range []string{"database-create", "database-grow", "database-update", "scale-up", "claim-create"} {
+		body := recorded(t, name)
+		all = append(all, work{"decode/" + name, func(t testing.TB) {
+			review, err := decodeReview(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err1 := decodeObject(review.Request, "oldObject", review.Request.OldObject)
+			_, err2 := decodeObject(review.Request, "object", review.Request.Object)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Fatal(err)
+			}
+		}})
+		for _, profile := range []string{"baseline", "restricted"} {
+			handler := benchReviewer(t, profile).Handler(logr.Discard())
+			for _, path := range []string{MutatePath, ValidatePath} {
+				all = append(all, work{profile + path + "/" + name, func(t testing.TB) {
+					request, err := http.NewRequest(http.MethodPost, path+"?timeout=5s", bytes.NewReader(body))
+					if err != nil {
+						t.Fatal(err)
+					}
+					request.Header.Set("Content-Type", "application/json")
+					answer := writer{header: http.Header{}}
+					handler.ServeHTTP(&answer, request)
+					if answer.status != 0 {
+						t.Fatalf("the answer is %d", answer.status)
+					}
+				}})
+			}
+		}
+	}
+	return all
+}
+
+// rulework is judging every case of each rule, under that rule alone.
+func rulework(t testing.TB) []work {
+	var all []work
+	for _, rule := range policies.Rules {
+		var judge []func() (policies.Verdict, error)
+		for _, c := range rule.Cases {
+			ch, world, policy, err := c.Build(rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, policies.ProfileOff)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range append(world.Objects, ch.Old, ch.New) {
+				policies.Normalise(o)
+			}
+			judge = append(judge, func() (policies.Verdict, error) { return set.Judge(ch, world) })
+		}
+		all = append(all, work{"rule/" + rule.ID, func(t testing.TB) {
+			for _, one := range judge {
+				if _, err := one(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}})
+	}
+	return all
+}
+
+// TestAllocations compares how much each work allocates with the checked-in table, which -update writes. An improvement
+// has to be written down too, or nobody notices when it is lost again.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too, and takes buffers from their pools at random")
+	}
+	const path = "testdata/allocations.txt"
+	measured := map[string]int{}
+	var table strings.Builder
+	for _, w := range append(works(t), rulework(t)...) {
+		w.do(t)
+		measured[w.name] = int(testing.AllocsPerRun(20, func() { w.do(t) }))
+		fmt.Fprintf(&table, "%-40s %5d\n", w.name, measured[w.name])
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(table.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(file)) {
+		var name string
+		var want int
+		if _, err := fmt.Sscan(line, &name, &want); err != nil {
+			t.Fatalf("%s: %q: %v", path, line, err)
+		}
+		// A pool that the garbage collector has just emptied, or another version of Go, is worth a few.
+		tolerated := 2 + want/10
+		if got, ok := measured[name]; !ok || max(got-want, want-got) > tolerated {
+			t.Errorf("%s allocates %d times; %s says %d, and %d more or less are tolerated; go test ./webhooks -run Allocations -update", name, got, path, want, tolerated)
+		}
+		delete(measured, name)
+	}
+	for name := range measured {
+		t.Errorf("%s is not in %s; go test ./webhooks -run Allocations -update", name, path)
+	}
+}
+
+func BenchmarkReview(b *testing.B) {
+	for _, w := range works(b) {
+		b.Run(w.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w.do(b)
+			}
+		})
+	}
+}
+
+// writer takes an answer and keeps its status alone, so that nothing of the measuring is measured.
+type writer struct {
+	header http.Header
+	status int
+}
+
+func (w *writer) Header() http.Header         { return w.header }
+func (w *writer) Write(b []byte) (int, error) { return len(b), nil }
+func (w *writer) WriteHeader(status int)      { w.status = status }
+
+// recorded returns a recorded review as the API server sends it, without the white space of the file.
+func recorded(t testing.TB, name string) []byte {
+	t.Helper()
+	review, err := os.ReadFile("testdata/" + name + ".review.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, review); err != nil {
+		t.Fatal(err)
+	}
+	return compact.Bytes()
+}
+
+// benchReviewer judges by a profile alone, in a world that no rule has anything against.
+func benchReviewer(t testing.TB, profile string) *Reviewer {
+	t.Helper()
+	set := databaseWorld(t).set
+	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "default"} }
+	selector := map[string]string{"app": "orders"}
+	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []policies.Object{
+		set,
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
+		&corev1.Service{ObjectMeta: meta("orders"), Spec: corev1.ServiceSpec{
+			ClusterIP: corev1.ClusterIPNone, Selector: selector, PublishNotReadyAddresses: true,
+		}},
+		&policyv1.PodDisruptionBudget{ObjectMeta: meta("orders"), Spec: policyv1.PodDisruptionBudgetSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: selector},
+		}},
+		&storagev1.StorageClass{AllowVolumeExpansion: ptr.To(true), ObjectMeta: metav1.ObjectMeta{
+			Name: "standard", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+		}},
+	}}}
+	compiled, err := policies.Compile(nil, profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewReviewer(world, events.NewFakeRecorder(0))
+	r.policies.Store(compiled)
+	return r
+}

@@ -73,7 +73,7 @@ func TestRights(t *testing.T) {
 	}
 	in := harness.Install(t, controlplane.Options{
 		APIServerArgs: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log, "--audit-log-mode=blocking"},
-	}, harness.Options{Values: withoutScanner, Args: []string{"--metrics-secure=true"}})
+	}, harness.Options{Values: withoutScanner, Args: []string{"--metrics-secure=true", "--scan=false"}})
 	live(t, in)
 
 	granted := grants(t)

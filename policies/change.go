@@ -82,6 +82,9 @@ var controllers = []string{
 	"system:kube-controller-manager",
 }
 
+// Controllers returns those users.
+func Controllers() []string { return slices.Clone(controllers) }
+
 // ByController tells whether a part of the control plane asks.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 

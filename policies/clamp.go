@@ -38,9 +38,9 @@ func clamp(chosen []applied, ch Change, c Cluster) (Filled, error) {
 	}
 	c = memory{c, map[string]any{}}
 	refused := func(replicas int32) (bool, error) {
-		tried := newer.DeepCopy()
+		tried := *newer
 		tried.Spec.Replicas = &replicas
-		ch.New = tried
+		ch.New = &tried
 		verdict, err := judgeBy([]Rule{scaleDown}, chosen, ch, c)
 		return verdict.Denied(), err
 	}

@@ -3,6 +3,11 @@ package policies
 import (
 	"slices"
 	"strings"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // Filled is what the policies' defaults did to an object.
@@ -29,12 +34,13 @@ type Operation struct {
 // Defaults is what a rule fills fields in through: it knows where the user was silent and who was first.
 type Defaults struct {
 	Filled
-	// Object is a copy that the rules may change.
+	// Object is a shallow copy: rules may put other parts in it, and leave alone what its pointers and slices point to.
 	Object Object
 	// Creating tells that the object is new, so that nothing relies on its values yet.
 	Creating bool
 
-	meant        provenance
+	// meant is worked out where it is asked for: most objects have nothing that a default could go to.
+	meant        func() provenance
 	rule, policy string
 	report       bool
 	settled      map[string]bool
@@ -42,11 +48,22 @@ type Defaults struct {
 
 func newDefaults(ch Change) *Defaults {
 	return &Defaults{
-		Object:   ch.New.DeepCopyObject().(Object),
+		Object:   shallowCopy(ch.New),
 		Creating: ch.Old == nil,
-		meant:    provenanceOf(ch),
+		meant:    sync.OnceValue(func() provenance { return provenanceOf(ch) }),
 		settled:  map[string]bool{},
 	}
+}
+
+func shallowCopy(o Object) Object {
+	switch o := o.(type) {
+	case *appsv1.StatefulSet:
+		return ptr.To(*o)
+	case *corev1.PersistentVolume:
+		return ptr.To(*o)
+	}
+	// No rule has defaults for other kinds.
+	return o
 }
 
 // fill sets the field at path to want where the user left it at the API's default, and tells whether it did. The zero
@@ -56,7 +73,7 @@ func fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) boo
 	if want == nothing || d.settled[path] {
 		return false
 	}
-	if *at != apiDefault || d.meant.spoke(d.rule, path) || *at == want {
+	if *at == want || *at != apiDefault || d.meant().spoke(d.rule, path) {
 		d.settled[path] = true
 		return false
 	}

@@ -125,8 +125,10 @@ func fillUpdateStrategy(d *Defaults, p v1alpha1.UpdateStrategy) {
 	}
 	strategy := set.Spec.UpdateStrategy.DeepCopy()
 	// The API server adds the block only where the type was absent too: its absence says that the type was written.
-	saidRolling := strategy.RollingUpdate == nil || d.meant.spoke(d.rule, strategyPath+".rollingUpdate")
-	changed := !saidRolling && fill(d, strategyPath+".type", &strategy.Type, p.Default.Type, appsv1.RollingUpdateStatefulSetStrategyType)
+	saidRolling := func() bool {
+		return strategy.RollingUpdate == nil || d.meant().spoke(d.rule, strategyPath+".rollingUpdate")
+	}
+	changed := p.Default.Type != "" && !saidRolling() && fill(d, strategyPath+".type", &strategy.Type, p.Default.Type, appsv1.RollingUpdateStatefulSetStrategyType)
 
 	if strategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
 		rolling := cmp.Or(strategy.RollingUpdate, &appsv1.RollingUpdateStatefulSetStrategy{})

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -17,7 +19,6 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/json"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
@@ -34,6 +35,13 @@ func init() {
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 }
 
+// decode reads JSON with the decoder that becomes encoding/json/v2 in Go 1.27. It is case-sensitive as the API server's own
+// is, and reads each byte once where encoding/json, and sigs.k8s.io/json after it, first look whether all of it is valid.
+// Names that come twice and broken UTF-8 are taken as the API server takes them.
+func decode(data []byte, into any) error {
+	return json.Unmarshal(data, into, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
 // badRequest is a review that cannot be judged because of what it is. It is answered with HTTP 400, so that the
 // webhook's failure policy decides.
 type badRequest struct{ error }
@@ -45,7 +53,7 @@ func badRequestf(format string, args ...any) error {
 // decodeReview reads an AdmissionReview and makes sure that there is a request in it.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
 	review := &admissionv1.AdmissionReview{}
-	if err := json.UnmarshalCaseSensitivePreserveInts(body, review); err != nil {
+	if err := decode(body, review); err != nil {
 		return nil, badRequestf("the body is no AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
@@ -120,7 +128,7 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (
 	if !ok {
 		return nil, badRequestf("kind %s is no object", describe(gvk))
 	}
-	if err := json.UnmarshalCaseSensitivePreserveInts(raw, o); err != nil {
+	if err := decode(raw, o); err != nil {
 		return nil, badRequestf("the request's %s is no %s: %w", field, describe(gvk), err)
 	}
 	o.GetObjectKind().SetGroupVersionKind(gvk)
@@ -139,7 +147,7 @@ func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptio
 		return nil, nil
 	}
 	options := &metav1.DeleteOptions{}
-	if err := json.UnmarshalCaseSensitivePreserveInts(req.Options.Raw, options); err != nil {
+	if err := decode(req.Options.Raw, options); err != nil {
 		return nil, badRequestf("the request's options are no DeleteOptions: %w", err)
 	}
 	return options, nil
@@ -161,8 +169,9 @@ func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) 
 	if err != nil {
 		return nil, err
 	}
-	older, newer := set.DeepCopy(), set.DeepCopy()
+	// Of what the two sides share nobody changes anything.
+	older, newer := *set, *set
 	older.Spec.Replicas, newer.Spec.Replicas = &oldScale.Spec.Replicas, &newScale.Spec.Replicas
-	ch.Scale, ch.Old, ch.New = true, older, newer
+	ch.Scale, ch.Old, ch.New = true, &older, &newer
 	return ch, nil
 }

@@ -1,14 +1,16 @@
 package webhooks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -29,8 +31,8 @@ const maxBody = 7 << 20
 // that the webhook's failure policy decides what becomes of the request.
 func (r *Reviewer) Handler(log logr.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST "+MutatePath, serve("mutate", log, r.mutate))
-	mux.Handle("POST "+ValidatePath, serve("validate", log, r.validate))
+	mux.Handle("POST "+MutatePath, serve("mutate", log.WithValues("webhook", "mutate"), r.mutate))
+	mux.Handle("POST "+ValidatePath, serve("validate", log.WithValues("webhook", "validate"), r.validate))
 	return mux
 }
 
@@ -57,6 +59,7 @@ func serve(webhook string, log logr.Logger, judge review) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		if _, err := w.Write(answer); err != nil {
 			log.V(1).Info("the API server did not wait for the answer", "error", err.Error())
 		}
@@ -79,8 +82,6 @@ func answer(webhook string, log logr.Logger, judge review, r *http.Request) (bod
 	}
 	req := request.Request
 	uid = req.UID
-	log = log.WithValues("uid", uid, "webhook", webhook, "operation", req.Operation, "resource", req.Resource.Resource,
-		"subresource", req.SubResource, "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)
 	ctx, cancel := context.WithTimeout(logr.NewContext(r.Context(), log), deadline(r))
 	defer cancel()
 
@@ -88,35 +89,49 @@ func answer(webhook string, log logr.Logger, judge review, r *http.Request) (bod
 	var bad badRequest
 	switch {
 	case errors.As(err, &bad):
-		log.Info("cannot judge the request", "reason", err.Error())
+		about(log, req).Info("cannot judge the request", "reason", err.Error())
 		return nil, "invalid", refused{http.StatusBadRequest, err}
 	case err != nil:
-		log.Error(err, "cannot judge the request")
+		about(log, req).Error(err, "cannot judge the request")
 		return nil, "error", err
 	}
 	outcome = "denied"
 	if response.Allowed {
 		outcome = "allowed"
 	}
-	log.V(1).Info("judged", "outcome", outcome, "warnings", len(response.Warnings), "patch", len(response.Patch) > 0)
+	if verbose := log.V(1); verbose.Enabled() {
+		about(verbose, req).Info("judged", "outcome", outcome, "warnings", len(response.Warnings), "patch", len(response.Patch) > 0)
+	}
 	response.UID = uid
 	body, err = json.Marshal(admissionv1.AdmissionReview{TypeMeta: request.TypeMeta, Response: response})
 	return body, outcome, err
 }
+
+// about adds to the log's lines which request they are about. That has a price, so it is done where a line is written.
+func about(log logr.Logger, req *admissionv1.AdmissionRequest) logr.Logger {
+	return log.WithValues("uid", req.UID, "operation", req.Operation, "resource", req.Resource.Resource,
+		"subresource", req.SubResource, "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)
+}
+
+// bodies are buffers to read reviews into. What is decoded keeps nothing of them.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // read reads the review that the HTTP request carries.
 func read(r *http.Request) (*admissionv1.AdmissionReview, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	body := bodies.Get().(*bytes.Buffer)
+	defer bodies.Put(body)
+	body.Reset()
+	_, err := body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, refused{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)}
 	}
 	if err != nil {
 		return nil, refused{http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)}
 	}
-	request, err := decodeReview(body)
+	request, err := decodeReview(body.Bytes())
 	if err != nil {
 		return nil, refused{http.StatusBadRequest, err}
 	}

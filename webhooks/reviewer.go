@@ -66,7 +66,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	if err != nil {
 		return nil, err
 	}
-	r.account(ctx, ch, verdict)
+	r.account(ctx, req, ch, verdict)
 	return respond(req, verdict), nil
 }
 
@@ -96,8 +96,11 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 }
 
 // account leaves traces of the verdict: metrics, a log line, and Events on the object for whoever looks at it later.
-func (r *Reviewer) account(ctx context.Context, ch *policies.Change, verdict policies.Verdict) {
-	log := logr.FromContextOrDiscard(ctx)
+func (r *Reviewer) account(ctx context.Context, req *admissionv1.AdmissionRequest, ch *policies.Change, verdict policies.Verdict) {
+	if len(verdict.Findings) == 0 {
+		return
+	}
+	log := about(logr.FromContextOrDiscard(ctx), req)
 	for _, f := range verdict.Findings {
 		findingsTotal.WithLabelValues(f.Rule, f.Check, f.Policy, string(f.Action)).Inc()
 		log.Info("finding", "rule", f.Rule, "check", f.Check, "policy", f.Policy, "action", f.Action, "path", f.Path, "object", f.Object.String(), "note", f.Note)

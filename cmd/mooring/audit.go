@@ -13,11 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/policies"
@@ -148,46 +145,25 @@ func (o *auditOptions) cluster(ctx context.Context, name string, candidates *pol
 	if err != nil {
 		return err
 	}
-	reader, err := newReader(config, o.timeout)
+	reader, err := audit.NewReader(config, "mooring-audit/"+buildVersion(), o.timeout)
 	if err != nil {
 		return err
 	}
 	options := o.Options
 	options.Cluster, options.Policies = name, candidates
 	if len(o.policies.files) == 0 {
-		if options.Policies, err = installed(ctx, reader, o.policies.profile, func(said string) { fmt.Fprintf(stderr, "%s: %s\n", cmp.Or(name, "this cluster"), said) }); err != nil {
+		note := func(said string) { fmt.Fprintf(stderr, "%s: %s\n", cmp.Or(name, "this cluster"), said) }
+		if options.Policies, err = audit.Installed(ctx, reader, o.policies.profile, note); options.Policies == nil {
 			return err
+		}
+		if err != nil {
+			found.Errors = append(found.Errors, report.Error{Message: cmp.Or(name, "this cluster") + ": " + err.Error()})
 		}
 	}
 	bar := newProgress(stderr, name)
 	defer bar.clear()
 	options.Progress = bar.show
 	return audit.Cluster(ctx, reader, options, found)
-}
-
-// installed returns the policies that are in force in the cluster. Those that cannot be used are named and left out, as the
-// webhook does.
-func installed(ctx context.Context, reader client.Reader, defaultProfile string, say func(string)) (*policies.Set, error) {
-	var list v1alpha1.StatefulPolicyList
-	switch err := reader.List(ctx, &list); {
-	case meta.IsNoMatchError(err):
-		say("the cluster does not know StatefulPolicy, so the profiles alone judge")
-	case err != nil:
-		return nil, fmt.Errorf("listing StatefulPolicies; --policy judges without them, the ClusterRole mooring-audit lets you read them: %w", err)
-	}
-	set, err := policies.Compile(list.Items, defaultProfile)
-	if set != nil && err != nil {
-		say("left out: " + err.Error())
-		err = nil
-	}
-	return set, err
-}
-
-// newReader returns a client for large lists: protobuf where the API has it, and as fast as the API server lets it be.
-func newReader(config *rest.Config, timeout time.Duration) (client.Reader, error) {
-	config = rest.CopyConfig(config)
-	config.UserAgent, config.QPS, config.Timeout = "mooring-audit/"+buildVersion(), -1, timeout
-	return client.New(config, client.Options{Scheme: audit.Scheme})
 }
 
 // config returns how to reach the cluster of the context; the current one for no name.

@@ -23,7 +23,7 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAudit(), newExplain(), newReplay(), newServe())
+	root.AddCommand(newAudit(), newExplain(), newExport(), newReplay(), newServe())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
 		code := exitError{code: 1}

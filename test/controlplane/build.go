@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -29,6 +30,16 @@ var recipes embed.FS
 // DefaultVersion is the Kubernetes version built where none is asked for.
 const DefaultVersion = "v1.37"
 
+// VersionVariable is the environment variable that asks for another version ("v1.34" or "1.34"), so that one suite runs on
+// several.
+const VersionVariable = "MOORING_TEST_K8S"
+
+// resolve returns the version asked for: by the caller, else by the environment, else DefaultVersion.
+func resolve(version string) string {
+	version = cmp.Or(version, os.Getenv(VersionVariable), DefaultVersion)
+	return "v" + strings.TrimPrefix(version, "v")
+}
+
 // program is one binary and the package it is built from.
 type program struct{ name, recipe, pkg string }
 
@@ -41,13 +52,11 @@ var programs = []program{
 	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"},
 }
 
-// Build returns the folder that holds the control plane's binaries of that version ("v1.37"; empty for DefaultVersion),
-// and builds it first where the user's cache does not have it yet. That takes minutes once; progress is told to progress.
+// Build returns the folder that holds the control plane's binaries of that version ("v1.37"; empty for what
+// VersionVariable says, else DefaultVersion), and builds it first where the user's cache does not have it yet. That takes minutes once; progress is told to progress.
 // Modules come from the Go module cache, so that a second build needs no network.
 func Build(ctx context.Context, version string, progress io.Writer) (string, error) {
-	if version == "" {
-		version = DefaultVersion
-	}
+	version = resolve(version)
 	key, err := recipeKey(version)
 	if err != nil {
 		return "", err

@@ -25,7 +25,7 @@ import (
 
 // Options says what the control plane is to be like. The zero value is a good one.
 type Options struct {
-	// Version is the Kubernetes version, as in the versions folder; DefaultVersion where empty.
+	// Version is the Kubernetes version, as in the versions folder; where empty what VersionVariable says, else DefaultVersion.
 	Version string
 	// Nodes is how many fake nodes there are; 3 where 0. They are called node-0, node-1 and so on.
 	Nodes int

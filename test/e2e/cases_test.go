@@ -177,24 +177,7 @@ func create(t *testing.T, admin client.Client, namespace string, o policies.Obje
 // perform asks for the change, and returns the checks that refuse it.
 func perform(t *testing.T, player client.Client, ch policies.Change, dryRun bool) ([]string, error) {
 	t.Helper()
-	if dryRun {
-		player = client.NewDryRunClient(player)
-	}
-	var err error
-	switch ch.Operation {
-	case admissionv1.Create:
-		err = player.Create(t.Context(), ch.New.(client.Object))
-	case admissionv1.Delete:
-		var options client.DeleteOptions
-		if ch.DeleteOptions != nil {
-			options.GracePeriodSeconds, options.PropagationPolicy = ch.DeleteOptions.GracePeriodSeconds, ch.DeleteOptions.PropagationPolicy
-		}
-		err = player.Delete(t.Context(), ch.Old.(client.Object), &options)
-	case admissionv1.Update:
-		o := ch.New.(client.Object)
-		o.SetResourceVersion(ch.Old.GetResourceVersion())
-		err = player.Update(t.Context(), o)
-	}
+	err := request(t, player, ch, dryRun)
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !strings.Contains(err.Error(), "denied the request") {
 		return nil, err
@@ -205,6 +188,27 @@ func perform(t *testing.T, player client.Client, ch policies.Change, dryRun bool
 		checks = append(checks, check)
 	}
 	return checks, nil
+}
+
+// request asks for the change.
+func request(t *testing.T, player client.Client, ch policies.Change, dryRun bool) error {
+	t.Helper()
+	if dryRun {
+		player = client.NewDryRunClient(player)
+	}
+	switch ch.Operation {
+	case admissionv1.Create:
+		return player.Create(t.Context(), ch.New.(client.Object))
+	case admissionv1.Delete:
+		var options client.DeleteOptions
+		if ch.DeleteOptions != nil {
+			options.GracePeriodSeconds, options.PropagationPolicy = ch.DeleteOptions.GracePeriodSeconds, ch.DeleteOptions.PropagationPolicy
+		}
+		return player.Delete(t.Context(), ch.Old.(client.Object), &options)
+	}
+	o := ch.New.(client.Object)
+	o.SetResourceVersion(ch.Old.GetResourceVersion())
+	return player.Update(t.Context(), o)
 }
 
 // warnings collects what the API server warns of.

@@ -44,6 +44,54 @@ spec:
   - metadata: {name: data}
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `
+	claim = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data-db-0, labels: {app: db}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+`
+	// database is written as with care for production: no rule has anything against it.
+	database = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: orders
+  labels: {app: orders}
+spec:
+  serviceName: orders
+  replicas: 3
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: orders}}
+  updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 0}}
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
+  template:
+    metadata:
+      labels: {app: orders}
+    spec:
+      terminationGracePeriodSeconds: 120
+      securityContext: {runAsNonRoot: true, runAsUser: 26, fsGroup: 26}
+      topologySpreadConstraints:
+      - maxSkew: 1
+        topologyKey: topology.kubernetes.io/zone
+        whenUnsatisfiable: DoNotSchedule
+        labelSelector: {matchLabels: {app: orders}}
+      containers:
+      - name: postgresql
+        image: registry.example/postgresql:17.4
+        ports: [{name: postgresql, containerPort: 5432}]
+        env:
+        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: PGDATA, value: /data/pgdata}
+        resources: {requests: {cpu: "1", memory: 2Gi}, limits: {memory: 4Gi}}
+        readinessProbe: {exec: {command: [pg_isready, -h, 127.0.0.1]}, periodSeconds: 5}
+        securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true}
+        volumeMounts: [{name: data, mountPath: /data}, {name: run, mountPath: /run/postgresql}]
+      volumes:
+      - {name: run, emptyDir: {}}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], storageClassName: standard, resources: {requests: {storage: 100Gi}}}
+`
 )
 
 // scenes are recorded one after the other: the file's name, and what brings the review about.
@@ -65,6 +113,10 @@ var scenes = []struct {
 	{"service-new-selector", "", []string{"set", "selector", "service", "db", "app=web"}},
 	{"service-delete", "", []string{"delete", "service", "db"}},
 	{"statefulset-delete", "", []string{"delete", "statefulset", "--all"}},
+	{"claim-create", claim, []string{"create", "-f", "-"}},
+	{"claim-delete", "", []string{"delete", "persistentvolumeclaim", "data-db-0", "--wait=false"}},
+	{"database-create", database, []string{"apply", "-f", "-"}},
+	{"database-update", strings.Replace(database, "postgresql:17.4", "postgresql:17.5", 1), []string{"apply", "-f", "-"}},
 }
 
 func main() {
@@ -106,7 +158,7 @@ webhooks:
   clientConfig: {url: %q, caBundle: %s}
   rules:
   - {operations: ["*"], apiGroups: [apps], apiVersions: [v1], resources: [statefulsets, statefulsets/scale]}
-  - {operations: ["*"], apiGroups: [""], apiVersions: [v1], resources: [services]}
+  - {operations: ["*"], apiGroups: [""], apiVersions: [v1], resources: [services, persistentvolumeclaims]}
   sideEffects: None
   admissionReviewVersions: [v1]
 `, server.URL, base64.StdEncoding.EncodeToString(ca)), "apply", "-f", "-"); err != nil {

@@ -36,7 +36,7 @@ func main() {
 		fail(err)
 	}
 	dir := flag.String("dir", filepath.Join(cache, "mooring", "controlplane", "running"), "folder for data, logs and credentials")
-	version := flag.String("version", controlplane.DefaultVersion, "Kubernetes version")
+	version := flag.String("version", "", "Kubernetes version, such as v1.37; by default what the environment variable "+controlplane.VersionVariable+" says, else "+controlplane.DefaultVersion)
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()

@@ -1,0 +1,157 @@
+package native
+
+import (
+	"cmp"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// check is one finding of a rule, said in CEL about the variables of its target.
+type check struct {
+	target, rule, name string
+	action             v1alpha1.Action
+	// holds is true where there is something to find; standing where the object was so before the update; message says what.
+	holds, standing, message string
+}
+
+// checksOf returns what the API server can check of a policy by itself.
+func checksOf(policy *v1alpha1.StatefulPolicy) []check {
+	var out []check
+	r := policy.Spec.Rules
+	if p := r.ScaleDown; p != nil {
+		out = append(out, scaleDown(onWrite, *p)...)
+		out = append(out, scaleDown(onScale, *p)...)
+	}
+	if p := r.RetentionPolicy; p != nil {
+		out = append(out, retention(*p)...)
+	}
+	if p := r.UpdateStrategy; p != nil && p.Require != "" {
+		out = append(out, updateStrategy(*p))
+	}
+	if p := r.TerminationGrace; p != nil {
+		out = append(out, terminationGrace(*p))
+	}
+	if p := r.DeleteProtection; p != nil {
+		out = append(out, deleteProtection(*p)...)
+	}
+	return out
+}
+
+// scaleDown knows how many Pods are ready and not which, and takes as many of them to stay as can: so it misses an outage
+// now and then, and never sees one that is none.
+func scaleDown(target string, p v1alpha1.ScaleDown) []check {
+	concerned := "variables.stay < variables.from"
+	if target == onScale {
+		concerned = "variables.concerned && " + concerned
+	}
+	make := func(name string, action v1alpha1.Action, holds, message string) check {
+		return check{
+			target: target, rule: "scale-down", name: name, action: cmp.Or(action, p.Action),
+			holds:   concerned + " && " + holds,
+			message: "'Scaling StatefulSet ' + variables.name + ' from ' + string(variables.from) + ' to ' + string(variables.to) + " + message,
+		}
+	}
+	checks := []check{
+		make("quorum", p.Quorum,
+			"variables.to > 0 && variables.ready > variables.stay && variables.stay < variables.ready / 2 + 1",
+			"' leaves at most ' + string(variables.stay) + ' of ' + string(variables.ready) + ' ready members; a majority is ' + string(variables.ready / 2 + 1) + '. Go down in smaller steps.'"),
+		make("to-zero", p.ToZero, "variables.to == 0", "' stops all of its Pods: nothing would serve its data.'"),
+	}
+	if p.MaxStep != nil {
+		checks = append(checks, make("step", p.Step, fmt.Sprintf("variables.from - variables.stay > %d", *p.MaxStep),
+			fmt.Sprintf("' takes ' + string(variables.from - variables.stay) + ' Pods at once; the policy allows %d at a time.'", *p.MaxStep)))
+	}
+	if p.MinReplicas != nil {
+		checks = append(checks, make("floor", p.Floor, fmt.Sprintf("variables.to < %d", *p.MinReplicas),
+			fmt.Sprintf("' leaves fewer replicas than the minReplicas of the policy, %d.'", *p.MinReplicas)))
+	}
+	return checks
+}
+
+func retention(p v1alpha1.RetentionPolicy) []check {
+	var out []check
+	require := v1alpha1.RetentionValues{}
+	if p.Require != nil {
+		require = *p.Require
+	}
+	for _, part := range []struct {
+		field string
+		want  appsv1.PersistentVolumeClaimRetentionPolicyType
+	}{{"whenDeleted", require.WhenDeleted}, {"whenScaled", require.WhenScaled}} {
+		value := func(of string) string {
+			return of + ".spec.?persistentVolumeClaimRetentionPolicy.?" + part.field + ".orValue('Retain')"
+		}
+		if part.want != "" {
+			out = append(out, check{
+				target: onWrite, rule: "retention-policy", name: "required", action: p.Action,
+				holds:    fmt.Sprintf("variables.claims && %s != %s", value("object"), quote(string(part.want))),
+				standing: fmt.Sprintf("variables.updates && size(oldObject.spec.?volumeClaimTemplates.orValue([])) > 0 && %s != %s", value("oldObject"), quote(string(part.want))),
+				message:  fmt.Sprintf("'The policy requires spec.persistentVolumeClaimRetentionPolicy.%s: %s of StatefulSet ' + variables.name + '.'", part.field, part.want),
+			})
+		}
+		out = append(out, check{
+			target: onWrite, rule: "retention-policy", name: "weakening", action: cmp.Or(p.Weakening, p.Action),
+			holds:   fmt.Sprintf("variables.updates && variables.claims && %s != 'Delete' && %s == 'Delete'", value("oldObject"), value("object")),
+			message: fmt.Sprintf("'spec.persistentVolumeClaimRetentionPolicy.%s: Delete would have the claims of StatefulSet ' + variables.name + ' deleted, with their data; until now they were kept.'", part.field),
+		})
+	}
+	return out
+}
+
+func updateStrategy(p v1alpha1.UpdateStrategy) check {
+	other := func(of string) string {
+		return fmt.Sprintf("%s.spec.?updateStrategy.?type.orValue('RollingUpdate') != %s", of, quote(string(p.Require)))
+	}
+	return check{
+		target: onWrite, rule: "update-strategy", name: "required", action: p.Action,
+		holds: other("object"), standing: "variables.updates && " + other("oldObject"),
+		message: fmt.Sprintf("'The policy requires spec.updateStrategy.type: %s of StatefulSet ' + variables.name + '.'", p.Require),
+	}
+}
+
+func terminationGrace(p v1alpha1.TerminationGrace) check {
+	none := func(of string) string {
+		return of + ".spec.template.spec.?terminationGracePeriodSeconds.orValue(30) == 0"
+	}
+	return check{
+		target: onWrite, rule: "termination-grace", name: "zero", action: p.Action,
+		holds: none("object"), standing: "variables.updates && " + none("oldObject"),
+		message: "'terminationGracePeriodSeconds 0 kills the Pods of StatefulSet ' + variables.name + ' without asking them to stop.'",
+	}
+}
+
+func deleteProtection(p v1alpha1.DeleteProtection) []check {
+	make := func(target, name string, action v1alpha1.Action, holds, message string) check {
+		return check{
+			target: target, rule: "delete-protection", name: name, action: cmp.Or(action, p.Action),
+			holds: "!variables.namespaceGoes && " + holds, message: message,
+		}
+	}
+	labelled := func(o string) string {
+		return fmt.Sprintf("%s.metadata.?labels[?%s].orValue('') == 'true'", o, quote(policies.ProtectLabel))
+	}
+	const templates = "size(%s.spec.?volumeClaimTemplates.orValue([])) > 0 && %[1]s.?status.?replicas.orValue(0) > 0"
+	return []check{
+		make(onLabelled, "protected", p.Protected, labelled("oldObject"),
+			"oldObject.metadata.name + ' is labelled "+policies.ProtectLabel+"=true: it is not to be deleted. If it is to go all the same, take the label off first.'"),
+		// Where Pods are, their claims are too. After a scale-down to zero the API server cannot tell.
+		make(onDelete, "data", p.Data,
+			"oldObject.spec.?persistentVolumeClaimRetentionPolicy.?whenDeleted.orValue('Retain') == 'Delete' && "+
+				fmt.Sprintf(templates, "oldObject")+" && "+
+				"!(request.options.?orphanDependents.hasValue() ? request.options.orphanDependents : request.options.?propagationPolicy.hasValue() ? request.options.propagationPolicy == 'Orphan' : 'orphan' in oldObject.metadata.?finalizers.orValue([]))",
+			"'whenDeleted is Delete: with StatefulSet ' + oldObject.metadata.name + ' its claims would be deleted, and their data.'"),
+		make(onClaims, "in-use", p.InUse,
+			"!has(params.metadata.deletionTimestamp) && params.spec.?volumeClaimTemplates.orValue([]).map(t, t.metadata.name + '-' + params.metadata.name + '-')"+
+				".filter(p, oldObject.metadata.name.startsWith(p)).map(p, oldObject.metadata.name.substring(size(p)))"+
+				".exists(n, n.matches('^(0|[1-9][0-9]{0,8})$') && int(n) >= params.spec.?ordinals.?start.orValue(0) && int(n) < params.spec.?ordinals.?start.orValue(0) + params.spec.?replicas.orValue(1))",
+			"'Claim ' + oldObject.metadata.name + ' holds the data of a member of StatefulSet ' + params.metadata.name + '.'"),
+		make(onNamespaces, "namespace", p.Namespace, fmt.Sprintf(templates, "params"),
+			"'Namespace ' + oldObject.metadata.name + ' holds the claims of StatefulSet ' + params.metadata.name + ': they would be deleted with everything else in it.'"),
+		make(onNamespaces, "protected", p.Protected, labelled("params"),
+			"'Namespace ' + oldObject.metadata.name + ' holds StatefulSet ' + params.metadata.name + ', which is labelled "+policies.ProtectLabel+"=true.'"),
+	}
+}

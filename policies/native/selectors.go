@@ -1,0 +1,202 @@
+package native
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/profiles"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// bindings returns the bindings of the policy for this target and action, their policyName left empty: one for a
+// StatefulPolicy, and for a profile one for each mode that a namespace can ask for.
+func (e exporter) bindings(t target, action v1alpha1.Action) []*admissionv1.ValidatingAdmissionPolicyBinding {
+	if e.profile == "" {
+		return []*admissionv1.ValidatingAdmissionPolicyBinding{e.binding(t, action, action, e.namespaces(), "")}
+	}
+	var out []*admissionv1.ValidatingAdmissionPolicyBinding
+	for _, m := range []struct {
+		name string
+		mode v1alpha1.Mode
+		want metav1.LabelSelectorRequirement
+	}{
+		{"enforce", v1alpha1.ModeEnforce, metav1.LabelSelectorRequirement{Key: policies.ModeLabel, Operator: metav1.LabelSelectorOpNotIn, Values: append(spellings("warn"), spellings("audit")...)}},
+		{"warn", v1alpha1.ModeWarn, metav1.LabelSelectorRequirement{Key: policies.ModeLabel, Operator: metav1.LabelSelectorOpIn, Values: spellings("warn")}},
+		{"audit", v1alpha1.ModeAudit, metav1.LabelSelectorRequirement{Key: policies.ModeLabel, Operator: metav1.LabelSelectorOpIn, Values: spellings("audit")}},
+	} {
+		namespaces := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e.chooses(), m.want}}
+		out = append(out, e.binding(t, action, lower(action, m.mode), namespaces, "-"+m.name))
+	}
+	return out
+}
+
+// spellings of a mode, for selectors know case and Mooring's mode label does not.
+func spellings(mode string) []string {
+	return []string{mode, strings.ToUpper(mode[:1]) + mode[1:], strings.ToUpper(mode)}
+}
+
+// chooses selects the namespaces of a profile: those labelled with it, and for the default one all that are not labelled
+// with another.
+func (e exporter) chooses() metav1.LabelSelectorRequirement {
+	if e.profile != e.DefaultProfile {
+		return metav1.LabelSelectorRequirement{Key: policies.ProfileLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{e.profile}}
+	}
+	others := []string{policies.ProfileOff}
+	for _, name := range profiles.Names {
+		if name != e.profile {
+			others = append(others, name)
+		}
+	}
+	return metav1.LabelSelectorRequirement{Key: policies.ProfileLabel, Operator: metav1.LabelSelectorOpNotIn, Values: others}
+}
+
+func (e exporter) binding(t target, of, as v1alpha1.Action, namespaces *metav1.LabelSelector, suffix string) *admissionv1.ValidatingAdmissionPolicyBinding {
+	b := &admissionv1.ValidatingAdmissionPolicyBinding{
+		TypeMeta:   metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "ValidatingAdmissionPolicyBinding"},
+		ObjectMeta: e.meta(t.name, strings.ToLower(string(of))+suffix),
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			ValidationActions: []admissionv1.ValidationAction{admissionv1.ValidationAction(as)},
+			MatchResources:    &admissionv1.MatchResources{NamespaceSelector: namespaces},
+		},
+	}
+	if t.name != onScale && e.profile == "" {
+		// A Scale has none of its StatefulSet's labels; the variable concerned looks at those.
+		b.Spec.MatchResources.ObjectSelector = e.policy.Spec.Match.ObjectSelector
+	}
+	if t.withStatefulSets {
+		b.Spec.ParamRef = &admissionv1.ParamRef{Selector: &metav1.LabelSelector{}, ParameterNotFoundAction: ptr.To(admissionv1.AllowAction)}
+	}
+	return b
+}
+
+// namespaces selects those of a StatefulPolicy.
+func (e exporter) namespaces() *metav1.LabelSelector {
+	match := e.policy.Spec.Match
+	selector := &metav1.LabelSelector{}
+	if match.NamespaceSelector != nil {
+		selector = match.NamespaceSelector.DeepCopy()
+	}
+	if len(match.Exclude.Namespaces) > 0 {
+		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: namespaceNameLabel, Operator: metav1.LabelSelectorOpNotIn, Values: match.Exclude.Namespaces,
+		})
+	}
+	if len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
+		return nil
+	}
+	return selector
+}
+
+// governs tells whether the policy is a default profile that steps back where a StatefulPolicy holds.
+func (e exporter) governs() bool {
+	if e.profile == "" || e.profile != e.DefaultProfile {
+		return false
+	}
+	for i := range e.Policies {
+		if e.Policies[i].Spec.Mode != v1alpha1.ModeAudit {
+			return true
+		}
+	}
+	return false
+}
+
+// governed is true where the namespace is not labelled and a StatefulPolicy that does more than audit matches.
+func (e exporter) governed(t target) string {
+	var any []string
+	for i := range e.Policies {
+		p := &e.Policies[i]
+		if p.Spec.Mode == v1alpha1.ModeAudit {
+			continue
+		}
+		parts := selects(p.Spec.Match.NamespaceSelector, "namespaceObject.metadata")
+		if names := p.Spec.Match.Exclude.Namespaces; len(names) > 0 {
+			parts = append(parts, "!(namespaceObject.metadata.name in "+quoteAll(names)+")")
+		}
+		newer := and(selects(p.Spec.Match.ObjectSelector, t.subject+".metadata"))
+		older := and(selects(p.Spec.Match.ObjectSelector, t.older+".metadata"))
+		if newer != older {
+			newer = "(" + newer + " || " + older + ")"
+		}
+		parts = append(parts, newer)
+		if excluded := excludedUsers(p.Spec.Match.Exclude); excluded != "" {
+			parts = append(parts, "!("+excluded+")")
+		}
+		any = append(any, "("+and(parts)+")")
+	}
+	return fmt.Sprintf("!namespaceObject.metadata.?labels[?%s].hasValue() && (%s)", quote(policies.ProfileLabel), strings.Join(any, " || "))
+}
+
+// selects says a label selector in CEL, one part an expression.
+func selects(s *metav1.LabelSelector, metadata string) []string {
+	if s == nil {
+		return nil
+	}
+	var parts []string
+	// The same order each time: the selector's own form of matchLabels is a map.
+	requirements := append([]metav1.LabelSelectorRequirement{}, s.MatchExpressions...)
+	for _, key := range sortedKeys(s.MatchLabels) {
+		requirements = append(requirements, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{s.MatchLabels[key]}})
+	}
+	for _, r := range requirements {
+		label := fmt.Sprintf("%s.?labels[?%s]", metadata, quote(r.Key))
+		in := fmt.Sprintf("%s.hasValue() && %[1]s.value() in %s", label, quoteAll(r.Values))
+		switch r.Operator {
+		case metav1.LabelSelectorOpIn:
+			parts = append(parts, in)
+		case metav1.LabelSelectorOpNotIn:
+			parts = append(parts, "!("+in+")")
+		case metav1.LabelSelectorOpExists:
+			parts = append(parts, label+".hasValue()")
+		case metav1.LabelSelectorOpDoesNotExist:
+			parts = append(parts, "!"+label+".hasValue()")
+		}
+	}
+	return parts
+}
+
+// excludedUsers is true of a requester that the policy leaves alone; empty where it names nobody.
+func excludedUsers(x v1alpha1.Exclude) string {
+	users := append([]string{}, x.Users...)
+	for _, account := range x.ServiceAccounts {
+		users = append(users, "system:serviceaccount:"+strings.Replace(account, "/", ":", 1))
+	}
+	var any []string
+	if len(users) > 0 {
+		any = append(any, "request.userInfo.username in "+quoteAll(users))
+	}
+	if len(x.Groups) > 0 {
+		any = append(any, "request.userInfo.?groups.orValue([]).exists(g, g in "+quoteAll(x.Groups)+")")
+	}
+	return strings.Join(any, " || ")
+}
+
+func and(parts []string) string {
+	if len(parts) == 0 {
+		return "true"
+	}
+	return strings.Join(parts, " && ")
+}
+
+// quote writes a string literal. What JSON escapes, CEL reads.
+func quote(s string) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	// A string always encodes.
+	_ = encoder.Encode(s)
+	return strings.TrimSpace(out.String())
+}
+
+func quoteAll(all []string) string {
+	quoted := make([]string, len(all))
+	for i, s := range all {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

@@ -1,0 +1,160 @@
+package native
+
+import (
+	"slices"
+	"strings"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// target is a kind of request, with what the expressions about it may call by name.
+type target struct {
+	name  string
+	rules []admissionv1.NamedRuleWithOperations
+	// deletes tells that the request takes an object away: there is only oldObject.
+	deletes bool
+	// withStatefulSets gives the expressions each StatefulSet of the namespace in turn, as params.
+	withStatefulSets bool
+	// subject is the object whose annotations and owner count, as it was and as it will be.
+	older, subject string
+	variables      []admissionv1.Variable
+}
+
+// Names of the targets.
+const (
+	onWrite      = "write"
+	onScale      = "scale"
+	onLabelled   = "labelled"
+	onDelete     = "delete"
+	onClaims     = "claims"
+	onNamespaces = "namespaces"
+)
+
+var targets = []target{
+	{
+		name:  onWrite,
+		rules: []admissionv1.NamedRuleWithOperations{rule(appsv1.GroupName, admissionv1.NamespacedScope, "statefulsets", admissionv1.Create, admissionv1.Update)},
+		older: "(oldObject == null ? object : oldObject)", subject: "object",
+		variables: []admissionv1.Variable{
+			{Name: "updates", Expression: "request.operation == 'UPDATE'"},
+			{Name: "from", Expression: "variables.updates ? int(oldObject.spec.?replicas.orValue(1)) : 0"},
+			{Name: "to", Expression: "int(object.spec.?replicas.orValue(1))"},
+			{Name: "fromStart", Expression: "variables.updates ? int(oldObject.spec.?ordinals.?start.orValue(0)) : 0"},
+			{Name: "toStart", Expression: "int(object.spec.?ordinals.?start.orValue(0))"},
+			{Name: "stay", Expression: "[0, [variables.fromStart + variables.from, variables.toStart + variables.to].min() - [variables.fromStart, variables.toStart].max()].max()"},
+			{Name: "ready", Expression: "variables.updates ? int(oldObject.?status.?readyReplicas.orValue(0)) : 0"},
+			{Name: "claims", Expression: "size(object.spec.?volumeClaimTemplates.orValue([])) > 0"},
+			{Name: "name", Expression: "object.metadata.?name.orValue(request.name)"},
+		},
+	},
+	{
+		name: onScale, withStatefulSets: true,
+		rules: []admissionv1.NamedRuleWithOperations{rule(appsv1.GroupName, admissionv1.NamespacedScope, "statefulsets/scale", admissionv1.Update)},
+		older: "params", subject: "params",
+		variables: []admissionv1.Variable{
+			{Name: "from", Expression: "int(oldObject.?spec.?replicas.orValue(0))"},
+			{Name: "to", Expression: "int(object.?spec.?replicas.orValue(0))"},
+			{Name: "stay", Expression: "[variables.from, variables.to].min()"},
+			{Name: "ready", Expression: "int(params.?status.?readyReplicas.orValue(0))"},
+			{Name: "name", Expression: "request.name"},
+		},
+	},
+	{
+		name: onLabelled, deletes: true,
+		rules: []admissionv1.NamedRuleWithOperations{
+			rule(appsv1.GroupName, admissionv1.NamespacedScope, "statefulsets", admissionv1.Delete),
+			rule(corev1.GroupName, admissionv1.NamespacedScope, "persistentvolumeclaims", admissionv1.Delete),
+			rule(corev1.GroupName, admissionv1.NamespacedScope, "services", admissionv1.Delete),
+			rule(corev1.GroupName, admissionv1.ClusterScope, "namespaces", admissionv1.Delete),
+		},
+		older: "oldObject", subject: "oldObject",
+	},
+	{
+		name: onDelete, deletes: true,
+		rules: []admissionv1.NamedRuleWithOperations{rule(appsv1.GroupName, admissionv1.NamespacedScope, "statefulsets", admissionv1.Delete)},
+		older: "oldObject", subject: "oldObject",
+	},
+	{
+		name: onClaims, deletes: true, withStatefulSets: true,
+		rules: []admissionv1.NamedRuleWithOperations{rule(corev1.GroupName, admissionv1.NamespacedScope, "persistentvolumeclaims", admissionv1.Delete)},
+		older: "oldObject", subject: "oldObject",
+	},
+	{
+		// A Namespace's delete is a request in that namespace, so that its StatefulSets come in as parameters.
+		name: onNamespaces, deletes: true, withStatefulSets: true,
+		rules: []admissionv1.NamedRuleWithOperations{rule(corev1.GroupName, admissionv1.ClusterScope, "namespaces", admissionv1.Delete)},
+		older: "oldObject", subject: "oldObject",
+	},
+}
+
+func rule(group string, scope admissionv1.ScopeType, resource string, operations ...admissionv1.OperationType) admissionv1.NamedRuleWithOperations {
+	return admissionv1.NamedRuleWithOperations{RuleWithOperations: admissionv1.RuleWithOperations{
+		Operations: operations,
+		Rule:       admissionv1.Rule{APIGroups: []string{group}, APIVersions: []string{"v1"}, Resources: []string{resource}, Scope: &scope},
+	}}
+}
+
+// operatorOwned is true of an object whose controller is a custom resource, as policies has it.
+const operatorOwned = `.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.contains('/') && o.apiVersion.split('/')[0].contains('.') && !o.apiVersion.split('/')[0].endsWith('.k8s.io'))`
+
+// rfc3339 is the form of a time, so that reading it as one does not fail.
+const rfc3339 = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`
+
+// variables are the target's own, and of a policy that denies those that say what lowers a denial.
+func (e exporter) variables(t target, action v1alpha1.Action) []admissionv1.Variable {
+	out := slices.Clone(t.variables)
+	add := func(name, expression string) {
+		out = append(out, admissionv1.Variable{Name: name, Expression: expression})
+	}
+	if t.name == onScale {
+		concerned := []string{"params.metadata.name == request.name"}
+		if e.profile == "" {
+			concerned = append(concerned, selects(e.policy.Spec.Match.ObjectSelector, "params.metadata")...)
+		}
+		add("concerned", and(concerned))
+	}
+	if action == v1alpha1.Deny {
+		out = append(out, e.lowering(t)...)
+	}
+	if t.deletes {
+		add("namespaceGoes", "namespaceObject != null && has(namespaceObject.metadata.deletionTimestamp)")
+	}
+	if e.governs() {
+		add("governed", e.governed(t))
+	}
+	return out
+}
+
+// lowering says what turns a denial into a warning.
+func (e exporter) lowering(t target) []admissionv1.Variable {
+	var out []admissionv1.Variable
+	add := func(name string, expression ...string) {
+		out = append(out, admissionv1.Variable{Name: name, Expression: strings.Join(expression, " ")})
+	}
+	add("annotations", t.subject+".metadata.?annotations.orValue({})")
+	add("bypass", "variables.annotations[?"+quote(policies.BypassAnnotation)+"].orValue('').split(',').map(r, r.trim())")
+	add("until", "variables.annotations[?"+quote(policies.BypassUntilAnnotation)+"].orValue('')")
+	// The API server gives expressions no clock. Nothing is older than the object's last write, which an update is itself;
+	// what comes in as a parameter has had its times taken off.
+	add("written", t.subject+".metadata.?managedFields.orValue([]).filter(m, has(m.time)).map(m, timestamp(m.time))")
+	add("mayBypass",
+		"variables.annotations[?"+quote(policies.BypassReasonAnnotation)+"].orValue('').trim() != '' &&",
+		"(!("+quote(policies.BypassUntilAnnotation)+" in variables.annotations) ||",
+		"variables.until.matches('"+rfc3339+"') && (size(variables.written) == 0 ||",
+		"timestamp(variables.until) > variables.written.max() &&",
+		"timestamp(variables.until) <= variables.written.max() + duration('24h'))) &&",
+		"authorizer.group('mooring.dev').resource('statefulpolicies').name("+quote(e.policy.Name)+").check('bypass').allowed()")
+	if e.policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
+		owned := t.subject + operatorOwned
+		if t.older != t.subject {
+			owned = t.older + operatorOwned + " && " + owned
+		}
+		add("operatorOwned", owned)
+	}
+	return out
+}

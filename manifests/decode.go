@@ -66,7 +66,7 @@ type decoder struct {
 
 func (d *decoder) fail(line, column int, format string, args ...any) {
 	d.errs = append(d.errs, report.Error{
-		Position: report.Position{File: d.Name, Line: line, Column: column, Template: template(d.text)},
+		Position: d.at(line, column, d.templateOf(d.text)),
 		Message:  fmt.Sprintf(format, args...),
 	})
 }
@@ -159,7 +159,7 @@ func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 		o.SetNamespace("")
 	}
 	d.documents = append(d.documents, &Document{
-		File: d.File, Object: o, Start: d.start, End: d.end, Line: d.line, Item: item, Template: template(d.text),
+		File: d.File, Object: o, Start: d.start, End: d.end, Line: d.line, Item: item, Template: d.templateOf(d.text),
 	})
 }
 

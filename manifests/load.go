@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -31,7 +30,9 @@ type Renderer func(folder string) ([]Rendered, error)
 type Rendered struct {
 	// Source is the file that it was rendered from, below the folder; empty where nobody knows.
 	Source string
-	Data   []byte
+	// Template is its path within a chart, beginning with the chart's name.
+	Template string
+	Data     []byte
 }
 
 // Loader reads manifests. The zero value reads files and folders.
@@ -160,7 +161,7 @@ func (w *walk) folder(root string) {
 	}
 	kustomized := map[string]bool{}
 	for _, name := range names {
-		if folder := filepath.Dir(name); isKustomization(name) && !inside(folder, whole) {
+		if folder := filepath.Dir(name); IsKustomization(name) && !inside(folder, whole) {
 			kustomized[folder] = true
 		}
 	}
@@ -169,7 +170,7 @@ func (w *walk) folder(root string) {
 		switch {
 		case whole[folder] && isChart(name) && !inside(filepath.Dir(folder), whole):
 			w.chart(folder)
-		case kustomized[folder] && isKustomization(name):
+		case kustomized[folder] && IsKustomization(name):
 			w.kustomizations = append(w.kustomizations, folder)
 		case !inside(folder, whole) && !inside(folder, kustomized) && isManifest(name):
 			w.file(name)
@@ -193,7 +194,8 @@ func inside(folder string, these map[string]bool) bool {
 
 func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
 
-func isKustomization(name string) bool {
+// IsKustomization tells whether a file of that name makes its folder a kustomization.
+func IsKustomization(name string) bool {
 	return slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, filepath.Base(name))
 }
 
@@ -274,7 +276,7 @@ func (w *walk) rendered(folder, named string, render Renderer) {
 		if m.Source != "" {
 			name = filepath.Join(folder, m.Source)
 		}
-		w.files = append(w.files, &File{Name: name, Folder: folder, Data: bytes.Clone(m.Data), Rendered: true})
+		w.files = append(w.files, &File{Name: name, Folder: folder, Data: m.Data, Rendered: true, template: m.Template})
 	}
 }
 

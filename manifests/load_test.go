@@ -2,8 +2,6 @@ package manifests
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,15 +19,7 @@ import (
 func load(t *testing.T, files map[string]string) *Set {
 	t.Helper()
 	folder := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(folder, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write(t, folder, files)
 	t.Chdir(folder)
 	return Loader{Stdin: strings.NewReader("")}.Load(".")
 }

@@ -45,6 +45,8 @@ type File struct {
 
 	// contested numbers the objects of this file that other files have too. See view.
 	contested []int
+	// template is the path within a chart that the whole file was rendered from.
+	template string
 	// source is what lies on the disk under Name, of a rendered manifest.
 	source []byte
 }
@@ -63,7 +65,9 @@ type Document struct {
 	// Template is the path within a chart that Helm's "# Source:" comment names, if there is one.
 	Template string
 
-	tree *tree
+	// silent tells that a StatefulSet says nothing about its replicas.
+	silent bool
+	tree   *tree
 }
 
 // Text is the YAML document that the object is in.
@@ -117,8 +121,11 @@ func separates(line []byte, marker string) bool {
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
-// template returns what Helm's comment before a document says that it was rendered from.
-func template(text []byte) string {
+// templateOf returns what the document was rendered from, by what is known of the file or by Helm's comment before it.
+func (f *File) templateOf(text []byte) string {
+	if f.template != "" {
+		return f.template
+	}
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSpace(line)
 		if source, ok := bytes.CutPrefix(line, []byte("# Source: ")); ok {

@@ -105,10 +105,15 @@ func lookUpKey(n *yaml.Node, name string, depth int) (key, value *yaml.Node) {
 // it was rendered from, as far as that can be told.
 func (d *Document) Position(path string) report.Position {
 	line, column := d.place(path)
-	if d.File.Rendered {
-		line, column = d.File.origin(line)
+	return d.File.at(line, column, d.Template)
+}
+
+// at returns the position of a place in the file's data: of a rendered manifest, the place that it was rendered from.
+func (f *File) at(line, column int, template string) report.Position {
+	if f.Rendered {
+		line, column = f.origin(line)
 	}
-	return report.Position{File: d.File.Name, Line: line, Column: column, Template: d.Template}
+	return report.Position{File: f.Name, Line: line, Column: column, Template: template}
 }
 
 // Has tells whether the author wrote the field at the path.

@@ -32,6 +32,9 @@ type Change struct {
 	Scale bool
 	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
 	Old, New Object
+	// Replacement is, of a StatefulSet that goes, the one that comes in its place under another name. Only who compares files
+	// can know.
+	Replacement *appsv1.StatefulSet
 	// User is who asks.
 	User authenticationv1.UserInfo
 	// DryRun tells that nothing will be stored.

@@ -89,9 +89,10 @@ type Workload struct {
 }
 
 // Failed tells whether any finding is one that fails the run. What could not be judged is for the caller to answer for.
-func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.fails) }
+func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.Fails) }
 
-func (r Report) fails(f Finding) bool {
+// Fails tells whether the finding is one that fails the run.
+func (r Report) Fails(f Finding) bool {
 	return r.FailOn != v1alpha1.Off && rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
 }
 

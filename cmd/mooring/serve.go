@@ -42,6 +42,7 @@ type serveOptions struct {
 	logLevel                                      string
 	drainDelay                                    time.Duration
 	certMode, certDir                             string
+	callers                                       webhooks.Callers
 	certs                                         certs.Options
 	scan                                          bool
 	scanInterval, scanStuckAfter                  time.Duration
@@ -68,6 +69,9 @@ cluster already, and keeps policy reports and metrics of it.`,
 			}
 			if o.scan && o.scanInterval < time.Second {
 				return fmt.Errorf("--scan-interval: %s is less than a second", o.scanInterval)
+			}
+			if len(o.callers.Names) > 0 && o.callers.CAFile == "" {
+				return errors.New("--client-name needs --client-ca-file: a name counts only in a certificate that can be verified")
 			}
 			log, err := newLogger(o.logLevel)
 			if err != nil {
@@ -97,6 +101,8 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
 	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
 	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", []string{"kube-system", "kube-node-lease"}, "namespaces that are not scanned")
+	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
+	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
 		"default-profile": {"baseline", "restricted", "off"},
@@ -171,6 +177,9 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	server := &webhooks.Server{
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,
 		DrainDelay: o.drainDelay, Log: log.WithName("server"),
+	}
+	if o.callers.CAFile != "" {
+		server.Callers = &o.callers
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
 	for o := range webhooks.Cached() {

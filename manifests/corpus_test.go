@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -96,6 +99,26 @@ func quotes(f report.Finding, lines []string) bool {
 	return slices.ContainsFunc(f.Lines, func(l report.Line) bool {
 		return l.Offending && l.Number == f.Position.Line && strings.TrimRight(lines[l.Number-1], "\r") == l.Text
 	})
+}
+
+// TestCorpusSparse says that what is left out of Pod templates makes no difference.
+func TestCorpusSparse(t *testing.T) {
+	by, err := policies.Compile(nil, "restricted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, chart := range corpus(t) {
+		_, whole := judgeChart(t, chart, "restricted")
+		short := Loader{Sparse: true}.Load(chart)
+		if diff := cmp.Diff(whole, short.Judge(Judgement{Policies: by})); diff != "" {
+			t.Errorf("%s (-whole +sparse)\n%s", chart, diff)
+		}
+		for _, d := range short.Documents() {
+			if set, ok := d.Object.(*appsv1.StatefulSet); ok && len(set.Spec.Template.Spec.Containers[0].Env) > 0 {
+				t.Logf("%s: the environment of %s is in flow style", chart, set.Name)
+			}
+		}
+	}
 }
 
 // TestCorpusCounts prints how many findings each rule has in each chart. make corpus shows it.

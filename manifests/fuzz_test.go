@@ -37,6 +37,10 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("an error on line %d of %d: %s", e.Position.Line, last, e.Message)
 			}
 		}
+		short := &File{Name: "a.yaml", Folder: ".", Data: []byte(text), sparse: true}
+		if short.decode(); len(short.Documents) != len(file.Documents) {
+			t.Errorf("%d documents, and sparse %d", len(file.Documents), len(short.Documents))
+		}
 		for _, d := range file.Documents {
 			for _, path := range []string{"", "spec.replicas", "spec.volumeClaimTemplates[0].spec", "metadata.name"} {
 				if p := d.Position(path); p.Line < 1 || p.Line > last || p.Column < 1 {

@@ -36,6 +36,7 @@ func (s *script) add(what, more string) *script {
 	}
 	said := struct {
 		Level, Message, User, Query, As string
+		Groups                          []string
 		Code                            int
 		Stage                           string
 		Request, Response               any
@@ -46,7 +47,7 @@ func (s *script) add(what, more string) *script {
 	s.at = s.at.Add(time.Second)
 	event := map[string]any{
 		"apiVersion": "audit.k8s.io/v1", "kind": "Event", "level": said.Level, "auditID": fmt.Sprint(len(s.lines)), "stage": said.Stage,
-		"requestURI": "/?" + said.Query, "verb": words[0], "user": map[string]any{"username": said.User}, "userAgent": "kubectl/v1.37.2 (linux)",
+		"requestURI": "/?" + said.Query, "verb": words[0], "user": map[string]any{"username": said.User, "groups": said.Groups}, "userAgent": "kubectl/v1.37.2 (linux)",
 		"objectRef":                map[string]any{"resource": resource, "subresource": subresource, "namespace": namespace, "name": name, "apiGroup": groups[resource], "apiVersion": "v1"},
 		"responseStatus":           map[string]any{"code": said.Code, "message": said.Message},
 		"requestReceivedTimestamp": metav1.NewMicroTime(s.at), "stageTimestamp": metav1.NewMicroTime(s.at), "requestObject": said.Request, "responseObject": said.Response,
@@ -225,6 +226,21 @@ func TestReplay(t *testing.T) {
 				s.add("patch statefulsets/scale shop/db", "{level: Request, request: {spec: {replicas: 2}}}")
 			},
 			want: []string{"2 Deny scale-down/quorum db"},
+		},
+		{
+			name: "who may bypass is not in the log, but for those who may do anything",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", `{request: {metadata: {annotations: {mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: moved}}}}`)
+				s.add("patch statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
+				s.add("patch statefulsets/scale shop/db", "{groups: [system:masters], request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"2 Warn scale-down/quorum db", "3 Warn scale-down/quorum db"},
+		},
+		{
+			name: "who is impersonated asks",
+			request: func(s *script) {
+				s.add("delete services shop/db", `{as: "system:serviceaccount:kube-system:namespace-controller", request: {kind: DeleteOptions}}`)
+			},
 		},
 		{
 			name:    "the Service is deleted",

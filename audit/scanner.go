@@ -287,26 +287,8 @@ var yes = true
 // Cached says what the cache keeps of the kinds that only the scanner reads.
 func Cached() map[client.Object]cache.ByObject {
 	return map[client.Object]cache.ByObject{
-		claims.object():  {Transform: slimClaim},
 		volumes.object(): {Transform: slimVolume},
 	}
-}
-
-// slimClaim keeps of a claim what an audit looks at. There may be hundreds of thousands.
-func slimClaim(o any) (any, error) {
-	claim, ok := o.(*corev1.PersistentVolumeClaim)
-	if !ok {
-		return o, nil
-	}
-	return &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: claim.Name, Namespace: claim.Namespace, UID: claim.UID, ResourceVersion: claim.ResourceVersion, Labels: claim.Labels,
-			OwnerReferences: claim.OwnerReferences, CreationTimestamp: claim.CreationTimestamp, DeletionTimestamp: claim.DeletionTimestamp,
-		},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes: claim.Spec.AccessModes, Resources: claim.Spec.Resources, StorageClassName: claim.Spec.StorageClassName, VolumeName: claim.Spec.VolumeName,
-		},
-	}, nil
 }
 
 // slimVolume keeps of a volume whose it is, and what becomes of it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -41,6 +42,7 @@ type serveOptions struct {
 	logLevel                                      string
 	drainDelay                                    time.Duration
 	certMode, certDir                             string
+	callers                                       webhooks.Callers
 	certs                                         certs.Options
 	scan                                          bool
 	scanInterval, scanStuckAfter                  time.Duration
@@ -67,6 +69,9 @@ cluster already, and keeps policy reports and metrics of it.`,
 			}
 			if o.scan && o.scanInterval < time.Second {
 				return fmt.Errorf("--scan-interval: %s is less than a second", o.scanInterval)
+			}
+			if len(o.callers.Names) > 0 && o.callers.CAFile == "" {
+				return errors.New("--client-name needs --client-ca-file: a name counts only in a certificate that can be verified")
 			}
 			log, err := newLogger(o.logLevel)
 			if err != nil {
@@ -96,6 +101,8 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
 	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
 	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", []string{"kube-system", "kube-node-lease"}, "namespaces that are not scanned")
+	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
+	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
 		"default-profile": {"baseline", "restricted", "off"},
@@ -139,12 +146,14 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
+	cached := webhooks.Cached()
+	maps.Copy(cached, audit.Cached())
 	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{DefaultTransform: strip, ByObject: audit.Cached()},
-		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
+		Cache:                   cache.Options{ByObject: cached, DefaultTransform: cache.TransformStripManagedFields()},
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
 		LeaderElection:          o.leaderElect,
@@ -169,8 +178,11 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,
 		DrainDelay: o.drainDelay, Log: log.WithName("server"),
 	}
+	if o.callers.CAFile != "" {
+		server.Callers = &o.callers
+	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
-	for _, o := range webhooks.Cached() {
+	for o := range webhooks.Cached() {
 		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
 			return err
 		}
@@ -230,13 +242,4 @@ func cachesReady(c cache.Cache) healthz.Checker {
 		}
 		return nil
 	}
-}
-
-// strip takes from cached objects what no rule reads and what would be the larger part of them.
-func strip(o any) (any, error) {
-	if object, ok := o.(client.Object); ok {
-		object.SetManagedFields(nil)
-		delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	}
-	return o, nil
 }

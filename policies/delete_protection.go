@@ -40,6 +40,8 @@ what was decided before, always pass, and so does every delete in a namespace th
 		{"data", "claims would be deleted along with their StatefulSet"},
 		{"in-use", "a Pod of a StatefulSet uses the claim, or a StatefulSet wants the Pod it belongs to"},
 		{"namespace", "StatefulSets have claims in the namespace"},
+		{"removed", "files do not have the StatefulSet any more"},
+		{"renamed", "files have the StatefulSet under another name, which starts on claims of its own"},
 		{"protected", "the object, or something in the namespace, is labelled against deletes"},
 	},
 	blocks: typed(logic[v1alpha1.DeleteProtection]{
@@ -104,6 +106,14 @@ what was decided before, always pass, and so does every delete in a namespace th
 			Old:  `{kind: StatefulSet, metadata: {labels: {mooring.dev/protect: "true"}}}`,
 			Want: []string{"protected"},
 		},
+		{
+			Name: "a StatefulSet that the files do not have any more", InFiles: true,
+			Old: `kind: StatefulSet`, Want: []string{"removed:Warn"},
+		},
+		{
+			Name: "a StatefulSet that the files have under another name", InFiles: true,
+			Old: `kind: StatefulSet`, Replacement: `{kind: StatefulSet, metadata: {name: database}}`, Want: []string{"renamed"},
+		},
 		{Name: "a Service that is not protected", Old: `{kind: Service, metadata: {labels: {mooring.dev/protect: "false"}}}`},
 	},
 }
@@ -123,6 +133,9 @@ func deletesNoData(ch Change, c Cluster, p v1alpha1.DeleteProtection) ([]Finding
 	case *appsv1.StatefulSet:
 		if !ch.orphans() {
 			more, err = takesClaims(o, c, p)
+			if len(more) == 0 {
+				more = leavesFiles(ch, o, err)
+			}
 		}
 	case *corev1.PersistentVolumeClaim:
 		more, err = belongsToMember(o, c, p)
@@ -186,6 +199,30 @@ func takesClaims(set *appsv1.StatefulSet, c Cluster, p v1alpha1.DeleteProtection
 			kubectl(set), lost[0].Name)
 	}
 	return []Finding{f}, nil
+}
+
+// leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who
+// delete in a cluster know that they do; those who edit files may not. The error says that nobody knows the claims.
+func leavesFiles(ch Change, set *appsv1.StatefulSet, err error) []Finding {
+	f := Finding{Path: "metadata.name"}
+	switch next := ch.Replacement; {
+	case next != nil:
+		f.Check = "renamed"
+		f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would stop, and %s start under names that their peers do not know.",
+			set.Name, next.Name, podNames(set, ranges{rangeOf(set)}), podNames(next, ranges{rangeOf(next)}))
+		if len(set.Spec.VolumeClaimTemplates) > 0 {
+			f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would start on new, empty claims, and the data stay in those of %s.",
+				set.Name, next.Name, podNames(next, ranges{rangeOf(next)}), podNames(set, ranges{rangeOf(set)}))
+		}
+		f.Remedy = fmt.Sprintf("leave the name %s, or add %s beside it, move the data over, and take %s away then.", set.Name, next.Name, set.Name)
+	case errors.Is(err, ErrUnknown):
+		f.Check, f.Unknown = "removed", true
+		f.Message = fmt.Sprintf("StatefulSet %s is not among the files any more: what applies them and prunes would delete it. Its claims would stay, and nobody clean them up.", set.Name)
+		f.Remedy = "if it is to go, nothing; if not, put it back."
+	default:
+		return nil
+	}
+	return []Finding{f}
 }
 
 func keepClaims(set *appsv1.StatefulSet) string {

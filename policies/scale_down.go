@@ -233,11 +233,11 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []Finding {
 	switch down := d.down(); {
 	case len(down) > 0:
 		f.Message += fmt.Sprintf(" Not ready: %s.", podNames(d.older, down))
-		f.Remedy = fmt.Sprintf("bring %s back first; see why: kubectl -n %s describe pod %s-%d",
-			podNames(d.older, down), d.older.Namespace, d.older.Name, down[0].start)
+		f.Remedy = fmt.Sprintf("bring %s back first; see why: %s describe pod %s-%d",
+			podNames(d.older, down), kubectl(d.older), d.older.Name, down[0].start)
 	case safe < d.from.count() && d.to.start == d.from.start:
-		f.Remedy = fmt.Sprintf("go down in steps, the first of them: kubectl -n %s scale statefulset %s --replicas=%d",
-			d.older.Namespace, d.older.Name, safe)
+		f.Remedy = fmt.Sprintf("go down in steps, the first of them: %s scale statefulset %s --replicas=%d",
+			kubectl(d.older), d.older.Name, safe)
 	default:
 		f.Remedy = "fewer members cannot be a majority of these. " + d.sayItIsMeant()
 	}
@@ -276,8 +276,8 @@ func (d *departure) step(p v1alpha1.ScaleDown) []Finding {
 		Check: "step", Action: p.Step,
 		Message: fmt.Sprintf("%s takes %s at once; the policy allows %d at a time.",
 			d.move(), plural(d.going.count(), "Pod"), *p.MaxStep),
-		Remedy: fmt.Sprintf("kubectl -n %s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
-			d.older.Namespace, d.older.Name, d.from.count()-int64(*p.MaxStep)),
+		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
+			kubectl(d.older), d.older.Name, d.from.count()-int64(*p.MaxStep)),
 	}}
 }
 
@@ -345,7 +345,7 @@ func (d *departure) unsettled(p v1alpha1.ScaleDown) []Finding {
 	return []Finding{{
 		Check: "unsettled", Action: p.Unsettled,
 		Message: fmt.Sprintf("StatefulSet %s is still on its way: %s. Taking Pods away now may meet members that are down for another reason.", d.older.Name, why),
-		Remedy:  fmt.Sprintf("wait for it: kubectl -n %s rollout status statefulset %s", d.older.Namespace, d.older.Name),
+		Remedy:  fmt.Sprintf("wait for it: %s rollout status statefulset %s", kubectl(d.older), d.older.Name),
 	}}
 }
 
@@ -380,8 +380,8 @@ func (d *departure) data(c Cluster, p v1alpha1.ScaleDown) ([]Finding, error) {
 	}
 	f := Finding{
 		Check: "data", Action: p.Data, Path: retentionPath + ".whenScaled",
-		Remedy: fmt.Sprintf(`keep the claims: kubectl -n %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
-			d.older.Namespace, d.older.Name),
+		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
+			kubectl(d.older), d.older.Name),
 	}
 	claims, err := c.Claims(d.older.Namespace)
 	switch own := claimsOf(d.older, claims, d.going); {
@@ -430,7 +430,7 @@ func (d *departure) budget(c Cluster, p v1alpha1.ScaleDown) ([]Finding, error) {
 			found = append(found, Finding{
 				Check: "budget", Action: p.Budget,
 				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d.", b.Name, plural(least, "ready Pod"), podNames(d.older, d.going), stay),
-				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: kubectl -n %s edit poddisruptionbudget %s", b.Namespace, b.Name),
+				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: %s edit poddisruptionbudget %s", kubectl(b), b.Name),
 			})
 		}
 	}

@@ -3,7 +3,6 @@ package webhooks
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,8 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // Cached returns an empty object of each kind that is read through the cache, with what takes from each object of that
@@ -54,19 +51,18 @@ func stripService(s *corev1.Service) {
 	s.Spec.Ports, s.Status = nil, corev1.ServiceStatus{}
 }
 
-func stripBudget(b *policyv1.PodDisruptionBudget) { b.Status = policyv1.PodDisruptionBudgetStatus{} }
+// stripBudget leaves of the status what tells whether the budget blocks for ever.
+func stripBudget(b *policyv1.PodDisruptionBudget) {
+	b.Status = policyv1.PodDisruptionBudgetStatus{DesiredHealthy: b.Status.DesiredHealthy, ExpectedPods: b.Status.ExpectedPods}
+}
 
-// stripClaim leaves what the creation of a StatefulSet is judged by. Whoever deletes or scales down is judged by the
-// claims as the API server has them.
+// stripClaim leaves what the creation of a StatefulSet is judged by, and what the scanner tells of claims. Whoever deletes
+// or scales down is judged by the claims as the API server has them.
 func stripClaim(c *corev1.PersistentVolumeClaim) {
-	maps.DeleteFunc(c.Labels, func(key, _ string) bool { return !strings.HasPrefix(key, v1alpha1.GroupVersion.Group) })
 	c.Annotations, c.Finalizers, c.Status = nil, nil, corev1.PersistentVolumeClaimStatus{}
 	c.Spec = corev1.PersistentVolumeClaimSpec{
-		AccessModes: c.Spec.AccessModes, StorageClassName: c.Spec.StorageClassName, VolumeMode: c.Spec.VolumeMode,
+		AccessModes: c.Spec.AccessModes, StorageClassName: c.Spec.StorageClassName, VolumeMode: c.Spec.VolumeMode, VolumeName: c.Spec.VolumeName,
 		Resources: corev1.VolumeResourceRequirements{Requests: sized(c.Spec.Resources.Requests)},
-	}
-	if len(c.Labels) == 0 {
-		c.Labels = nil
 	}
 }
 

@@ -123,6 +123,10 @@ performance: ## Run make bench, and put its tables into docs/performance.md.
 	$(MAKE) --no-print-directory -s bench >> $$fresh; \
 	cat $$fresh > docs/performance.md
 
+.PHONY: audit-fleet
+audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
+	go -C test run ./fleet
+
 ##@ A control plane on this machine
 
 CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
@@ -130,6 +134,10 @@ CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
 .PHONY: demo
 demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on a cluster of yours that has Mooring.
 	@go -C test run ./demo
+
+.PHONY: accidents
+accidents: ## Let every accident happen without Mooring and with it, and write docs/accidents.md.
+	@go -C test run ./accidents -o ../docs/accidents.md
 
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.

@@ -47,7 +47,7 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 			f.atMost(v1alpha1.Warn, fmt.Sprintf("the annotation %s asks for it: %s; whether it counts is decided when somebody applies it",
 				BypassAnnotation, strings.TrimSpace(annotations[BypassReasonAnnotation])))
 		case !may:
-			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q",
+			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q; ask somebody who has, such as by the cluster role mooring-bypass",
 				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy)
 		default:
 			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])

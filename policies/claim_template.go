@@ -140,7 +140,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c Cluste
 				what = fmt.Sprintf("asks for storage class %s, which is not among the files", *claim.Spec.StorageClassName)
 			}
 		}
-		add("no-class", "storageClassName", "kubectl get storageclass lists what there is.", "%s: without it, its Pod would wait for ever", what)
+		add("no-class", "storageClassName", "name one of those that there are: kubectl get storageclass", "%s: without it, its Pod would wait for ever", what)
 		f := &found[len(found)-1]
 		f.Pending, f.Unknown = true, err != nil
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):

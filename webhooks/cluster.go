@@ -52,6 +52,14 @@ func (w world) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion
 	return set, nil
 }
 
+// Pod returns the Pod that is there now.
+func (w world) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	err := w.live.Get(ctx, key, pod)
+	pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
+	return pod, err
+}
+
 // cluster answers the rules' questions for one request. Everything comes through reader, a cache or the API server
 // itself; Pods are never cached, there are too many of them and they change too often to be right. What a cache returns is
 // not copied: nobody changes it.

@@ -14,6 +14,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,6 +35,7 @@ func init() {
 	utilruntime.Must(autoscalingv1.AddToScheme(scheme))
 	utilruntime.Must(autoscalingv2.AddToScheme(scheme))
 	utilruntime.Must(corev1.AddToScheme(scheme))
+	utilruntime.Must(policyv1.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 }
 
@@ -108,9 +110,9 @@ func describe(gvk schema.GroupVersionKind) string {
 }
 
 // decodeChange turns an admission request into the change that the rules judge. A request to scale becomes an update of
-// its StatefulSet, which is looked up through scaled; where the StatefulSet is gone, the change is nil: the API server
-// says so better.
-func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled scaledReader) (*policies.Change, error) {
+// its StatefulSet, and an eviction the delete of its Pod, which are looked up in the world; where they are gone, the change
+// is nil: the API server says so better.
+func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, world World) (*policies.Change, error) {
 	ch := &policies.Change{
 		Operation: req.Operation,
 		User:      req.UserInfo,
@@ -141,7 +143,9 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 	case "":
 		return ch, nil
 	case "scale":
-		return scaleChange(ctx, ch, scaled)
+		return scaleChange(ctx, ch, world)
+	case "eviction":
+		return evictionChange(ctx, ch, world)
 	default:
 		return nil, badRequestf("nothing is judged on %s/%s", req.Resource.Resource, req.SubResource)
 	}
@@ -198,16 +202,13 @@ func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptio
 	return options, nil
 }
 
-// scaledReader is World.Scaled.
-type scaledReader func(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
-
-func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) (*policies.Change, error) {
+func scaleChange(ctx context.Context, ch *policies.Change, world World) (*policies.Change, error) {
 	oldScale, ok1 := ch.Old.(*autoscalingv1.Scale)
 	newScale, ok2 := ch.New.(*autoscalingv1.Scale)
 	if !ok1 || !ok2 {
 		return nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
 	}
-	set, err := scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
+	set, err := world.Scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -218,5 +219,21 @@ func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) 
 	older, newer := *set, *set
 	older.Spec.Replicas, newer.Spec.Replicas = &oldScale.Spec.Replicas, &newScale.Spec.Replicas
 	ch.Scale, ch.Old, ch.New = true, &older, &newer
+	return ch, nil
+}
+
+func evictionChange(ctx context.Context, ch *policies.Change, world World) (*policies.Change, error) {
+	eviction, ok := ch.New.(*policyv1.Eviction)
+	if !ok {
+		return nil, badRequestf("an eviction is the CREATE of an Eviction")
+	}
+	pod, err := world.Pod(ctx, client.ObjectKeyFromObject(eviction))
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ch.Operation, ch.Old, ch.New, ch.DeleteOptions = admissionv1.Delete, pod, nil, eviction.DeleteOptions
 	return ch, nil
 }

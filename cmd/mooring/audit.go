@@ -11,10 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/policies"
@@ -60,6 +62,8 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
   mooring audit --context=prod -n shop -n billing -o policyreport`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// What the library would log, the report says.
+			ctrl.SetLogger(logr.Discard())
 			found, err := o.run(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return exitWith(2, err)

@@ -63,7 +63,7 @@ func Install(t testing.TB, planes controlplane.Options, o Options) *Installation
 
 // On installs Mooring on a control plane and returns once it is ready. The caller has to Stop it.
 func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Installation, error) {
-	binary, err := build(ctx, cp.Dir)
+	binary, err := Build(ctx, cp.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -241,8 +241,8 @@ func Get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// build builds the binary from the repository that this package is in.
-func build(ctx context.Context, dir string) (string, error) {
+// Build builds the binary into dir, from the repository that this package is in.
+func Build(ctx context.Context, dir string) (string, error) {
 	chart, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mooring-dev/mooring/deploy").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the repository: %w", err)

@@ -112,6 +112,18 @@ test-cluster: controlplane ## Run the tests on a real control plane.
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
 
+.PHONY: corpus
+corpus: ## Count the findings of each rule in each of the charts that MOORING_CORPUS names, and look whether each has its line.
+	@go test ./manifests -count=1 -v -run '^TestCorpus'
+
+.PHONY: bench-check
+bench-check: build ## Measure mooring check on generated manifests: wall time and peak memory of the whole process.
+	@go -C test run ./bench/check -mooring $(BIN)/mooring
+
+.PHONY: fuzz-manifests
+fuzz-manifests: ## Fuzz the loader of manifests for FUZZTIME, 60s unless told otherwise.
+	go test ./manifests -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $${FUZZTIME:-60s}
+
 .PHONY: bench
 bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.
 	@go -C test run ./bench $(BENCH)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -182,10 +183,13 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		server.Callers = &o.callers
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
+	var informers []cache.Informer
 	for o := range webhooks.Cached() {
-		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
+		informer, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false))
+		if err != nil {
 			return err
 		}
+		informers = append(informers, informer)
 	}
 	if o.scan {
 		scanner := &audit.Scanner{
@@ -201,7 +205,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("certificate", source.Ready),
 		mgr.AddReadyzCheck("policies", loader.Ready),
-		mgr.AddReadyzCheck("caches", cachesReady(mgr.GetCache())),
+		mgr.AddReadyzCheck("caches", cachesReady(informers)),
 		mgr.AddReadyzCheck("server", server.Ready),
 		mgr.Start(ctx),
 	)
@@ -232,12 +236,11 @@ func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {
 	}
 }
 
-// cachesReady is a readiness check: every cache holds what the cluster holds.
-func cachesReady(c cache.Cache) healthz.Checker {
-	return func(r *http.Request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-		defer cancel()
-		if !c.WaitForCacheSync(ctx) {
+// cachesReady is a readiness check: what reviews are judged by is what the cluster holds. What only the scanner watches
+// holds no review up.
+func cachesReady(informers []cache.Informer) healthz.Checker {
+	return func(*http.Request) error {
+		if slices.ContainsFunc(informers, func(i cache.Informer) bool { return !i.HasSynced() }) {
 			return errors.New("the caches are not filled yet")
 		}
 		return nil

@@ -20,16 +20,33 @@ MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclud
 help: ## List the targets.
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+VERSION ?= $(shell git describe --tags --always --dirty)
+
 .PHONY: build
 build: ## Build bin/mooring.
-	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o $(BIN)/mooring ./cmd/mooring
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -o $(BIN)/mooring ./cmd/mooring
 
 # The tools are pinned in a module of their own, so that the product's go.mod does not list what only its makers need.
-TOOLS := $(BIN)/controller-gen $(BIN)/staticcheck
+TOOLS := $(BIN)/controller-gen $(BIN)/cyclonedx-gomod $(BIN)/govulncheck $(BIN)/staticcheck
 
 $(TOOLS) &: .ci/tools/go.mod .ci/tools/go.sum
 	GOBIN=$(BIN) go -C .ci/tools install tool
 	@touch $(TOOLS)
+
+IMAGE ?= ghcr.io/mooring-dev/mooring:$(VERSION)
+
+.PHONY: image
+image: build ## Build the image with buildah, which needs no container engine; IMAGE=… names it.
+	buildah --storage-driver=vfs bud --isolation=chroot --quiet --file=Dockerfile --tag=$(IMAGE) $(BIN)
+
+.PHONY: test-image
+test-image: image ## Check that the image holds the binary alone and runs, and not as root.
+	.ci/test-image $(IMAGE)
+
+.PHONY: sbom
+sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the binary's bill of materials in CycloneDX.
+	$(BIN)/cyclonedx-gomod bin -json -licenses=false -output $(BIN)/mooring.cdx.json $(BIN)/mooring
+	@echo "$$(grep -c '"purl"' $(BIN)/mooring.cdx.json) components in bin/mooring.cdx.json"
 
 ##@ Generated files
 
@@ -42,8 +59,12 @@ generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the 
 	$(MAKE) --no-print-directory render
 	go test ./report -run '^TestRulePages$$' -update
 
+# $(call native-fallback,FILE) writes the profiles in the API server's language, which the chart has at hand.
+native-fallback = go run ./cmd/mooring export --vap --profile=baseline,restricted > $(1)
+
 .PHONY: render
-render: ## Write deploy/install.yaml from the chart.
+render: ## Write what the chart takes from the profiles, and deploy/install.yaml from the chart.
+	$(call native-fallback,deploy/chart/native-fallback.yaml)
 	go -C deploy run ./cmd/render
 
 .PHONY: verify
@@ -51,8 +72,9 @@ verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call custom-resource,$$fresh,$$fresh); \
 	go -C deploy run ./cmd/render -o $$fresh/install.yaml; \
+	$(call native-fallback,$$fresh/native-fallback.yaml); \
 	stale() { echo "$$1 is stale, run make generate"; exit 1; }; \
-	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/install.yaml; do \
+	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/chart/native-fallback.yaml deploy/install.yaml; do \
 		diff -u $$file $$fresh/$${file##*/} || stale $$file; \
 	done
 	@go test ./report -run '^TestRulePages$$'
@@ -65,10 +87,22 @@ lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && go vet ./... && $(BIN)/staticcheck ./...); done
 
+# govulncheck's exit code is 3 where it found something. Anything else says that it could not look.
+.PHONY: vuln
+vuln: $(BIN)/govulncheck ## Look for known vulnerabilities in what the binary calls; needs the Go vulnerability database.
+	@$(BIN)/govulncheck ./... || { code=$$?; [ $$code != 3 ] || exit 3; echo "not checked: the vulnerability database cannot be reached"; }
+
 .PHONY: test-unit
 test-unit: ## Run the unit tests under the race detector.
 	go test -race ./...
+	@# The race detector allocates too.
+	go test ./webhooks -run '^TestAllocations$$'
 	go -C deploy test ./...
+
+# The suite on the oldest version that is looked after. make test K8S=1.34 runs everything on it.
+.PHONY: test-older
+test-older: ## Run the end-to-end tests on Kubernetes 1.34; builds it for minutes the first time.
+	MOORING_TEST_K8S=v1.34 go -C test test -count=1 ./e2e ./security
 
 .PHONY: test-cluster
 test-cluster: controlplane ## Run the tests on a real control plane.
@@ -77,6 +111,21 @@ test-cluster: controlplane ## Run the tests on a real control plane.
 
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
+
+.PHONY: bench
+bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.
+	@go -C test run ./bench $(BENCH)
+
+.PHONY: performance
+performance: ## Run make bench, and put its tables into docs/performance.md.
+	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
+	sed '/^<!-- make performance/q' docs/performance.md > $$fresh; \
+	$(MAKE) --no-print-directory -s bench >> $$fresh; \
+	cat $$fresh > docs/performance.md
+
+.PHONY: audit-fleet
+audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
+	go -C test run ./fleet
 
 ##@ When things break
 
@@ -105,6 +154,10 @@ CONTROLPLANE := go -C test/controlplane run ./cmd/controlplane
 .PHONY: demo
 demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on a cluster of yours that has Mooring.
 	@go -C test run ./demo
+
+.PHONY: accidents
+accidents: ## Let every accident happen without Mooring and with it, and write docs/accidents.md.
+	@go -C test run ./accidents -o ../docs/accidents.md
 
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.

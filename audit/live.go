@@ -321,5 +321,3 @@ func mislabelled(o policies.Object) []policies.Finding {
 		fmt.Sprintf("%s is labelled %s=%s, which guards nothing: only the value true does.", ref, policies.ProtectLabel, value),
 		fmt.Sprintf("%s label --overwrite %s %s %s=true", command, strings.ToLower(ref.Kind), ref.Name, policies.ProtectLabel))}
 }
-
-func byName(a, b *corev1.PersistentVolumeClaim) int { return strings.Compare(a.Name, b.Name) }

@@ -47,11 +47,11 @@ func (h *history) apply(r request, changes []policies.Change, err error) {
 	}
 }
 
-// shownAs is the name under which a history keeps that a log has the requests to a kind. Those to the status of Pods come
-// from the nodes, and many logs leave them out.
+// shownAs is the name under which a history keeps that a log has the requests to a kind. Many logs leave out those to its
+// status, which come from the nodes and from controllers.
 func shownAs(kind, subresource string) string {
-	if kind == "Pod" && subresource == "status" {
-		return "Pod/status"
+	if subresource == "status" {
+		return kind + "/status"
 	}
 	return kind
 }

@@ -85,11 +85,15 @@ func (r request) operation() admissionv1.Operation {
 	return ""
 }
 
-// judged tells whether a webhook is asked about such requests: a rule sees them, and they came as far as admission. What
-// failed for another reason would have failed in any case.
+// judged tells whether a webhook is asked about such requests: a rule sees them, they came as far as admission, and they are
+// not what controllers make and delete for a user who was asked already. What failed for another reason would have failed
+// in any case.
 func (r request) judged() bool {
 	sub := r.ObjectRef.Subresource
 	if sub != "" && (sub != "scale" || r.kind.Kind != "StatefulSet") || !r.succeeded && !r.refusedByWebhook() {
+		return false
+	}
+	if r.operation() != admissionv1.Update && r.draft().ByController() {
 		return false
 	}
 	return slices.ContainsFunc(policies.Rules, func(rule policies.Rule) bool {

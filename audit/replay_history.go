@@ -44,7 +44,7 @@ var recordedKinds = func() map[schema.GroupResource]schema.GroupVersionKind {
 type history struct {
 	// places are the namespaces by name; the one without a name holds what lies in none.
 	places map[string]*place
-	// shown are the kinds whose objects the log has: it may leave any of them out.
+	// shown are the kinds whose requests the log has, and those to whose status: it may leave any of them out.
 	shown map[string]bool
 }
 
@@ -116,12 +116,20 @@ func (h *history) forget(kind, namespace, name string) {
 	}
 }
 
-// known returns the object, or nil where it was not seen or is gone.
+// known returns the object, or nil where it was not seen or is gone. A StatefulSet has no status where the log does not have
+// its controller's word, as what was once true of it says nothing.
 func (h *history) known(kind, namespace, name string) policies.Object {
-	if p := h.places[namespace]; p != nil {
-		return p.objects[kind][name]
+	p := h.places[namespace]
+	if p == nil {
+		return nil
 	}
-	return nil
+	o := p.objects[kind][name]
+	if set, ok := o.(*appsv1.StatefulSet); ok && !h.shown["StatefulSet/status"] {
+		set = set.DeepCopy()
+		set.Generation, set.Status = 0, appsv1.StatefulSetStatus{}
+		return set
+	}
+	return o
 }
 
 // gone tells whether the API server keeps the object no longer: it is deleted, and neither a finalizer nor time to stop

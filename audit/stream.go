@@ -85,6 +85,10 @@ func (s source) list(ctx context.Context, k kind, namespace string) func(yield f
 				continue
 			}
 			if apierrors.IsForbidden(err) {
+				if s.in[0] == "" {
+					// Nobody wants to hear of it for each namespace.
+					namespace = ""
+				}
 				s.unknown(k, namespace, err)
 				return
 			}

@@ -93,6 +93,9 @@ func (s source) each(ctx context.Context, k kind, namespace string, visit func(p
 // pods reads the Pods of a namespace and keeps of them what an audit looks at.
 func (s source) pods(ctx context.Context, u *unknown, namespace string) ([]*corev1.Pod, error) {
 	var all []*corev1.Pod
+	if s.in[0] == "" && u.has(pods, "") {
+		return nil, policies.ErrUnknown
+	}
 	err := s.each(ctx, pods, namespace, func(o policies.Object) {
 		pod := o.(*corev1.Pod)
 		all = append(all, &corev1.Pod{

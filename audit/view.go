@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +13,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -72,8 +74,11 @@ func (p *view) add(o policies.Object) {
 	}
 }
 
-// settle is called once everything has been added: it finds each claim's StatefulSet.
+// settle is called once everything has been added: it finds each claim's StatefulSet, and brings in order what came in none.
 func (p *view) settle() {
+	slices.SortFunc(p.budgets, byName)
+	slices.SortFunc(p.autoscalers, byName)
+	slices.SortFunc(p.deployments, byName)
 	for _, claim := range p.claims {
 		if set := p.ownerOf(claim); set != nil {
 			p.claimsOf[set.Name] = append(p.claimsOf[set.Name], claim)
@@ -212,5 +217,7 @@ func values[T any](from map[string]T) []T {
 
 // cannotTell tells whether the error says that something is unknown, and not that a read failed.
 func cannotTell(err error) bool { return errors.Is(err, policies.ErrUnknown) }
+
+func byName[T metav1.Object](a, b T) int { return strings.Compare(a.GetName(), b.GetName()) }
 
 func inNamespace(name string, err error) error { return fmt.Errorf("namespace %s: %w", name, err) }

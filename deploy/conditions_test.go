@@ -3,12 +3,14 @@ package deploy
 import (
 	"slices"
 	"testing"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/version"
@@ -38,6 +40,7 @@ func TestConditions(t *testing.T) {
 		collector  = "system:serviceaccount:kube-system:generic-garbage-collector"
 		namespaces = "system:serviceaccount:kube-system:namespace-controller"
 		sets       = "system:serviceaccount:kube-system:statefulset-controller"
+		protection = "system:serviceaccount:kube-system:pvc-protection-controller"
 		manager    = "system:kube-controller-manager"
 	)
 	written := []string{"defaults.mooring.dev", "lint.mooring.dev"}
@@ -74,6 +77,14 @@ func TestConditions(t *testing.T) {
 		{"binder updates a claim", request{old: &corev1.PersistentVolumeClaim{}, new: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}}}, nil},
 		{"user deletes a claim", request{old: &corev1.PersistentVolumeClaim{}}, guard},
 		{"StatefulSet controller deletes a claim", request{user: sets, old: &corev1.PersistentVolumeClaim{}}, nil},
+		{"binder updates a claim that is going", request{old: claim(going, protected), new: claim(going, protected, labelledClaim)}, nil},
+		{"user takes the finalizer off a claim", request{old: claim(protected), new: claim()}, nil},
+		{"user takes the finalizer off a claim that is going", request{old: claim(going, protected), new: claim(going)}, guard},
+		{"user takes another finalizer off a claim that is going", request{old: claim(going), new: claim(going)}, nil},
+		{"protection controller lets a claim go", request{user: protection, old: claim(going, protected), new: claim(going)}, nil},
+		{"user deletes a bound volume", request{old: volume(corev1.VolumeBound)}, guard},
+		{"provisioner deletes a released volume", request{old: volume(corev1.VolumeReleased)}, nil},
+		{"provisioner deletes a volume without a status", request{old: volume("")}, nil},
 		{"provisioner makes a volume for a claim", request{new: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{ClaimRef: &corev1.ObjectReference{}}}}, []string{"defaults.mooring.dev"}},
 		{"user makes a volume", request{new: &corev1.PersistentVolume{}}, nil},
 		{"user deletes a namespace", request{old: &corev1.Namespace{}}, guard},
@@ -84,6 +95,9 @@ func TestConditions(t *testing.T) {
 		{"user deletes a Pod", request{old: pod(), grace: 30}, nil},
 		{"user forces a Pod away", request{old: pod()}, guard},
 		{"user forces a Pod of nobody away", request{old: &corev1.Pod{}}, nil},
+		{"node is drained", request{new: &policyv1.Eviction{}}, nil},
+		{"node is drained with time to stop", request{new: eviction(30)}, nil},
+		{"node is drained without", request{new: eviction(0)}, guard},
 		{"kubelet ends a Pod", request{user: "system:node:node-1", old: pod()}, nil},
 		{"Pod garbage collector ends a Pod", request{user: "system:serviceaccount:kube-system:pod-garbage-collector", old: pod()}, nil},
 
@@ -269,6 +283,8 @@ func (r request) attributes(t *testing.T) admission.Attributes {
 		kind, resource = corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
 	case *corev1.Pod:
 		kind, resource = corev1.SchemeGroupVersion.WithKind("Pod"), corev1.SchemeGroupVersion.WithResource("pods")
+	case *policyv1.Eviction:
+		kind, resource, subresource = policyv1.SchemeGroupVersion.WithKind("Eviction"), corev1.SchemeGroupVersion.WithResource("pods"), "eviction"
 	case *corev1.PersistentVolume:
 		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("PersistentVolume"), corev1.SchemeGroupVersion.WithResource("persistentvolumes"), ""
 	case *corev1.Namespace:
@@ -335,6 +351,32 @@ func service(edits ...func(*corev1.Service)) *corev1.Service {
 
 func pod() *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db"}}}}
+}
+
+func eviction(grace int64) *policyv1.Eviction {
+	return &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{GracePeriodSeconds: &grace}}
+}
+
+func claim(edits ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
+	c := &corev1.PersistentVolumeClaim{}
+	for _, edit := range edits {
+		edit(c)
+	}
+	return c
+}
+
+func going(c *corev1.PersistentVolumeClaim) {
+	c.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)}
+}
+
+func protected(c *corev1.PersistentVolumeClaim) {
+	c.Finalizers = []string{"kubernetes.io/pvc-protection"}
+}
+
+func labelledClaim(c *corev1.PersistentVolumeClaim) { c.Labels = map[string]string{"team": "storage"} }
+
+func volume(phase corev1.PersistentVolumePhase) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{Status: corev1.PersistentVolumeStatus{Phase: phase}}
 }
 
 func selecting(app string) func(*corev1.Service) {

@@ -54,6 +54,7 @@ func TestInventory(t *testing.T) {
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-metrics-reader",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-view",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-edit",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-audit",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring",
 		"rbac.authorization.k8s.io/v1 ClusterRoleBinding mooring",
 		"rbac.authorization.k8s.io/v1 Role mooring",
@@ -163,6 +164,18 @@ func TestValues(t *testing.T) {
 			})
 		}
 	})
+	t.Run("scanner", func(t *testing.T) {
+		for enabled, want := range map[bool]string{true: "--scan-interval=1h", false: "--scan=false"} {
+			objects := render(t, map[string]any{"scanner": map[string]any{"enabled": enabled}, "webhook": map[string]any{"excludedNamespaces": []any{"sandbox"}}})
+			args := only[*appsv1.Deployment](t, objects).Spec.Template.Spec.Containers[0].Args
+			if !slices.Contains(args, want) || slices.Contains(args, "--scan-excluded-namespaces=kube-system,kube-node-lease,elsewhere,sandbox") != enabled {
+				t.Errorf("enabled %v: the arguments are %q", enabled, args)
+			}
+			if got := slices.ContainsFunc(roleNamed(t, objects, "mooring").Rules, func(r rbacv1.PolicyRule) bool { return slices.Contains(r.APIGroups, "openreports.io") }); got != enabled {
+				t.Errorf("enabled %v: may write reports: %v", enabled, got)
+			}
+		}
+	})
 	t.Run("webhook.url: served from elsewhere, nothing runs here", func(t *testing.T) {
 		objects := render(t, map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1:9443"}})
 		for _, gone := range []string{"Deployment mooring", "Service mooring-webhook", "PodDisruptionBudget mooring"} {
@@ -197,6 +210,7 @@ func TestSchemaNamesTheBadValue(t *testing.T) {
 		"URL with a path":      {map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1/"}}, "/webhook/url"},
 		"namespace by pattern": {map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"kube-*"}}}, "/webhook/excludedNamespaces/0"},
 		"certificate mode":     {map[string]any{"certs": map[string]any{"mode": "vault"}}, "/certs/mode"},
+		"a bare number":        {map[string]any{"scanner": map[string]any{"interval": "60"}}, "/scanner/interval"},
 		"failure policy":       {map[string]any{"webhook": map[string]any{"guard": map[string]any{"failurePolicy": "Warn"}}}, "/webhook/guard/failurePolicy"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,6 +220,28 @@ func TestSchemaNamesTheBadValue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAuditRoleOnlyReads: whoever may audit may change nothing.
+func TestAuditRoleOnlyReads(t *testing.T) {
+	for _, r := range roleNamed(t, render(t, nil), "mooring-audit").Rules {
+		for _, verb := range r.Verbs {
+			if verb != "get" && verb != "list" {
+				t.Errorf("may %s %v", verb, r.Resources)
+			}
+		}
+	}
+}
+
+func roleNamed(t *testing.T, objects []runtime.Object, name string) *rbacv1.ClusterRole {
+	t.Helper()
+	for _, o := range objects {
+		if role, ok := o.(*rbacv1.ClusterRole); ok && role.Name == name {
+			return role
+		}
+	}
+	t.Fatalf("there is no ClusterRole %s", name)
+	return nil
 }
 
 func TestRBACHasNoWildcards(t *testing.T) {

@@ -68,7 +68,7 @@ func staysAboveFloor(o Object, c Cluster, p v1alpha1.AutoscalerFloor) ([]Finding
 	}
 	return []Finding{{
 		Check: "below", Path: "spec.minReplicas", Excess: least - is,
-		Message: fmt.Sprintf("HorizontalPodAutoscaler %s may take StatefulSet %s down to %s; its floor is %d.", hpa.Name, target.Name, plural(is, "replica"), least),
-		Remedy:  fmt.Sprintf(`kubectl -n %s patch horizontalpodautoscaler %s -p '{"spec":{"minReplicas":%d}}'`, hpa.Namespace, hpa.Name, least),
+		Message: fmt.Sprintf("HorizontalPodAutoscaler %s may take StatefulSet %s down to %s in a quiet hour; its floor is %d, and fewer members can neither agree nor keep their data safe.", hpa.Name, target.Name, plural(is, "replica"), least),
+		Remedy:  fmt.Sprintf(`%s patch horizontalpodautoscaler %s -p '{"spec":{"minReplicas":%d}}'`, kubectl(hpa), hpa.Name, least),
 	}}, nil
 }

@@ -41,10 +41,13 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 		}
 		may, err := c.MayBypass(f.Policy)
 		switch {
-		case err != nil && !errors.Is(err, ErrUnknown):
+		case failed(err):
 			return nil, fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
+		case errors.Is(err, ErrUnknown):
+			f.atMost(v1alpha1.Warn, fmt.Sprintf("the annotation %s asks for it: %s; whether it counts is decided when somebody applies it",
+				BypassAnnotation, strings.TrimSpace(annotations[BypassReasonAnnotation])))
 		case !may:
-			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q",
+			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q; ask somebody who has, such as by the cluster role mooring-bypass",
 				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy)
 		default:
 			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])
@@ -66,6 +69,14 @@ func kubectl(o Object) string {
 		return "kubectl"
 	}
 	return "kubectl -n " + o.GetNamespace()
+}
+
+// inNamespace says which namespace the object is in, if it names one.
+func inNamespace(o Object) string {
+	if o.GetNamespace() == "" {
+		return ""
+	}
+	return " in namespace " + o.GetNamespace()
 }
 
 // invalid says why a bypass does not count whoever asks, or nothing.

@@ -39,8 +39,10 @@ type Case struct {
 	User, DeleteOptions string
 	// Fills is the value that the policy's default puts in, empty for none.
 	Fills string
-	// InFiles marks a change that only files can show: the API server refuses it before it asks anybody.
+	// InFiles marks a change that only files can show: the API server refuses it before it asks anybody, or nobody there knows.
 	InFiles bool
+	// Replacement is, of a StatefulSet that goes, the one that comes in its place.
+	Replacement string
 	// DryRun marks a request that stores nothing.
 	DryRun bool
 	// Want are the findings in the form check or, where it is not Deny, check:Action. None: the change passes.
@@ -186,7 +188,14 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 	case ch.New == nil:
 		ch.Operation = admissionv1.Delete
 	}
-	world := Snapshot{Complete: true}
+	if c.Replacement != "" {
+		replacement, err := overlay(c.Replacement)
+		if err != nil {
+			return fail(err)
+		}
+		ch.Replacement = replacement.(*appsv1.StatefulSet)
+	}
+	world := Snapshot{Complete: !c.InFiles}
 	given := slices.Clone(c.Given)
 	if !c.WithoutService && ch.Object().GetObjectKind().GroupVersionKind().Kind != "Service" {
 		given = append([]string{"kind: Service"}, given...)

@@ -32,6 +32,9 @@ type Change struct {
 	Scale bool
 	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
 	Old, New Object
+	// Replacement is, of a StatefulSet that goes, the one that comes in its place under another name. Only who compares files
+	// can know.
+	Replacement *appsv1.StatefulSet
 	// User is who asks.
 	User authenticationv1.UserInfo
 	// DryRun tells that nothing will be stored.
@@ -85,15 +88,15 @@ var controllers = []string{
 // Controllers returns those users.
 func Controllers() []string { return slices.Clone(controllers) }
 
-// byController tells whether a part of the control plane asks.
-func (c Change) byController() bool { return slices.Contains(controllers, c.User.Username) }
+// ByController tells whether a part of the control plane asks.
+func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 
 // decided tells whether a delete only carries out what was decided before: a controller asks for it, or everything in its
 // namespace is on its way out.
 func (c Change) decided(world Cluster) (bool, error) {
 	name := c.Old.GetNamespace()
-	if c.byController() || name == "" {
-		return c.byController(), nil
+	if c.ByController() || name == "" {
+		return c.ByController(), nil
 	}
 	namespace, err := world.Namespace(name)
 	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {

@@ -140,13 +140,13 @@ func disagreement(template, claim *corev1.PersistentVolumeClaim) Finding {
 	case want.StorageClassName != nil && value(is.StorageClassName) != *want.StorageClassName:
 		return Finding{
 			Path: "spec.storageClassName", Remedy: other,
-			Message: fmt.Sprintf("Claim %s exists and is of storage class %q; the template's %q is not applied to it.",
+			Message: fmt.Sprintf("Claim %s exists and is of storage class %q; the template's %q is not applied to it, and the Pod would run on other storage than it says.",
 				claim.Name, value(is.StorageClassName), *want.StorageClassName),
 		}
 	case len(missing) > 0:
 		return Finding{
 			Path: "spec.accessModes", Remedy: other,
-			Message: fmt.Sprintf("Claim %s exists and is %v; the template's %v is not applied to it.", claim.Name, is.AccessModes, missing),
+			Message: fmt.Sprintf("Claim %s exists and is %v; the template's %v is not applied to it, and Pods that count on it would not start.", claim.Name, is.AccessModes, missing),
 		}
 	case *cmp.Or(is.VolumeMode, &filesystem) != *cmp.Or(want.VolumeMode, &filesystem):
 		return Finding{

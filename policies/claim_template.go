@@ -94,7 +94,7 @@ func asksForGoodStorage(o Object, c Cluster, p v1alpha1.ClaimTemplate) ([]Findin
 
 func asksForGoodStorageByHand(ch Change, c Cluster, p v1alpha1.ClaimTemplate) ([]Finding, error) {
 	claim, ok := ch.New.(*corev1.PersistentVolumeClaim)
-	if !ok || ch.byController() {
+	if !ok || ch.ByController() {
 		return nil, nil
 	}
 	return judgeClaim(claim, "Claim "+claim.Name, "spec", c, p)
@@ -130,12 +130,17 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c Cluste
 	}
 	class := classOf(claim, classes)
 	switch {
+	case class == nil && err != nil && claim.Spec.StorageClassName == nil:
+		// A cluster has its default class, and files seldom do.
 	case class == nil:
 		what := "asks for no storage class, and there is no default one"
 		if claim.Spec.StorageClassName != nil {
 			what = fmt.Sprintf("asks for storage class %s, which does not exist", *claim.Spec.StorageClassName)
+			if err != nil {
+				what = fmt.Sprintf("asks for storage class %s, which is not among the files", *claim.Spec.StorageClassName)
+			}
 		}
-		add("no-class", "storageClassName", "kubectl get storageclass lists what there is.", "%s: its Pod would wait for ever", what)
+		add("no-class", "storageClassName", "name one of those that there are: kubectl get storageclass", "%s: without it, its Pod would wait for ever", what)
 		f := &found[len(found)-1]
 		f.Pending, f.Unknown = true, err != nil
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):

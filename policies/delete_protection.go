@@ -22,24 +22,30 @@ var deleteProtection = Rule{
 	ID:    "delete-protection",
 	Block: "deleteProtection",
 	Title: "A delete does not take data along",
-	Doc: `Three deletes destroy data at once, and none of them asks. A StatefulSet takes the claims along that it owns:
+	Doc: `Some deletes destroy data at once, and none of them asks. A StatefulSet takes the claims along that it owns:
 all of them under whenDeleted: Delete, and under Retain those that a scale-down left behind while it was Delete. With
 --cascade=orphan they stay, and the delete passes. The claim of a running Pod looks unharmed after its delete: it hangs in
-Terminating, and its data is gone the next time the Pod restarts. A namespace takes everything along. What is labelled
-mooring.dev/protect: "true" (a StatefulSet, a claim, a Service, a Namespace) is not deleted by anybody. Claims that are left
-of a deleted StatefulSet look like any other: give those the label. The garbage collector and its like, which carry out
-what was decided before, always pass, and so does every delete in a namespace that is itself being deleted.`,
+Terminating, and its data is gone the next time the Pod restarts, or at once if somebody takes its finalizer off. So does a
+volume that is deleted while a claim is bound to it, and nothing can undo either. A namespace takes everything along, the
+claims included that are left of a deleted StatefulSet. What is labelled mooring.dev/protect: "true" (a StatefulSet, a claim,
+a Service, a Namespace) is not deleted by anybody. The garbage collector and its like, which carry out what was decided
+before, always pass, and so does every delete in a namespace that is itself being deleted.`,
 	Severity: High,
 	On: []Trigger{
 		{"StatefulSet", []admissionv1.Operation{admissionv1.Delete}},
-		{"PersistentVolumeClaim", []admissionv1.Operation{admissionv1.Delete}},
+		{"PersistentVolumeClaim", []admissionv1.Operation{admissionv1.Update, admissionv1.Delete}},
+		{"PersistentVolume", []admissionv1.Operation{admissionv1.Delete}},
 		{"Namespace", []admissionv1.Operation{admissionv1.Delete}},
 		{"Service", []admissionv1.Operation{admissionv1.Delete}},
 	},
 	Checks: []Check{
 		{"data", "claims would be deleted along with their StatefulSet"},
 		{"in-use", "a Pod of a StatefulSet uses the claim, or a StatefulSet wants the Pod it belongs to"},
-		{"namespace", "StatefulSets have claims in the namespace"},
+		{"finalizer", "the claim waits for a Pod that uses it, and would be taken from under it"},
+		{"volume", "the claim of a StatefulSet's member is bound to the volume"},
+		{"namespace", "StatefulSets have, or had, claims in the namespace"},
+		{"removed", "files do not have the StatefulSet any more"},
+		{"renamed", "files have the StatefulSet under another name, which starts on claims of its own"},
 		{"protected", "the object, or something in the namespace, is labelled against deletes"},
 	},
 	blocks: typed(logic[v1alpha1.DeleteProtection]{
@@ -86,10 +92,42 @@ what was decided before, always pass, and so does every delete in a namespace th
 			User: "system:serviceaccount:kube-system:generic-garbage-collector", Old: `kind: PersistentVolumeClaim`,
 		},
 		{
+			Name: "the finalizer of a claim that waits for its Pod", Ready: []int32{0},
+			Old:  `{kind: PersistentVolumeClaim, metadata: {deletionTimestamp: "2026-01-02T03:04:05Z", finalizers: [kubernetes.io/pvc-protection]}}`,
+			New:  `{kind: PersistentVolumeClaim, metadata: {deletionTimestamp: "2026-01-02T03:04:05Z", finalizers: [example.com/other]}}`,
+			Want: []string{"finalizer"},
+		},
+		{
+			Name: "the finalizer of a claim that no Pod uses any more", Ready: []int32{1},
+			Old: `{kind: PersistentVolumeClaim, metadata: {deletionTimestamp: "2026-01-02T03:04:05Z", finalizers: [kubernetes.io/pvc-protection]}}`,
+			New: `{kind: PersistentVolumeClaim, metadata: {deletionTimestamp: "2026-01-02T03:04:05Z", finalizers: [example.com/other]}}`,
+		},
+		{
+			Name: "a label on a claim that waits for its Pod", Ready: []int32{0},
+			Old: `{kind: PersistentVolumeClaim, metadata: {deletionTimestamp: "2026-01-02T03:04:05Z", finalizers: [kubernetes.io/pvc-protection]}}`,
+			New: `{kind: PersistentVolumeClaim, metadata: {deletionTimestamp: "2026-01-02T03:04:05Z", finalizers: [kubernetes.io/pvc-protection], labels: {a: b}}}`,
+		},
+		{
+			Name: "the volume of a member", Given: []string{`kind: StatefulSet`}, Claims: []int32{0},
+			Old: `{kind: PersistentVolume, status: {phase: Bound}}`, Want: []string{"volume"},
+		},
+		{
+			Name: "the volume of a claim that was kept", Given: []string{`{kind: StatefulSet, spec: {replicas: 0}}`}, Claims: []int32{0},
+			Old: `{kind: PersistentVolume, status: {phase: Bound}}`, Want: []string{"volume"},
+		},
+		{
+			Name: "a volume that nobody claims any more", Given: []string{`kind: StatefulSet`},
+			Old: `{kind: PersistentVolume, status: {phase: Released}}`,
+		},
+		{
 			Name: "a namespace with the claims of a StatefulSet", Given: []string{`kind: StatefulSet`}, Claims: []int32{0, 1, 2},
 			Old: `kind: Namespace`, Want: []string{"namespace"},
 		},
 		{Name: "a namespace without a StatefulSet", Claims: []int32{0}, Old: `kind: Namespace`},
+		{
+			Name: "a namespace with the claims of a StatefulSet that was deleted", Given: []string{leftClaim},
+			Old: `kind: Namespace`, Want: []string{"namespace"},
+		},
 		{
 			Name: "a namespace with a protected claim", Old: `kind: Namespace`,
 			Given: []string{`{kind: PersistentVolumeClaim, metadata: {labels: {mooring.dev/protect: "true"}}}`},
@@ -104,11 +142,22 @@ what was decided before, always pass, and so does every delete in a namespace th
 			Old:  `{kind: StatefulSet, metadata: {labels: {mooring.dev/protect: "true"}}}`,
 			Want: []string{"protected"},
 		},
+		{
+			Name: "a StatefulSet that the files do not have any more", InFiles: true,
+			Old: `kind: StatefulSet`, Want: []string{"removed:Warn"},
+		},
+		{
+			Name: "a StatefulSet that the files have under another name", InFiles: true,
+			Old: `kind: StatefulSet`, Replacement: `{kind: StatefulSet, metadata: {name: database}}`, Want: []string{"renamed"},
+		},
 		{Name: "a Service that is not protected", Old: `{kind: Service, metadata: {labels: {mooring.dev/protect: "false"}}}`},
 	},
 }
 
 func deletesNoData(ch Change, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	if ch.Operation == admissionv1.Update {
+		return waitsForItsPod(ch, c, p)
+	}
 	if ch.Old.GetDeletionTimestamp() != nil {
 		// It is going already, and a second delete takes nothing more.
 		return nil, nil
@@ -123,9 +172,14 @@ func deletesNoData(ch Change, c Cluster, p v1alpha1.DeleteProtection) ([]Finding
 	case *appsv1.StatefulSet:
 		if !ch.orphans() {
 			more, err = takesClaims(o, c, p)
+			if len(more) == 0 {
+				more = leavesFiles(ch, o, err)
+			}
 		}
 	case *corev1.PersistentVolumeClaim:
 		more, err = belongsToMember(o, c, p)
+	case *corev1.PersistentVolume:
+		more, err = holdsMember(o, c, p)
 	case *corev1.Namespace:
 		more, err = holdsData(o, c, p)
 	}
@@ -188,6 +242,30 @@ func takesClaims(set *appsv1.StatefulSet, c Cluster, p v1alpha1.DeleteProtection
 	return []Finding{f}, nil
 }
 
+// leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who
+// delete in a cluster know that they do; those who edit files may not. The error says that nobody knows the claims.
+func leavesFiles(ch Change, set *appsv1.StatefulSet, err error) []Finding {
+	f := Finding{Path: "metadata.name"}
+	switch next := ch.Replacement; {
+	case next != nil:
+		f.Check = "renamed"
+		f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would stop, and %s start under names that their peers do not know.",
+			set.Name, next.Name, podNames(set, ranges{rangeOf(set)}), podNames(next, ranges{rangeOf(next)}))
+		if len(set.Spec.VolumeClaimTemplates) > 0 {
+			f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would start on new, empty claims, and the data stay in those of %s.",
+				set.Name, next.Name, podNames(next, ranges{rangeOf(next)}), podNames(set, ranges{rangeOf(set)}))
+		}
+		f.Remedy = fmt.Sprintf("leave the name %s, or add %s beside it, move the data over, and take %s away then.", set.Name, next.Name, set.Name)
+	case errors.Is(err, ErrUnknown):
+		f.Check, f.Unknown = "removed", true
+		f.Message = fmt.Sprintf("StatefulSet %s is not among the files any more: what applies them and prunes would delete it. Its claims would stay, and nobody clean them up.", set.Name)
+		f.Remedy = "if it is to go, nothing; if not, put it back."
+	default:
+		return nil
+	}
+	return []Finding{f}
+}
+
 func keepClaims(set *appsv1.StatefulSet) string {
 	return fmt.Sprintf(`to put another in its place, leave Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', and delete it then.`,
 		kubectl(set), set.Name)
@@ -223,6 +301,58 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c Cluster, p v1alpha1.
 	return nil, errors.Join(err1, err2)
 }
 
+// pvcProtection is the finalizer that keeps a claim from going while a Pod uses it.
+const pvcProtection = "kubernetes.io/pvc-protection"
+
+// waitsForItsPod says whose claim it is that would go now, before its Pod does, as its finalizer is taken off.
+func waitsForItsPod(ch Change, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	claim := ch.Old.(*corev1.PersistentVolumeClaim)
+	if claim.DeletionTimestamp == nil || !slices.Contains(claim.Finalizers, pvcProtection) || slices.Contains(ch.New.GetFinalizers(), pvcProtection) {
+		return nil, nil
+	}
+	if decided, err := ch.decided(c); decided || err != nil {
+		return nil, err
+	}
+	pod, err := memberOn(claim, c)
+	if pod == nil {
+		return nil, err
+	}
+	f := Finding{
+		Check: "finalizer", Action: p.InUse, Path: "metadata.finalizers",
+		Message: fmt.Sprintf("Claim %s hangs in Terminating because Pod %s still runs on it. Without the finalizer %s it is gone at once, with its data, from under the running Pod.",
+			claim.Name, pod.Name, pvcProtection),
+		Remedy: fmt.Sprintf("leave it as long as the data is needed: it is all there while the Pod runs. Keep Pod %s running, and copy its data away.", pod.Name),
+	}
+	if volume := claim.Spec.VolumeName; volume != "" {
+		f.Remedy += fmt.Sprintf(` To keep the volume whatever becomes of the claim: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`, volume)
+	}
+	return []Finding{f}, err
+}
+
+// holdsMember says whose data is on the volume.
+func holdsMember(volume *corev1.PersistentVolume, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
+	claimed := volume.Spec.ClaimRef
+	if claimed == nil || volume.Status.Phase != corev1.VolumeBound {
+		return nil, nil
+	}
+	sets, err := c.StatefulSets(claimed.Namespace)
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: claimed.Namespace, Name: claimed.Name}}
+	for _, set := range sets {
+		n, ok := ClaimOrdinal(set, claim)
+		if !ok {
+			continue
+		}
+		return []Finding{{
+			Check: "volume", Action: p.InUse, Path: "metadata.name",
+			Message: fmt.Sprintf("Volume %s holds the data of Pod %s-%d, by claim %s in namespace %s. It would hang in Terminating, which nobody can take back, and go as soon as the claim lets go of it.",
+				volume.Name, set.Name, n, claim.Name, claim.Namespace),
+			Remedy: fmt.Sprintf("leave it to its claim: when that is deleted, the volume goes too or stays, by its reclaim policy. See which: kubectl get persistentvolume %s. If it is to go all the same, say so and try again: %s",
+				volume.Name, sayItIsMeant("delete-protection", "persistentvolume", volume)),
+		}}, err
+	}
+	return nil, err
+}
+
 // memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
 func memberOn(claim *corev1.PersistentVolumeClaim, c Cluster) (*corev1.Pod, error) {
 	pods, err := members(claim.Namespace, c)
@@ -253,8 +383,8 @@ func mounts(pod *corev1.Pod, claim string) bool {
 	})
 }
 
-// holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal,
-// and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
+// holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal, or
+// that one had, and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
 func holdsData(namespace *corev1.Namespace, c Cluster, p v1alpha1.DeleteProtection) ([]Finding, error) {
 	sets, err1 := c.StatefulSets(namespace.Name)
 	claims, err2 := c.Claims(namespace.Name)
@@ -266,7 +396,7 @@ func holdsData(namespace *corev1.Namespace, c Cluster, p v1alpha1.DeleteProtecti
 		}
 	}
 	for _, claim := range claims {
-		if slices.ContainsFunc(sets, func(set *appsv1.StatefulSet) bool { _, ok := ClaimOrdinal(set, claim); return ok }) {
+		if setOf(claim, sets) != nil || leftBehind(claim) {
 			data = append(data, claim)
 		}
 		if protected(claim) {
@@ -278,7 +408,7 @@ func holdsData(namespace *corev1.Namespace, c Cluster, p v1alpha1.DeleteProtecti
 	if len(data) > 0 {
 		found = append(found, Finding{
 			Check: "namespace", Action: p.Namespace, Path: "metadata.name",
-			Message: fmt.Sprintf("Namespace %s holds %s of StatefulSets (%s): they would be deleted with everything else in it, and their data.",
+			Message: fmt.Sprintf("Namespace %s holds the data of StatefulSets, in %s (%s): all of it would be deleted with everything else in the namespace.",
 				namespace.Name, plural(len(data), "claim"), names(data)),
 			Remedy: look + "If nobody needs the data, say so and try again: " + sayItIsMeant("delete-protection", "namespace", namespace),
 		})

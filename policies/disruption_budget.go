@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"errors"
 	"fmt"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -58,7 +59,7 @@ func hasBudget(o Object, c Cluster, _ v1alpha1.DisruptionBudget) ([]Finding, err
 		return nil, nil
 	}
 	budgets, err := c.Budgets(set.Namespace)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
 	own := budgetsOf(set, budgets)
@@ -67,8 +68,12 @@ func hasBudget(o Object, c Cluster, _ v1alpha1.DisruptionBudget) ([]Finding, err
 	case len(own) == 0:
 		f.Check, f.Pending = "none", true
 		f.Message = fmt.Sprintf("No PodDisruptionBudget selects the %s of StatefulSet %s: drains of several nodes may take the majority at once.", plural(replicas, "Pod"), set.Name)
-		f.Remedy = fmt.Sprintf("kubectl -n %s create poddisruptionbudget %s --selector='%s' --max-unavailable=1",
-			set.Namespace, set.Name, metav1.FormatLabelSelector(set.Spec.Selector))
+		if err != nil {
+			f.Unknown = true
+			f.Message = fmt.Sprintf("A PodDisruptionBudget that selects the %s of StatefulSet %s is not among the files: without one, drains of several nodes may take the majority at once.", plural(replicas, "Pod"), set.Name)
+		}
+		f.Remedy = fmt.Sprintf("%s create poddisruptionbudget %s --selector='%s' --max-unavailable=1",
+			kubectl(set), set.Name, metav1.FormatLabelSelector(set.Spec.Selector))
 	case len(own) > 1:
 		f.Check = "several"
 		f.Message = fmt.Sprintf("PodDisruptionBudgets %s all select the Pods of StatefulSet %s: the eviction API refuses Pods with more than one, so that no node can be drained.", names(own), set.Name)
@@ -76,7 +81,7 @@ func hasBudget(o Object, c Cluster, _ v1alpha1.DisruptionBudget) ([]Finding, err
 	case least(own[0], replicas) >= replicas:
 		f.Check = "stuck"
 		f.Message = fmt.Sprintf("PodDisruptionBudget %s allows none of the %s of StatefulSet %s to be away: no node that runs one can be drained.", own[0].Name, plural(replicas, "Pod"), set.Name)
-		f.Remedy = fmt.Sprintf("kubectl -n %s patch poddisruptionbudget %s --type=merge -p '{\"spec\":{\"minAvailable\":null,\"maxUnavailable\":1}}'", set.Namespace, own[0].Name)
+		f.Remedy = fmt.Sprintf("%s patch poddisruptionbudget %s --type=merge -p '{\"spec\":{\"minAvailable\":null,\"maxUnavailable\":1}}'", kubectl(set), own[0].Name)
 	default:
 		return nil, nil
 	}

@@ -115,7 +115,7 @@ func governedByHeadlessService(o Object, c Cluster, p v1alpha1.HeadlessService) 
 	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
 		f := Finding{
 			Check: "missing", Path: "spec.serviceName", Action: p.Missing, Pending: true,
-			Message: fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, does not exist in namespace %s.", name, set.Name, set.Namespace),
+			Message: fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, does not exist%s.", name, set.Name, inNamespace(set)),
 			Remedy:  createService(set),
 		}
 		if errors.Is(err, ErrUnknown) {
@@ -157,7 +157,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []Finding
 			Check: "selector", Path: "spec.selector",
 			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",
 				service.Name, orNothing(service.Spec.Selector), set.Name, orNothing(template)),
-			Remedy: fmt.Sprintf("kubectl -n %s set selector service %s '%s'", service.Namespace, service.Name, matchLabels(set)),
+			Remedy: fmt.Sprintf("%s set selector service %s '%s'", kubectl(service), service.Name, matchLabels(set)),
 		})
 	}
 	return found
@@ -198,9 +198,9 @@ func keepsGoverningService(ch Change, c Cluster, _ v1alpha1.HeadlessService) ([]
 // app=name, which is corrected where the Pods are labelled otherwise.
 func createService(set *appsv1.StatefulSet) string {
 	name, selector := set.Spec.ServiceName, matchLabels(set)
-	command := fmt.Sprintf("kubectl -n %s create service clusterip %s --clusterip=None", set.Namespace, name)
+	command := fmt.Sprintf("%s create service clusterip %s --clusterip=None", kubectl(set), name)
 	if selector.String() != "app="+name {
-		command += fmt.Sprintf(" && kubectl -n %s set selector service %s '%s'", set.Namespace, name, selector)
+		command += fmt.Sprintf(" && %s set selector service %s '%s'", kubectl(set), name, selector)
 	}
 	return command
 }

@@ -64,8 +64,8 @@ func changesImmutableFields(ch Change, _ Cluster, _ v1alpha1.ImmutableFields) ([
 		found = append(found, Finding{
 			Check: "changed", Path: "spec." + field.name,
 			Message: fmt.Sprintf("spec.%s of StatefulSet %s changes, and the API server will refuse it.", field.name, newer.Name),
-			Remedy: fmt.Sprintf("leave it, or make the StatefulSet anew over its Pods and claims: kubectl -n %s delete statefulset %s --cascade=orphan, and apply it again.",
-				newer.Namespace, newer.Name),
+			Remedy: fmt.Sprintf("leave it, or make the StatefulSet anew over its Pods and claims: %s delete statefulset %s --cascade=orphan, and apply it again.",
+				kubectl(newer), newer.Name),
 		})
 	}
 	return found, nil

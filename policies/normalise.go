@@ -42,6 +42,13 @@ func normaliseStatefulSet(spec *appsv1.StatefulSetSpec) {
 		setDefault(&rolling.MaxUnavailable, ptr.To(intstr.FromInt32(1)))
 	}
 
+	for i := range spec.VolumeClaimTemplates {
+		claim := &spec.VolumeClaimTemplates[i]
+		claim.APIVersion, claim.Kind = "v1", "PersistentVolumeClaim"
+		setDefault(&claim.Spec.VolumeMode, ptr.To(corev1.PersistentVolumeFilesystem))
+		setDefault(&claim.Status.Phase, corev1.ClaimPending)
+	}
+
 	setDefault(&spec.PersistentVolumeClaimRetentionPolicy, &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{})
 	setDefault(&spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
 	setDefault(&spec.PersistentVolumeClaimRetentionPolicy.WhenScaled, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)

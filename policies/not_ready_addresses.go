@@ -55,6 +55,6 @@ func publishesNotReadyAddresses(o Object, c Cluster, _ v1alpha1.NotReadyAddresse
 	return []Finding{{
 		Check: "hidden", Path: "spec.serviceName",
 		Message: fmt.Sprintf("Service %s gives the Pods of StatefulSet %s no DNS names until they are ready; members that need each other to get ready wait for ever.", service.Name, set.Name),
-		Remedy:  fmt.Sprintf(`kubectl -n %s patch service %s -p '{"spec":{"publishNotReadyAddresses":true}}'`, service.Namespace, service.Name),
+		Remedy:  fmt.Sprintf(`%s patch service %s -p '{"spec":{"publishNotReadyAddresses":true}}'`, kubectl(service), service.Name),
 	}}, nil
 }

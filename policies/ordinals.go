@@ -113,6 +113,16 @@ func ClaimOrdinal(s *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) (i
 	return 0, false
 }
 
+// setOf returns the StatefulSet that has a name for the claim, or nil.
+func setOf(claim *corev1.PersistentVolumeClaim, sets []*appsv1.StatefulSet) *appsv1.StatefulSet {
+	for _, set := range sets {
+		if _, ok := ClaimOrdinal(set, claim); ok {
+			return set
+		}
+	}
+	return nil
+}
+
 // names joins the objects' names the way a person would say them: "a", "a and b", "a, b and 7 more".
 func names[T interface{ GetName() string }](objects []T) string {
 	all := make([]string, len(objects))

@@ -226,20 +226,20 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []Finding {
 	}
 	f := Finding{
 		Check: "quorum", Action: p.Quorum, Unknown: d.assumed,
-		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d.",
+		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d, and without one the members stop serving.",
 			d.move(), podNames(d.older, d.going), stay, plural(members, "member"), majority),
 	}
 	safe := d.from.count() - (members - majority)
 	switch down := d.down(); {
 	case len(down) > 0:
 		f.Message += fmt.Sprintf(" Not ready: %s.", podNames(d.older, down))
-		f.Remedy = fmt.Sprintf("bring %s back first; see why: kubectl -n %s describe pod %s-%d",
-			podNames(d.older, down), d.older.Namespace, d.older.Name, down[0].start)
+		f.Remedy = fmt.Sprintf("bring %s back first; see why: %s describe pod %s-%d",
+			podNames(d.older, down), kubectl(d.older), d.older.Name, down[0].start)
 	case safe < d.from.count() && d.to.start == d.from.start:
-		f.Remedy = fmt.Sprintf("go down in steps, the first of them: kubectl -n %s scale statefulset %s --replicas=%d",
-			d.older.Namespace, d.older.Name, safe)
+		f.Remedy = fmt.Sprintf("go down in steps, the first of them: %s scale statefulset %s --replicas=%d",
+			kubectl(d.older), d.older.Name, safe)
 	default:
-		f.Remedy = "fewer members cannot be a majority of these. " + d.sayItIsMeant()
+		f.Remedy = "fewer members cannot be a majority of these; " + d.sayItIsMeant()
 	}
 	return []Finding{f}
 }
@@ -254,7 +254,7 @@ func (d *departure) move() string {
 
 // sayItIsMeant is the way through for who knows what the rule cannot.
 func (d *departure) sayItIsMeant() string {
-	return "If the application has moved its data away, say so and try again: " + sayItIsMeant("scale-down", "statefulset", d.older)
+	return "if the application has moved its data away, say so and try again: " + sayItIsMeant("scale-down", "statefulset", d.older)
 }
 
 func (d *departure) toZero(p v1alpha1.ScaleDown) []Finding {
@@ -276,8 +276,8 @@ func (d *departure) step(p v1alpha1.ScaleDown) []Finding {
 		Check: "step", Action: p.Step,
 		Message: fmt.Sprintf("%s takes %s at once; the policy allows %d at a time.",
 			d.move(), plural(d.going.count(), "Pod"), *p.MaxStep),
-		Remedy: fmt.Sprintf("kubectl -n %s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
-			d.older.Namespace, d.older.Name, d.from.count()-int64(*p.MaxStep)),
+		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
+			kubectl(d.older), d.older.Name, d.from.count()-int64(*p.MaxStep)),
 	}}
 }
 
@@ -287,8 +287,8 @@ func (d *departure) floor(p v1alpha1.ScaleDown) []Finding {
 	}
 	return []Finding{{
 		Check: "floor", Action: p.Floor,
-		Message: fmt.Sprintf("%s would stay of StatefulSet %s; the policy's minReplicas is %d.", plural(d.to.count(), "replica"), d.older.Name, *p.MinReplicas),
-		Remedy:  fmt.Sprintf("keep at least %s.", plural(*p.MinReplicas, "replica")),
+		Message: fmt.Sprintf("%s would stay of StatefulSet %s; the policy's minReplicas is %d, which its data needs to be safe.", plural(d.to.count(), "replica"), d.older.Name, *p.MinReplicas),
+		Remedy:  fmt.Sprintf("go no further than: %s scale statefulset %s --replicas=%d", kubectl(d.older), d.older.Name, *p.MinReplicas),
 	}}
 }
 
@@ -345,7 +345,7 @@ func (d *departure) unsettled(p v1alpha1.ScaleDown) []Finding {
 	return []Finding{{
 		Check: "unsettled", Action: p.Unsettled,
 		Message: fmt.Sprintf("StatefulSet %s is still on its way: %s. Taking Pods away now may meet members that are down for another reason.", d.older.Name, why),
-		Remedy:  fmt.Sprintf("wait for it: kubectl -n %s rollout status statefulset %s", d.older.Namespace, d.older.Name),
+		Remedy:  fmt.Sprintf("wait for it: %s rollout status statefulset %s", kubectl(d.older), d.older.Name),
 	}}
 }
 
@@ -380,8 +380,8 @@ func (d *departure) data(c Cluster, p v1alpha1.ScaleDown) ([]Finding, error) {
 	}
 	f := Finding{
 		Check: "data", Action: p.Data, Path: retentionPath + ".whenScaled",
-		Remedy: fmt.Sprintf(`keep the claims: kubectl -n %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
-			d.older.Namespace, d.older.Name),
+		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
+			kubectl(d.older), d.older.Name),
 	}
 	claims, err := c.Claims(d.older.Namespace)
 	switch own := claimsOf(d.older, claims, d.going); {
@@ -393,7 +393,7 @@ func (d *departure) data(c Cluster, p v1alpha1.ScaleDown) ([]Finding, error) {
 	case len(own) == 0:
 		return nil, nil
 	default:
-		f.Message = fmt.Sprintf("whenScaled is Delete: %s (%s) would be deleted with the data.", plural(len(own), "claim"), names(own))
+		f.Message = fmt.Sprintf("whenScaled is Delete: %s (%s) would be deleted, and scaling up again starts on empty ones.", plural(len(own), "claim"), names(own))
 	}
 	return []Finding{f}, nil
 }
@@ -429,8 +429,8 @@ func (d *departure) budget(c Cluster, p v1alpha1.ScaleDown) ([]Finding, error) {
 		if least := least(b, expected); stay < least && d.count(d.going) > 0 {
 			found = append(found, Finding{
 				Check: "budget", Action: p.Budget,
-				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d.", b.Name, plural(least, "ready Pod"), podNames(d.older, d.going), stay),
-				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: kubectl -n %s edit poddisruptionbudget %s", b.Namespace, b.Name),
+				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d. It is not asked about scale-downs, so that nobody else would notice.", b.Name, plural(least, "ready Pod"), podNames(d.older, d.going), stay),
+				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: %s edit poddisruptionbudget %s", kubectl(b), b.Name),
 			})
 		}
 	}

@@ -150,6 +150,29 @@ func contradictions(r v1alpha1.Rules, at *field.Path) error {
 	if p := r.ClaimTemplate; p != nil && p.MinSize != nil && p.MaxSize != nil && p.MinSize.Cmp(*p.MaxSize) > 0 {
 		errs = append(errs, field.Invalid(at.Child("claimTemplate", "minSize"), p.MinSize.String(), fmt.Sprintf("is more than maxSize, %s", p.MaxSize)))
 	}
+	if p := r.ScaleDown; p != nil {
+		errs = append(errs, idle(*p, at.Child("scaleDown")))
+		if floor := r.AutoscalerFloor; floor != nil && floor.MinReplicas != nil && p.MinReplicas != nil && *floor.MinReplicas < *p.MinReplicas {
+			errs = append(errs, field.Invalid(at.Child("autoscalerFloor", "minReplicas"), *floor.MinReplicas,
+				fmt.Sprintf("is less than scaleDown.minReplicas, %d: autoscalers would be let down to where scale-down refuses them", *p.MinReplicas)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// idle refuses what a policy asks of scale-downs and that guards nothing, as what it needs is missing.
+func idle(p v1alpha1.ScaleDown, at *field.Path) error {
+	var errs []error
+	asked := func(action v1alpha1.Action) bool { return action != "" && action != v1alpha1.Off }
+	if asked(p.Step) && p.MaxStep == nil {
+		errs = append(errs, field.Required(at.Child("maxStep"), "without it, step guards nothing"))
+	}
+	if asked(p.Floor) && p.MinReplicas == nil {
+		errs = append(errs, field.Required(at.Child("minReplicas"), "without it, floor guards nothing"))
+	}
+	if len(p.Autoscalers) > 0 && p.Autoscaler != v1alpha1.AutoscalerClamp {
+		errs = append(errs, field.Required(at.Child("autoscaler"), "autoscalers names those whose requests are raised, and only Clamp raises them"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -270,6 +293,20 @@ func excludes(e v1alpha1.Exclude, user authenticationv1.UserInfo) bool {
 		}
 	}
 	return slices.ContainsFunc(user.Groups, func(group string) bool { return slices.Contains(e.Groups, group) })
+}
+
+// Denies returns the IDs of the rules by which the policy refuses requests, if it is in force.
+func Denies(policy *v1alpha1.StatefulPolicy) []string {
+	if cmp.Or(policy.Spec.Mode, v1alpha1.ModeEnforce) != v1alpha1.ModeEnforce {
+		return nil
+	}
+	var ids []string
+	for _, rule := range Rules {
+		if rule.action(&policy.Spec.Rules) == v1alpha1.Deny {
+			ids = append(ids, rule.ID)
+		}
+	}
+	return ids
 }
 
 // Len is the number of policies in the set, without the profiles.

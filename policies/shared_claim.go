@@ -60,7 +60,7 @@ func sharesNoClaim(o Object, c Cluster, _ v1alpha1.SharedClaim) ([]Finding, erro
 		}
 		found = append(found, Finding{
 			Check: "shared", Path: fmt.Sprintf("spec.template.spec.volumes[%d].persistentVolumeClaim.claimName", i),
-			Message: fmt.Sprintf("%s of Deployment %s share claim %s, which is %v.", plural(*deployment.Spec.Replicas, "replica"), deployment.Name, claim.Name, claim.Spec.AccessModes),
+			Message: fmt.Sprintf("%s of Deployment %s share claim %s, which is %v: on other nodes they would wait for ever, and on one they write over each other's data.", plural(*deployment.Spec.Replicas, "replica"), deployment.Name, claim.Name, claim.Spec.AccessModes),
 			Remedy:  "use a StatefulSet with a claim template, or one replica with strategy Recreate.",
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -30,6 +31,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 		"lower":  func(a v1alpha1.Action) string { return strings.ToLower(string(a)) },
 		"plural": plural[int],
 		"size":   size,
+		"time":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
 	}).Parse(pageHTML))
 })
 

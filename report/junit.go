@@ -55,7 +55,7 @@ func writeJUnit(w io.Writer, r Report) error {
 	for _, f := range r.Findings {
 		text := strings.TrimPrefix(f.Position.String()+"\n"+f.text()+"\n"+f.Docs, "\n")
 		c := junitCase{Class: f.Object.String(), Name: strings.TrimSpace(f.ID() + " " + f.Path), File: f.Position.File, Line: f.Position.Line}
-		if r.fails(f) {
+		if r.Fails(f) {
 			c.Failure = &junitProblem{f.Message, string(f.Action), text}
 		} else {
 			c.Output = string(f.Action) + ": " + text

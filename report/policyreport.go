@@ -70,41 +70,46 @@ const PolicyReportName = "mooring"
 // PolicyReports returns one report for each namespace, and cluster, that has findings, in the order of the report's own.
 func PolicyReports(r Report, api PolicyReportAPI) []PolicyReport {
 	type place struct{ cluster, namespace string }
-	at := map[place]int{}
-	var all []PolicyReport
+	var places []place
+	findings := map[place][]Finding{}
 	for _, f := range r.sorted().Findings {
 		p := place{f.Cluster, f.Object.Namespace}
-		i, seen := at[p]
-		if !seen {
-			i = len(all)
-			at[p] = i
-			all = append(all, newPolicyReport(api, p.cluster, p.namespace))
+		if findings[p] == nil {
+			places = append(places, p)
 		}
-		result := PolicyResultOf(f)
-		all[i].Results = append(all[i].Results, result)
-		if result.Scored {
-			all[i].Summary.Fail++
-		} else {
-			all[i].Summary.Warn++
+		findings[p] = append(findings[p], f)
+	}
+	var all []PolicyReport
+	for _, p := range places {
+		report := PolicyReportOn(p.namespace, findings[p], api)
+		if p.cluster != "" {
+			report.Metadata.Annotations = map[string]string{"mooring.dev/cluster": p.cluster}
 		}
+		all = append(all, report)
 	}
 	return all
 }
 
-func newPolicyReport(api PolicyReportAPI, cluster, namespace string) PolicyReport {
-	kind := api.Kind
-	if namespace == "" {
-		kind = api.ClusterKind
-	}
+// PolicyReportOn returns what the findings about a namespace, or about what is in none, come to, in their order.
+func PolicyReportOn(namespace string, findings []Finding, api PolicyReportAPI) PolicyReport {
 	report := PolicyReport{
-		TypeMeta: metav1.TypeMeta{APIVersion: api.APIVersion, Kind: kind},
+		TypeMeta: metav1.TypeMeta{APIVersion: api.APIVersion, Kind: api.Kind},
 		Metadata: PolicyReportMeta{
 			Name: PolicyReportName, Namespace: namespace,
 			Labels: map[string]string{"app.kubernetes.io/managed-by": PolicyReportName},
 		},
 	}
-	if cluster != "" {
-		report.Metadata.Annotations = map[string]string{"mooring.dev/cluster": cluster}
+	if namespace == "" {
+		report.Kind = api.ClusterKind
+	}
+	for _, f := range findings {
+		result := PolicyResultOf(f)
+		report.Results = append(report.Results, result)
+		if result.Scored {
+			report.Summary.Fail++
+		} else {
+			report.Summary.Warn++
+		}
 	}
 	return report
 }

@@ -23,7 +23,7 @@ type Report struct {
 	Objects, StatefulSets int
 	// Inventory lists the StatefulSets of a live cluster; a check has none.
 	Inventory []Workload
-	// FailOn is the laxest action that fails the run; empty stands for Deny.
+	// FailOn is the laxest action that fails the run; empty stands for Deny, and Off for none.
 	FailOn v1alpha1.Action
 	// Candidate is what the same objects would be told under a stricter profile, nil where nobody asked. Its Subject names
 	// the profile.
@@ -89,10 +89,11 @@ type Workload struct {
 }
 
 // Failed tells whether any finding is one that fails the run. What could not be judged is for the caller to answer for.
-func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.fails) }
+func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.Fails) }
 
-func (r Report) fails(f Finding) bool {
-	return rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
+// Fails tells whether the finding is one that fails the run.
+func (r Report) Fails(f Finding) bool {
+	return r.FailOn != v1alpha1.Off && rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
 }
 
 // actions are those that a finding can have, the laxest first.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,8 +19,8 @@ const hostile = `<script>window.broken=1</script>"'&]]>,:%0A::error::x|{{.}}` + 
 
 func finding(rule, check string, action v1alpha1.Action, object policies.Ref, path, message, remedy string) Finding {
 	r, ok := policies.Find(rule)
-	if !ok {
-		panic("no rule " + rule)
+	if !ok || !slices.ContainsFunc(r.Checks, func(c policies.Check) bool { return c.Name == check }) {
+		panic("no check " + rule + "/" + check)
 	}
 	return Finding{Finding: policies.Finding{
 		Rule: rule, Check: check, Policy: "baseline", Action: action, Severity: r.Severity, Object: object, Path: path,
@@ -44,7 +46,7 @@ func sampleCheck() Report {
 	scale.Position, scale.Note, scale.Policy = Position{File: "deploy/orders.yaml", Line: 8, Column: 3}, "it was so before this update", "restricted"
 	scale.Lines = []Line{{7, "  serviceName: orders", false}, {8, "  replicas: 5", true}, {9, "  selector:", false}}
 
-	budget := finding("disruption-budget", "missing", v1alpha1.Audit, statefulSet("shop", "orders"), "spec.template.metadata.labels",
+	budget := finding("disruption-budget", "none", v1alpha1.Audit, statefulSet("shop", "orders"), "spec.template.metadata.labels",
 		"No PodDisruptionBudget selects the Pods: a drain may take several members at once.", "add a PodDisruptionBudget with maxUnavailable: 1.")
 	budget.Position = Position{File: "deploy/orders.yaml", Line: 15, Column: 7}
 
@@ -52,7 +54,7 @@ func sampleCheck() Report {
 		"terminationGracePeriodSeconds is 0: a Pod would be killed before it can hand over.", "leave the field out, or give it 30 or more.")
 	rendered.Position = Position{File: "charts/store", Line: 41, Column: 7, Template: "templates/statefulset.yaml"}
 
-	enemy := finding("readiness", "probe", v1alpha1.Warn, statefulSet("a:b,c", hostile), "spec.template.spec.containers["+hostile+"]", "Container "+hostile+" has no readiness probe.", "add one: "+hostile)
+	enemy := finding("readiness", "no-probe", v1alpha1.Warn, statefulSet("a:b,c", hostile), "spec.template.spec.containers["+hostile+"]", "Container "+hostile+" has no readiness probe.", "add one: "+hostile)
 	enemy.Position = Position{File: "deploy/50% of: a,b.yaml", Line: 2, Column: 1}
 	enemy.Lines = []Line{{1, "name: |", false}, {2, hostile, true}}
 	enemy.Policy, enemy.Bypassed = hostile, hostile
@@ -70,16 +72,16 @@ func sampleCheck() Report {
 
 // sampleAudit is what an audit of two clusters may find.
 func sampleAudit() Report {
-	claim := finding("delete-protection", "claims", v1alpha1.Warn, statefulSet("shop", "db"), "spec.persistentVolumeClaimRetentionPolicy.whenDeleted",
+	claim := finding("delete-protection", "data", v1alpha1.Warn, statefulSet("shop", "db"), "spec.persistentVolumeClaimRetentionPolicy.whenDeleted",
 		"whenDeleted is Delete: deleting the StatefulSet would delete 3 claims (data-db-0, data-db-1, data-db-2) with their data.",
 		`keep the claims: kubectl -n shop patch statefulset db -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}'`)
-	spread := finding("spread", "missing", v1alpha1.Audit, statefulSet("metrics", "store"), "spec.template.spec",
+	spread := finding("spread", "together", v1alpha1.Audit, statefulSet("metrics", "store"), "spec.template.spec",
 		"Nothing keeps the 3 Pods apart: one node may hold them all.", "add a topology spread constraint over kubernetes.io/hostname.")
 	namespace := finding("delete-protection", "namespace", v1alpha1.Deny, policies.Ref{APIVersion: "v1", Kind: "Namespace", Name: "shop"}, "metadata.labels",
 		"Namespace shop holds 3 claims of StatefulSets.", "label it: kubectl label namespace shop mooring.dev/protect=true")
 	strict := claim
 	strict.Action, strict.Policy = v1alpha1.Deny, "restricted"
-	probe := finding("readiness", "probe", v1alpha1.Deny, statefulSet("shop", "db"), "spec.template.spec.containers[db]", "Container db has no readiness probe.", "add a readinessProbe.")
+	probe := finding("readiness", "no-probe", v1alpha1.Deny, statefulSet("shop", "db"), "spec.template.spec.containers[db]", "Container db has no readiness probe.", "add a readinessProbe.")
 	probe.Policy = "restricted"
 	for _, f := range []*Finding{&claim, &strict, &probe, &namespace} {
 		f.Cluster = "prod-eu"
@@ -97,10 +99,38 @@ func sampleAudit() Report {
 	}
 }
 
+// sampleReplay is what a recorded log may tell.
+func sampleReplay() Report {
+	at := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+	request := &Request{
+		AuditID: "0a1b", Time: at, Verb: "patch", Resource: "statefulsets/scale", Namespace: "shop", Name: "orders",
+		User: hostile, UserAgent: "kubectl/v1.37.2", Code: 200,
+	}
+	scale := finding("scale-down", "step", v1alpha1.Deny, statefulSet("shop", "orders"), "spec.replicas",
+		"Scaling StatefulSet orders from 7 to 5 takes 2 Pods at once; the policy allows 1 at a time.",
+		"kubectl -n shop scale statefulset orders --replicas=6, and on from there once the application has settled.")
+	scale.Request, scale.Position = request, Position{File: "audit.log", Line: 12}
+	once := Outcomes{Denied: 1, Changed: 1}
+	return Report{
+		Subject: "audit.log", Version: "v1.2.3", Findings: []Finding{scale}, Objects: 4, StatefulSets: 2,
+		Replay: &Replay{
+			From: at.Add(-time.Hour), To: at, Events: 812, Judged: 9, Outcomes: once, Unlisted: 2,
+			Unjudged: []Count{{"the event has no request body, as its level is Metadata", 3}},
+			Groups: []Group{
+				{"rule", []Row{{"scale-down", once, at, at}}}, {"user", []Row{{hostile, once, at, at}}},
+				{"tool", []Row{{"kubectl", once, at, at}}}, {"namespace", []Row{{"shop", once, at, at}}},
+			},
+			Changes: []Change{{request, Position{File: "audit.log", Line: 13}, statefulSet("shop", "orders"), []policies.FilledField{
+				{Path: "spec.persistentVolumeClaimRetentionPolicy.whenDeleted", Value: "Retain", Rule: "retention-policy", Policy: "restricted"},
+			}}},
+		},
+	}
+}
+
 // TestGolden holds each format of each sample against its file in testdata; with -update it writes them.
 func TestGolden(t *testing.T) {
 	for name, r := range map[string]Report{
-		"check": sampleCheck(), "audit": sampleAudit(), "clean": {Subject: "deploy", Version: "v1.2.3", Objects: 4, StatefulSets: 1},
+		"check": sampleCheck(), "audit": sampleAudit(), "replay": sampleReplay(), "clean": {Subject: "deploy", Version: "v1.2.3", Objects: 4, StatefulSets: 1},
 	} {
 		for _, format := range Formats {
 			t.Run(name+"/"+format.Name, func(t *testing.T) {

@@ -66,6 +66,10 @@ func (t text) report(r Report) {
 	if len(r.Errors) > 0 {
 		t.line("")
 	}
+	if r.Replay != nil {
+		t.replay(*r.Replay)
+		return
+	}
 	t.line("", r.Summary())
 	if r.Candidate != nil {
 		t.line("", "Under "+oneLine(r.Candidate.name())+": "+r.Candidate.Summary())
@@ -74,6 +78,9 @@ func (t text) report(r Report) {
 
 func (t text) finding(f Finding) {
 	t.line("  ", t.action(f.Action), t.bold(f.ID()), t.dim(cmp.Or(f.Position.String(), f.Path)))
+	if f.Request != nil {
+		t.request(*f.Request)
+	}
 	t.line("    ", oneLine(f.Message))
 	t.quote(f.Lines)
 	if f.Remedy != "" {

@@ -3,8 +3,11 @@ package webhooks
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -16,7 +19,11 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
+
+// raceEnabled tells whether the tests run under the race detector.
+var raceEnabled bool
 
 // work is what is measured: one thing that is done for a review, under a name.
 type work struct {
@@ -28,17 +35,17 @@ type work struct {
 // each profile.
 func works(t testing.TB) []work {
 	var all []work
-	for _, name := range []string{"database-create", "database-update", "scale-up", "claim-create"} {
+	for _, name := range []string{"database-create", "database-grow", "database-update", "scale-up", "claim-create"} {
 		body := recorded(t, name)
 		all = append(all, work{"decode/" + name, func(t testing.TB) {
 			review, err := decodeReview(body)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for field, raw := range map[string][]byte{"oldObject": review.Request.OldObject.Raw, "object": review.Request.Object.Raw} {
-				if _, err := decodeObject(review.Request, field, raw); err != nil {
-					t.Fatal(err)
-				}
+			_, err1 := decodeObject(review.Request, "oldObject", review.Request.OldObject)
+			_, err2 := decodeObject(review.Request, "object", review.Request.Object)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Fatal(err)
 			}
 		}})
 		for _, profile := range []string{"baseline", "restricted"} {
@@ -60,6 +67,77 @@ func works(t testing.TB) []work {
 		}
 	}
 	return all
+}
+
+// rulework is judging every case of each rule, under that rule alone.
+func rulework(t testing.TB) []work {
+	var all []work
+	for _, rule := range policies.Rules {
+		var judge []func() (policies.Verdict, error)
+		for _, c := range rule.Cases {
+			ch, world, policy, err := c.Build(rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, policies.ProfileOff)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range append(world.Objects, ch.Old, ch.New) {
+				policies.Normalise(o)
+			}
+			judge = append(judge, func() (policies.Verdict, error) { return set.Judge(ch, world) })
+		}
+		all = append(all, work{"rule/" + rule.ID, func(t testing.TB) {
+			for _, one := range judge {
+				if _, err := one(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}})
+	}
+	return all
+}
+
+// TestAllocations compares how much each work allocates with the checked-in table, which -update writes. An improvement
+// has to be written down too, or nobody notices when it is lost again.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too, and takes buffers from their pools at random")
+	}
+	const path = "testdata/allocations.txt"
+	measured := map[string]int{}
+	var table strings.Builder
+	for _, w := range append(works(t), rulework(t)...) {
+		w.do(t)
+		measured[w.name] = int(testing.AllocsPerRun(20, func() { w.do(t) }))
+		fmt.Fprintf(&table, "%-40s %5d\n", w.name, measured[w.name])
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(table.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(file)) {
+		var name string
+		var want int
+		if _, err := fmt.Sscan(line, &name, &want); err != nil {
+			t.Fatalf("%s: %q: %v", path, line, err)
+		}
+		// A pool that the garbage collector has just emptied, or another version of Go, is worth a few.
+		tolerated := 2 + want/10
+		if got, ok := measured[name]; !ok || max(got-want, want-got) > tolerated {
+			t.Errorf("%s allocates %d times; %s says %d, and %d more or less are tolerated; go test ./webhooks -run Allocations -update", name, got, path, want, tolerated)
+		}
+		delete(measured, name)
+	}
+	for name := range measured {
+		t.Errorf("%s is not in %s; go test ./webhooks -run Allocations -update", name, path)
+	}
 }
 
 func BenchmarkReview(b *testing.B) {
@@ -124,4 +202,3 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 	r.policies.Store(compiled)
 	return r
 }
-

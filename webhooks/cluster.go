@@ -43,7 +43,7 @@ func (w world) Around(ctx context.Context, user authenticationv1.UserInfo, live 
 // Scaled returns the cached StatefulSet where it is the one the Scale was made of, else the one that is there now.
 func (w world) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
 	set := &appsv1.StatefulSet{}
-	if err := w.cached.Get(ctx, key, set); err != nil || set.ResourceVersion != resourceVersion {
+	if err := w.cached.Get(ctx, key, set, client.UnsafeDisableDeepCopy); err != nil || set.ResourceVersion != resourceVersion {
 		if err := w.live.Get(ctx, key, set); err != nil {
 			return nil, err
 		}
@@ -52,8 +52,17 @@ func (w world) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion
 	return set, nil
 }
 
+// Pod returns the Pod that is there now.
+func (w world) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	err := w.live.Get(ctx, key, pod)
+	pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
+	return pod, err
+}
+
 // cluster answers the rules' questions for one request. Everything comes through reader, a cache or the API server
-// itself; Pods and claims are never cached, there are too many of them and they change too often to be right.
+// itself; Pods are never cached, there are too many of them and they change too often to be right. What a cache returns is
+// not copied: nobody changes it.
 type cluster struct {
 	ctx    context.Context
 	reader client.Reader
@@ -80,7 +89,7 @@ func (c cluster) Service(namespace, name string) (*corev1.Service, error) {
 
 func (c cluster) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
 	var list appsv1.StatefulSetList
-	err := c.reader.List(c.ctx, &list, client.InNamespace(namespace))
+	err := c.list(&list, client.InNamespace(namespace))
 	return pointers(list.Items), err
 }
 
@@ -92,13 +101,13 @@ func (c cluster) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod
 
 func (c cluster) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
 	var list corev1.PersistentVolumeClaimList
-	err := c.live.List(c.ctx, &list, client.InNamespace(namespace))
+	err := c.list(&list, client.InNamespace(namespace))
 	return pointers(list.Items), err
 }
 
 func (c cluster) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
 	var list policyv1.PodDisruptionBudgetList
-	err := c.reader.List(c.ctx, &list, client.InNamespace(namespace))
+	err := c.list(&list, client.InNamespace(namespace))
 	return pointers(list.Items), err
 }
 
@@ -107,13 +116,12 @@ func (c cluster) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error
 }
 
 func (c cluster) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
-	c.reader = c.live
 	return get(c, &corev1.PersistentVolumeClaim{}, namespace, name)
 }
 
 func (c cluster) StorageClasses() ([]*storagev1.StorageClass, error) {
 	var list storagev1.StorageClassList
-	err := c.reader.List(c.ctx, &list)
+	err := c.list(&list)
 	return pointers(list.Items), err
 }
 
@@ -128,7 +136,11 @@ func (c cluster) MayBypass(policy string) (bool, error) {
 }
 
 func get[T client.Object](c cluster, into T, namespace, name string) (T, error) {
-	return into, c.reader.Get(c.ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
+	return into, c.reader.Get(c.ctx, client.ObjectKey{Namespace: namespace, Name: name}, into, client.UnsafeDisableDeepCopy)
+}
+
+func (c cluster) list(into client.ObjectList, options ...client.ListOption) error {
+	return c.reader.List(c.ctx, into, append(options, client.UnsafeDisableDeepCopy)...)
 }
 
 func pointers[T any](items []T) []*T {
@@ -176,9 +188,4 @@ func extra(of map[string]authenticationv1.ExtraValue) map[string]authorizationv1
 		same[k] = authorizationv1.ExtraValue(v)
 	}
 	return same
-}
-
-// Cached returns an empty object of each kind that is read through the cache.
-func Cached() []client.Object {
-	return []client.Object{&corev1.Namespace{}, &corev1.Service{}, &appsv1.StatefulSet{}, &policyv1.PodDisruptionBudget{}, &storagev1.StorageClass{}}
 }

@@ -2,7 +2,9 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -12,6 +14,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,14 +35,15 @@ func init() {
 	utilruntime.Must(autoscalingv1.AddToScheme(scheme))
 	utilruntime.Must(autoscalingv2.AddToScheme(scheme))
 	utilruntime.Must(corev1.AddToScheme(scheme))
+	utilruntime.Must(policyv1.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 }
 
 // decode reads JSON with the decoder that becomes encoding/json/v2 in Go 1.27. It is case-sensitive as the API server's own
 // is, and reads each byte once where encoding/json, and sigs.k8s.io/json after it, first look whether all of it is valid.
 // Names that come twice and broken UTF-8 are taken as the API server takes them.
-func decode(data []byte, into any) error {
-	return json.Unmarshal(data, into, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+func decode(data []byte, into any, options ...json.Options) error {
+	return json.Unmarshal(data, into, append(options, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))...)
 }
 
 // badRequest is a review that cannot be judged because of what it is. It is answered with HTTP 400, so that the
@@ -50,10 +54,40 @@ func badRequestf(format string, args ...any) error {
 	return badRequest{fmt.Errorf(format, args...)}
 }
 
+// reviewDecoder reads one AdmissionReview at a time.
+type reviewDecoder struct {
+	review  *admissionv1.AdmissionReview
+	options json.Options
+}
+
+// reviewDecoders are kept because the decoder learns what to do with each type only once.
+var reviewDecoders = sync.Pool{New: func() any {
+	d := &reviewDecoder{}
+	d.options = json.WithUnmarshalers(json.UnmarshalFromFunc(d.object))
+	return d
+}}
+
+// object reads an object of the request as what it is, in the same pass as the review: the API server names the kind
+// before it sends the objects. What comes before its kind stays raw, and so do the options.
+func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtension) error {
+	o, err := newObject(d.review.Request)
+	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
+		return errors.ErrUnsupported
+	}
+	into.Object = o
+	return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
+}
+
 // decodeReview reads an AdmissionReview and makes sure that there is a request in it.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
+	d := reviewDecoders.Get().(*reviewDecoder)
 	review := &admissionv1.AdmissionReview{}
-	if err := decode(body, review); err != nil {
+	d.review = review
+	defer func() {
+		d.review = nil
+		reviewDecoders.Put(d)
+	}()
+	if err := decode(body, review, d.options); err != nil {
 		return nil, badRequestf("the body is no AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
@@ -76,9 +110,9 @@ func describe(gvk schema.GroupVersionKind) string {
 }
 
 // decodeChange turns an admission request into the change that the rules judge. A request to scale becomes an update of
-// its StatefulSet, which is looked up through scaled; where the StatefulSet is gone, the change is nil: the API server
-// says so better.
-func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled scaledReader) (*policies.Change, error) {
+// its StatefulSet, and an eviction the delete of its Pod, which are looked up in the world; where they are gone, the change
+// is nil: the API server says so better.
+func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, world World) (*policies.Change, error) {
 	ch := &policies.Change{
 		Operation: req.Operation,
 		User:      req.UserInfo,
@@ -89,10 +123,10 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 	if ch.DeleteOptions, err = decodeDeleteOptions(req); err != nil {
 		return nil, err
 	}
-	if ch.Old, err = decodeObject(req, "oldObject", req.OldObject.Raw); err != nil {
+	if ch.Old, err = decodeObject(req, "oldObject", req.OldObject); err != nil {
 		return nil, err
 	}
-	if ch.New, err = decodeObject(req, "object", req.Object.Raw); err != nil {
+	if ch.New, err = decodeObject(req, "object", req.Object); err != nil {
 		return nil, err
 	}
 	switch {
@@ -109,16 +143,42 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, scaled
 	case "":
 		return ch, nil
 	case "scale":
-		return scaleChange(ctx, ch, scaled)
+		return scaleChange(ctx, ch, world)
+	case "eviction":
+		return evictionChange(ctx, ch, world)
 	default:
 		return nil, badRequestf("nothing is judged on %s/%s", req.Resource.Resource, req.SubResource)
 	}
 }
 
-func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (policies.Object, error) {
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil, nil
+// decodeObject returns the object of a field of the request, or nil where there is none.
+func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.RawExtension) (policies.Object, error) {
+	o, _ := in.Object.(policies.Object)
+	if o == nil {
+		if len(in.Raw) == 0 || string(in.Raw) == "null" {
+			return nil, nil
+		}
+		var err error
+		if o, err = newObject(req); err != nil {
+			return nil, err
+		}
+		if err := decode(in.Raw, o); err != nil {
+			return nil, badRequestf("the request's %s is no %s: %w", field, describe(schema.GroupVersionKind(req.Kind)), err)
+		}
 	}
+	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind(req.Kind))
+	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
+		// A request about a Namespace names that namespace as its own, and no object lies in itself.
+		o.SetNamespace(req.Namespace)
+	}
+	if o.GetName() == "" {
+		o.SetName(req.Name)
+	}
+	return o, nil
+}
+
+// newObject returns an empty object of the kind that the request is about.
+func newObject(req *admissionv1.AdmissionRequest) (policies.Object, error) {
 	gvk := schema.GroupVersionKind(req.Kind)
 	typed, err := scheme.New(gvk)
 	if err != nil {
@@ -127,17 +187,6 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, raw []byte) (
 	o, ok := typed.(policies.Object)
 	if !ok {
 		return nil, badRequestf("kind %s is no object", describe(gvk))
-	}
-	if err := decode(raw, o); err != nil {
-		return nil, badRequestf("the request's %s is no %s: %w", field, describe(gvk), err)
-	}
-	o.GetObjectKind().SetGroupVersionKind(gvk)
-	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
-		// A request about a Namespace names that namespace as its own, and no object lies in itself.
-		o.SetNamespace(req.Namespace)
-	}
-	if o.GetName() == "" {
-		o.SetName(req.Name)
 	}
 	return o, nil
 }
@@ -153,16 +202,13 @@ func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptio
 	return options, nil
 }
 
-// scaledReader is World.Scaled.
-type scaledReader func(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
-
-func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) (*policies.Change, error) {
+func scaleChange(ctx context.Context, ch *policies.Change, world World) (*policies.Change, error) {
 	oldScale, ok1 := ch.Old.(*autoscalingv1.Scale)
 	newScale, ok2 := ch.New.(*autoscalingv1.Scale)
 	if !ok1 || !ok2 {
 		return nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
 	}
-	set, err := scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
+	set, err := world.Scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -173,5 +219,21 @@ func scaleChange(ctx context.Context, ch *policies.Change, scaled scaledReader) 
 	older, newer := *set, *set
 	older.Spec.Replicas, newer.Spec.Replicas = &oldScale.Spec.Replicas, &newScale.Spec.Replicas
 	ch.Scale, ch.Old, ch.New = true, &older, &newer
+	return ch, nil
+}
+
+func evictionChange(ctx context.Context, ch *policies.Change, world World) (*policies.Change, error) {
+	eviction, ok := ch.New.(*policyv1.Eviction)
+	if !ok {
+		return nil, badRequestf("an eviction is the CREATE of an Eviction")
+	}
+	pod, err := world.Pod(ctx, client.ObjectKeyFromObject(eviction))
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ch.Operation, ch.Old, ch.New, ch.DeleteOptions = admissionv1.Delete, pod, nil, eviction.DeleteOptions
 	return ch, nil
 }

@@ -52,4 +52,10 @@ var (
 func init() {
 	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, panicsTotal,
 		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid)
+	for _, webhook := range []string{"mutate", "validate"} {
+		// The first of what should never be must be seen to come.
+		panicsTotal.WithLabelValues(webhook)
+		reviewsTotal.WithLabelValues(webhook, "error")
+		reviewsTotal.WithLabelValues(webhook, "invalid")
+	}
 }

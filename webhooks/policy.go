@@ -3,6 +3,8 @@ package webhooks
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,9 +14,10 @@ import (
 )
 
 // judgePolicy answers a change to a StatefulPolicy: one that could not be used, or asks for what it forbids, is refused
-// before somebody relies on it, and who deletes one that refuses things is told what that leaves unguarded.
-func judgePolicy(req *admissionv1.AdmissionRequest, older, newer policies.Object) *admissionv1.AdmissionResponse {
+// before somebody relies on it, and who takes a rule away by which one refuses things is told what that leaves unguarded.
+func judgePolicy(older, newer policies.Object) *admissionv1.AdmissionResponse {
 	response := allowed()
+	var after []string
 	if policy, ok := newer.(*v1alpha1.StatefulPolicy); ok {
 		if _, err := policies.Compile([]v1alpha1.StatefulPolicy{*policy}, policies.ProfileOff); err != nil {
 			response.Allowed = false
@@ -22,13 +25,17 @@ func judgePolicy(req *admissionv1.AdmissionRequest, older, newer policies.Object
 			response.Result = &metav1.Status{
 				Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: err.Error(),
 			}
+			return response
 		}
-		return response
+		after = policies.Denies(policy)
 	}
-	policy, ok := older.(*v1alpha1.StatefulPolicy)
-	if ok && (policy.Spec.Mode == "" || policy.Spec.Mode == v1alpha1.ModeEnforce) {
-		response.Warnings = []string{fmt.Sprintf(
-			"StatefulPolicy %s is in force: what it refused is allowed from now on, but for what other policies and the profiles refuse.", policy.Name)}
+	if policy, ok := older.(*v1alpha1.StatefulPolicy); ok {
+		gone := slices.DeleteFunc(policies.Denies(policy), func(id string) bool { return slices.Contains(after, id) })
+		if len(gone) > 0 {
+			response.Warnings = []string{fmt.Sprintf(
+				"StatefulPolicy %s does not refuse anything by %s any more: that is allowed from now on, but for what other policies and the profiles refuse.",
+				policy.Name, strings.Join(gone, ", "))}
+		}
 	}
 	return response
 }

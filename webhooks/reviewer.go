@@ -38,6 +38,8 @@ type World interface {
 	Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster
 	// Scaled returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
 	Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
+	// Pod returns the Pod as it is.
+	Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error)
 }
 
 // NewReviewer returns a Reviewer that leaves Events through recorder. It has no policies yet: see PolicyLoader.
@@ -47,12 +49,12 @@ func NewReviewer(world World, recorder events.EventRecorder) *Reviewer {
 
 // validate judges the request by every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.world.Scaled)
+	ch, err := decodeChange(ctx, req, r.world)
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
 	if ch.Object().GetObjectKind().GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
-		return judgePolicy(req, ch.Old, ch.New), nil
+		return judgePolicy(ch.Old, ch.New), nil
 	}
 	set := r.policies.Load()
 	live := r.world.Around(ctx, req.UserInfo, true)
@@ -72,7 +74,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 
 // mutate fills in the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.world.Scaled)
+	ch, err := decodeChange(ctx, req, r.world)
 	if err != nil || ch == nil {
 		return allowed(), err
 	}

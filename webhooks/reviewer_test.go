@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -205,6 +206,27 @@ func ask(t testing.TB, handler http.Handler, path string, review []byte) respons
 	return answer
 }
 
+// TestEviction shows that an eviction is judged as the delete of its Pod, with the grace that it gives.
+func TestEviction(t *testing.T) {
+	review := func(pod string) *admissionv1.AdmissionRequest {
+		return &admissionv1.AdmissionRequest{
+			Operation: admissionv1.Create, Namespace: "default", Name: pod, SubResource: "eviction",
+			Kind:   metav1.GroupVersionKind{Group: "policy", Version: "v1", Kind: "Eviction"},
+			Object: runtime.RawExtension{Raw: []byte(`{"deleteOptions":{"gracePeriodSeconds":0}}`)},
+		}
+	}
+	ch, err := decodeChange(t.Context(), review("db-1"), databaseWorld(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ch.Operation != admissionv1.Delete || ch.New != nil || ch.Old.GetName() != "db-1" || *ch.DeleteOptions.GracePeriodSeconds != 0 {
+		t.Errorf("the change is %+v", ch)
+	}
+	if ch, err := decodeChange(t.Context(), review("db-9"), databaseWorld(t)); ch != nil || err != nil {
+		t.Errorf("the eviction of a Pod that is gone is %+v, %v", ch, err)
+	}
+}
+
 func testReviewer(t testing.TB, world World) *Reviewer {
 	t.Helper()
 	var policy v1alpha1.StatefulPolicy
@@ -248,6 +270,15 @@ func (w fixedWorld) Scaled(context.Context, client.ObjectKey, string) (*appsv1.S
 		return nil, apierrors.NewNotFound(appsv1.Resource("statefulsets"), "db")
 	}
 	return w.set, nil
+}
+
+func (w fixedWorld) Pod(_ context.Context, key client.ObjectKey) (*corev1.Pod, error) {
+	for _, o := range w.Objects {
+		if pod, ok := o.(*corev1.Pod); ok && client.ObjectKeyFromObject(pod) == key {
+			return pod, nil
+		}
+	}
+	return nil, apierrors.NewNotFound(corev1.Resource("pods"), key.Name)
 }
 
 func databaseWorld(t testing.TB) fixedWorld {

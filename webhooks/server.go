@@ -21,6 +21,8 @@ type Server struct {
 	Listener       net.Listener
 	Handler        http.Handler
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Callers are who may connect; anybody where nil.
+	Callers *Callers
 	// DrainDelay is how long requests are still taken after the stop signal: the time an endpoint needs to be withdrawn.
 	DrainDelay time.Duration
 	Log        logr.Logger
@@ -44,6 +46,11 @@ func (s *Server) Start(ctx context.Context) error {
 		WriteTimeout:      35 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+	}
+	if s.Callers != nil {
+		if err := s.Callers.Require(server.TLSConfig); err != nil {
+			return errors.Join(err, s.Listener.Close())
+		}
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeTLS(s.Listener, "", "") }()

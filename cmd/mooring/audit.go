@@ -11,18 +11,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/profiles"
-	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -64,6 +62,8 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
   mooring audit --context=prod -n shop -n billing -o policyreport`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// What the library would log, the report says.
+			ctrl.SetLogger(logr.Discard())
 			found, err := o.run(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return exitWith(2, err)
@@ -74,7 +74,7 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 			if n := len(found.Errors); n > 0 {
 				return exitWith(2, fmt.Errorf("not everything could be judged: %d errors, see the report", n))
 			}
-			return o.verdict(found)
+			return verdict(found, o.failOn)
 		},
 	}
 	f := cmd.Flags()
@@ -85,13 +85,13 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 	f.StringVar(&o.namespaceSelector, "namespace-selector", "", "audit only namespaces with these labels")
 	f.StringVarP(&o.selector, "selector", "l", "", "judge only objects with these labels")
 	f.StringVar(&o.compare, "compare", "", "also say what this profile would find in every namespace: baseline or restricted")
-	f.StringVar(&o.failOn, "fail-on", "deny", "least action that makes the exit code 1: deny, warn, audit or never")
 	f.DurationVar(&o.StuckAfter, "stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
 	f.DurationVar(&o.timeout, "request-timeout", time.Minute, "how long to wait for one answer of an API server")
 	o.policies.add(cmd)
+	addFailOnFlag(cmd, &o.failOn)
 	addOutputFlag(cmd, &o.outputs)
 	f.Lookup("policy").Usage = "file with StatefulPolicies to judge by instead of the cluster's; may be repeated"
-	registerCompletions(cmd, map[string][]string{"compare": profiles.Names, "fail-on": failOnNames})
+	registerCompletions(cmd, map[string][]string{"compare": profiles.Names})
 	if err := cmd.RegisterFlagCompletionFunc("context", o.completeContexts); err != nil {
 		panic(err)
 	}
@@ -109,6 +109,9 @@ func (o *auditOptions) run(ctx context.Context, stderr io.Writer) (report.Report
 	}
 	names, err := o.clusters()
 	if err != nil {
+		return found, err
+	}
+	if found.FailOn, err = failOnAction(o.failOn); err != nil {
 		return found, err
 	}
 	found.Subject, found.Version = cmp.Or(strings.Join(names, ", "), "this cluster"), buildVersion()
@@ -132,9 +135,6 @@ func (o *auditOptions) parse() error {
 	if o.Selected, err = labels.Parse(o.namespaceSelector); err != nil {
 		return fmt.Errorf("--namespace-selector: %w", err)
 	}
-	if !slices.Contains(failOnNames, o.failOn) {
-		return fmt.Errorf("--fail-on: %q is none of %s", o.failOn, strings.Join(failOnNames, ", "))
-	}
 	if o.compare != "" && !slices.Contains(profiles.Names, o.compare) {
 		return fmt.Errorf("--compare: %q is none of %s", o.compare, strings.Join(profiles.Names, ", "))
 	}
@@ -148,46 +148,25 @@ func (o *auditOptions) cluster(ctx context.Context, name string, candidates *pol
 	if err != nil {
 		return err
 	}
-	reader, err := newReader(config, o.timeout)
+	reader, err := audit.NewReader(config, "mooring-audit/"+buildVersion(), o.timeout)
 	if err != nil {
 		return err
 	}
 	options := o.Options
 	options.Cluster, options.Policies = name, candidates
 	if len(o.policies.files) == 0 {
-		if options.Policies, err = installed(ctx, reader, o.policies.profile, func(said string) { fmt.Fprintf(stderr, "%s: %s\n", cmp.Or(name, "this cluster"), said) }); err != nil {
+		note := func(said string) { fmt.Fprintf(stderr, "%s: %s\n", cmp.Or(name, "this cluster"), said) }
+		if options.Policies, err = audit.Installed(ctx, reader, o.policies.profile, note); options.Policies == nil {
 			return err
+		}
+		if err != nil {
+			found.Errors = append(found.Errors, report.Error{Message: cmp.Or(name, "this cluster") + ": " + err.Error()})
 		}
 	}
 	bar := newProgress(stderr, name)
 	defer bar.clear()
 	options.Progress = bar.show
 	return audit.Cluster(ctx, reader, options, found)
-}
-
-// installed returns the policies that are in force in the cluster. Those that cannot be used are named and left out, as the
-// webhook does.
-func installed(ctx context.Context, reader client.Reader, defaultProfile string, say func(string)) (*policies.Set, error) {
-	var list v1alpha1.StatefulPolicyList
-	switch err := reader.List(ctx, &list); {
-	case meta.IsNoMatchError(err):
-		say("the cluster does not know StatefulPolicy, so the profiles alone judge")
-	case err != nil:
-		return nil, fmt.Errorf("listing StatefulPolicies; --policy judges without them, the ClusterRole mooring-audit lets you read them: %w", err)
-	}
-	set, err := policies.Compile(list.Items, defaultProfile)
-	if set != nil && err != nil {
-		say("left out: " + err.Error())
-		err = nil
-	}
-	return set, err
-}
-
-// newReader returns a client for large lists: protobuf where the API has it, and as fast as the API server lets it be.
-func newReader(config *rest.Config, timeout time.Duration) (client.Reader, error) {
-	config = rest.CopyConfig(config)
-	config.UserAgent, config.QPS, config.Timeout = "mooring-audit/"+buildVersion(), -1, timeout
-	return client.New(config, client.Options{Scheme: audit.Scheme})
 }
 
 // config returns how to reach the cluster of the context; the current one for no name.
@@ -231,27 +210,6 @@ func (o *auditOptions) completeContexts(*cobra.Command, []string, string) ([]str
 		return nil, cobra.ShellCompDirectiveError
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// failOnNames are the values of --fail-on, the strictest first.
-var failOnNames = []string{"deny", "warn", "audit", "never"}
-
-// verdict returns an error if there are findings of the action that --fail-on names, or of a stricter one.
-func (o *auditOptions) verdict(found report.Report) error {
-	if o.failOn == "never" {
-		return nil
-	}
-	n := 0
-	for _, action := range []v1alpha1.Action{v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit} {
-		n += found.Count(action)
-		if strings.EqualFold(string(action), o.failOn) {
-			break
-		}
-	}
-	if n > 0 {
-		return exitWith(1, fmt.Errorf("%d findings at or above %s", n, o.failOn))
-	}
-	return nil
 }
 
 // progress is a bar on a terminal, and nothing elsewhere.

@@ -96,7 +96,7 @@ func (o *exportOptions) read(cmd *cobra.Command) error {
 	for _, name := range o.files {
 		read, err := readPolicies(name)
 		if err != nil {
-			return fmt.Errorf("--policy: %s: %w", name, err)
+			return err
 		}
 		o.export.Policies = append(o.export.Policies, read...)
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,6 +31,14 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		code := exitError{code: 1}
 		errors.As(err, &code)
 		os.Exit(code.code)
+	}
+}
+
+// asPlugin has the help say kubectl mooring where kubectl has started this as its plugin, which it knows by the file's name.
+func asPlugin(root *cobra.Command, program string) {
+	name := strings.TrimSuffix(filepath.Base(program), ".exe")
+	if plugin, ok := strings.CutPrefix(name, "kubectl-"); ok {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl " + plugin}
 	}
 }
 

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/yaml"
 
+	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -29,47 +24,35 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 
 // load reads and compiles the policies.
 func (p *policyFlags) load() (*policies.Set, error) {
-	var all []v1alpha1.StatefulPolicy
-	for _, name := range p.files {
-		read, err := readPolicies(name)
-		if err != nil {
-			return nil, fmt.Errorf("--policy: %s: %w", name, err)
-		}
-		all = append(all, read...)
+	all, err := p.read()
+	if err != nil {
+		return nil, err
 	}
 	return policies.Compile(all, p.profile)
 }
 
-// readPolicies reads a file of one or more YAML documents, each a StatefulPolicy.
-func readPolicies(name string) ([]v1alpha1.StatefulPolicy, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
+// read reads the policies.
+func (p *policyFlags) read() ([]v1alpha1.StatefulPolicy, error) {
 	var all []v1alpha1.StatefulPolicy
-	documents := yamlutil.NewYAMLReader(bufio.NewReader(file))
-	for {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
+	for _, name := range p.files {
+		found, err := readPolicies(name)
 		if err != nil {
 			return nil, err
 		}
-		var policy *v1alpha1.StatefulPolicy
-		if err := yaml.UnmarshalStrict(document, &policy); err != nil {
-			return nil, err
-		}
-		want := v1alpha1.GroupVersion.WithKind("StatefulPolicy")
-		switch {
-		case policy == nil:
-		case policy.GroupVersionKind() != want:
-			return nil, fmt.Errorf("apiVersion %q, kind %q: want %s, %s", policy.APIVersion, policy.Kind, want.GroupVersion(), want.Kind)
-		case policy.Name == "":
-			return nil, errors.New("a StatefulPolicy has no metadata.name")
-		default:
-			all = append(all, *policy)
-		}
+		all = append(all, found...)
 	}
+	return all, nil
+}
+
+// readPolicies reads a file of StatefulPolicies. The error names the file and the line of one that cannot be used.
+func readPolicies(name string) ([]v1alpha1.StatefulPolicy, error) {
+	set := manifests.Loader{}.Load(name)
+	found, errs := set.Policies()
+	for _, e := range append(set.Errors, errs...) {
+		return nil, fmt.Errorf("--policy: %s", e)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("--policy: %s: it holds no StatefulPolicy of %s", name, v1alpha1.GroupVersion)
+	}
+	return found, nil
 }

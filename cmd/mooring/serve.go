@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -28,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/certs"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/webhooks"
@@ -41,7 +43,11 @@ type serveOptions struct {
 	logLevel                                      string
 	drainDelay                                    time.Duration
 	certMode, certDir                             string
+	callers                                       webhooks.Callers
 	certs                                         certs.CertManagerOptions
+	scan                                          bool
+	scanInterval, scanStuckAfter                  time.Duration
+	scanExcluded                                  []string
 }
 
 func newServe() *cobra.Command {
@@ -50,7 +56,8 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Answer the API server's admission reviews",
 		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
-keeps its own certificate, and is ready once policies, caches and certificate are.`,
+keeps its own certificate, and is ready once policies, caches and certificate are. One replica also judges what is in the
+cluster already, and keeps policy reports and metrics of it.`,
 		Example: `  # In a Pod, as the chart runs it
   mooring serve --leader-elect --default-profile=baseline
 
@@ -64,6 +71,12 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 			if o.certs.Namespace = o.namespace; o.namespace == "" {
 				return errors.New("--namespace says where the certificate and the lease are kept; set it, or POD_NAMESPACE")
 			}
+			if o.scan && o.scanInterval < time.Second {
+				return fmt.Errorf("--scan-interval: %s is less than a second", o.scanInterval)
+			}
+			if len(o.callers.Names) > 0 && o.callers.CAFile == "" {
+				return errors.New("--client-name needs --client-ca-file: a name counts only in a certificate that can be verified")
+			}
 			log, err := newLogger(o.logLevel)
 			if err != nil {
 				return err
@@ -76,7 +89,7 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "where to serve metrics; 0 for nowhere")
 	f.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over TLS, to those who may get the non-resource URL /metrics")
 	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
-	f.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas renew the certificate")
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas renew the certificate and scan")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Mooring's own namespace")
 	f.StringVar(&o.defaultProfile, "default-profile", "baseline", "profile of namespaces that choose none: baseline, restricted or off")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
@@ -93,6 +106,12 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 	f.StringArrayVar(&o.certs.ExtraNames, "cert-extra-name", nil, "further DNS name or IP address the certificate is valid for; may be repeated")
 	f.StringVar(&o.certs.Validating, "validating-webhook-configuration", "mooring", "ValidatingWebhookConfiguration to write the CA into")
 	f.StringVar(&o.certs.Mutating, "mutating-webhook-configuration", "mooring", "MutatingWebhookConfiguration to write the CA into")
+	f.BoolVar(&o.scan, "scan", true, "let one of several replicas judge what is in the cluster, and keep policy reports and metrics of it")
+	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
+	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
+	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", []string{"kube-system", "kube-node-lease"}, "namespaces that are not scanned")
+	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
+	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
 		"default-profile": {"baseline", "restricted", "off"},
@@ -136,12 +155,14 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
+	cached := webhooks.Cached()
+	maps.Copy(cached, audit.Cached())
 	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{DefaultTransform: strip},
-		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}}}},
+		Cache:                   cache.Options{ByObject: cached, DefaultTransform: cache.TransformStripManagedFields()},
+		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
 		LeaderElection:          o.leaderElect,
@@ -167,9 +188,21 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,
 		DrainDelay: o.drainDelay, Log: log.WithName("server"),
 	}
+	if o.callers.CAFile != "" {
+		server.Callers = &o.callers
+	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
-	for _, o := range webhooks.Cached() {
+	for o := range webhooks.Cached() {
 		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
+			return err
+		}
+	}
+	if o.scan {
+		scanner := &audit.Scanner{
+			Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Reports: mgr.GetClient(), DefaultProfile: o.defaultProfile, Excluded: o.scanExcluded,
+			Interval: o.scanInterval, StuckAfter: o.scanStuckAfter, Log: log.WithName("scanner"),
+		}
+		if err := mgr.Add(scanner); err != nil {
 			return err
 		}
 	}
@@ -226,13 +259,4 @@ func cachesReady(c cache.Cache) healthz.Checker {
 		}
 		return nil
 	}
-}
-
-// strip takes from cached objects what no rule reads and what would be the larger part of them.
-func strip(o any) (any, error) {
-	if object, ok := o.(client.Object); ok {
-		object.SetManagedFields(nil)
-		delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	}
-	return o, nil
 }

@@ -47,6 +47,8 @@ type ControlPlane struct {
 	Kubeconfig string
 	// URL is where the API server listens.
 	URL string
+	// Etcd is where etcd listens.
+	Etcd string
 	// Dir holds the data, logs and credentials.
 	Dir string
 
@@ -103,7 +105,7 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 	if err != nil {
 		return err
 	}
-	etcd := "http://127.0.0.1:" + ports[0]
+	cp.Etcd = "http://127.0.0.1:" + ports[0]
 	cp.URL = "https://127.0.0.1:" + ports[2]
 	if cp.authority, err = newAuthority(cp.Dir); err != nil {
 		return err
@@ -123,7 +125,7 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 	}
 	err = cp.launch(o, built, "etcd",
 		"--name=mooring", "--data-dir="+filepath.Join(cp.Dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
-		"--listen-client-urls="+etcd, "--advertise-client-urls="+etcd,
+		"--listen-client-urls="+cp.Etcd, "--advertise-client-urls="+cp.Etcd,
 		"--listen-peer-urls=http://127.0.0.1:"+ports[1], "--initial-advertise-peer-urls=http://127.0.0.1:"+ports[1],
 		"--initial-cluster=mooring=http://127.0.0.1:"+ports[1])
 	if err != nil {
@@ -131,7 +133,7 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 	}
 	file := cp.authority.path
 	args := []string{
-		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", "--secure-port=" + ports[2],
+		"--etcd-servers=" + cp.Etcd, "--bind-address=127.0.0.1", "--secure-port=" + ports[2],
 		// Loopback cannot stand in an Endpoints object, and the default namespace's is of no use here.
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.0.0.0/16", "--allow-privileged", "--authorization-mode=Node,RBAC",

@@ -1,13 +1,43 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestClamp shows an autoscaler walking a StatefulSet down one safe step at a time, without ever being refused.
 func TestClamp(t *testing.T) {
+	s := clamped(t)
+	kubeconfig, err := cluster.KubeconfigFor("system:serviceaccount:keda:keda-operator", "system:masters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	autoscaler := shell{t, s.namespace, kubeconfig}
+	replicas := func() string { return s.must("get", "statefulset", "db", "-o", "jsonpath={.spec.replicas}") }
+	for _, want := range []int{4, 3, 3} {
+		autoscaler.must("scale", "statefulset", "db", "--replicas=1")
+		if got := replicas(); got != fmt.Sprint(want) {
+			t.Fatalf("asked for 1, got %s; want %d", got, want)
+		}
+		s.settled(want)
+	}
+	s.refused([]string{"scale-down/step"}, "scale", "statefulset", "db", "--replicas=1")
+}
+
+// clamped is a namespace with a StatefulSet of five, and a policy in force that lets an autoscaler have one Pod at a time, down
+// to three.
+func clamped(t *testing.T) shell {
+	t.Helper()
 	s := newShell(t)
 	s.mustWith(`
 apiVersion: mooring.dev/v1alpha1
@@ -21,13 +51,6 @@ spec:
 	t.Cleanup(func() { s.must("delete", "statefulpolicy", s.namespace) })
 	s.mustWith(service+"---"+statefulSet("replicas: 5"), "apply", "-f", "-")
 	s.settled(5)
-	kubeconfig, err := cluster.KubeconfigFor("system:serviceaccount:keda:keda-operator", "system:masters")
-	if err != nil {
-		t.Fatal(err)
-	}
-	autoscaler := shell{t, s.namespace, kubeconfig}
-	replicas := func() string { return s.must("get", "statefulset", "db", "-o", "jsonpath={.spec.replicas}") }
-
 	await(t, func() error {
 		out, err := s.try("", "scale", "statefulset", "db", "--replicas=3", "--dry-run=server")
 		if err == nil || !strings.Contains(out, "scale-down/step") {
@@ -35,12 +58,106 @@ spec:
 		}
 		return nil
 	})
-	for _, want := range []int{4, 3, 3} {
-		autoscaler.must("scale", "statefulset", "db", "--replicas=1")
-		if got := replicas(); got != fmt.Sprint(want) {
-			t.Fatalf("asked for 1, got %s; want %d", got, want)
-		}
-		s.settled(want)
+	return s
+}
+
+// TestHorizontalPodAutoscaler shows the same with the real one: kube-controller-manager reads a metric that says that three
+// are enough, and asks for three until it has them.
+func TestHorizontalPodAutoscaler(t *testing.T) {
+	s := clamped(t)
+	serveMetric(t, s, "3")
+	sets := clientFor(t, cluster.Kubeconfig).AppsV1().StatefulSets(s.namespace)
+	watch, err := sets.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=db"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.refused([]string{"scale-down/step"}, "scale", "statefulset", "db", "--replicas=1")
+	defer watch.Stop()
+	s.mustWith(`
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: db}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: db}
+  minReplicas: 2
+  maxReplicas: 5
+  metrics:
+  - {type: External, external: {metric: {name: load}, target: {type: AverageValue, averageValue: "1"}}}
+  behavior: {scaleDown: {stabilizationWindowSeconds: 0}}
+`, "apply", "-f", "-")
+
+	var walked []int32
+	for done, late := false, time.After(2*time.Minute); !done; {
+		select {
+		case event := <-watch.ResultChan():
+			set, ok := event.Object.(*appsv1.StatefulSet)
+			if !ok {
+				t.Fatalf("the watch ended with %v", event)
+			}
+			if n := *set.Spec.Replicas; len(walked) == 0 || walked[len(walked)-1] != n {
+				walked = append(walked, n)
+			}
+			done = *set.Spec.Replicas <= 3 && set.Status.Replicas == *set.Spec.Replicas
+		case <-late:
+			t.Fatalf("it went %v in two minutes; the autoscaler:\n%s", walked, s.must("describe", "horizontalpodautoscaler", "db"))
+		}
+	}
+	if want := []int32{5, 4, 3}; !slices.Equal(walked, want) {
+		t.Errorf("it went %v, want %v", walked, want)
+	}
+	events := s.must("get", "events", "-o", `jsonpath={range .items[*]}{.involvedObject.kind} {.reason}: {.message}{"\n"}{end}`)
+	if !strings.Contains(events, "HorizontalPodAutoscaler SuccessfulRescale") {
+		t.Errorf("no Event says that the autoscaler scaled:\n%s", events)
+	}
+	for _, bad := range []string{"FailedRescale", "denied the request", "StatefulSet Denied"} {
+		// Mooring's Event is of the trial in the beginning, which was a dry run and left none.
+		if strings.Contains(events, bad) {
+			t.Errorf("the Events tell of %q:\n%s", bad, events)
+		}
+	}
+	t.Logf("it went %v:\n%s", walked, s.must("describe", "horizontalpodautoscaler", "db"))
+}
+
+// serveMetric makes the external metric "load" have this value, by a metrics API of the test's own that the API server finds
+// on loopback. A Service with endpoints must not lead there; one with an external name may.
+func serveMetric(t *testing.T, s shell, value string) {
+	t.Helper()
+	const group, version = "external.metrics.k8s.io", "v1beta1"
+	mux := http.NewServeMux()
+	answer := func(path string, body map[string]any) {
+		mux.HandleFunc("GET /apis/"+group+"/"+version+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(body)
+		})
+	}
+	answer("", map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group + "/" + version, "resources": []any{}})
+	answer("/namespaces/{namespace}/load", map[string]any{
+		"kind": "ExternalMetricValueList", "apiVersion": group + "/" + version, "metadata": map[string]any{},
+		"items": []any{map[string]any{"metricName": "load", "metricLabels": map[string]any{}, "timestamp": time.Now().UTC().Format(time.RFC3339), "value": value}},
+	})
+	server := httptest.NewTLSServer(mux)
+	t.Cleanup(server.Close)
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := version + "." + group
+	s.mustWith(fmt.Sprintf(`
+apiVersion: v1
+kind: Service
+metadata: {name: metrics}
+spec: {type: ExternalName, externalName: localhost}
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: %s}
+spec:
+  group: %s
+  version: %s
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  insecureSkipTLSVerify: true
+  service: {namespace: NAMESPACE, name: metrics, port: %s}
+`, api, group, version, at.Port()), "apply", "-f", "-")
+	t.Cleanup(func() { s.must("delete", "apiservice", api) })
+	s.must("wait", "apiservice/"+api, "--for=condition=Available", "--timeout=60s")
 }

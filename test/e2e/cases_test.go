@@ -91,6 +91,17 @@ func TestCasesOnARealServer(t *testing.T) {
 				}
 			}
 			player := newClient(t, as, &heard)
+			if ch.Operation == admissionv1.Create && len(p.c.Want) > 0 {
+				// The webhook's cache hears of what is around the object a moment after the API server has it.
+				await(t, func() error {
+					var early warnings
+					refused, err := perform(t, newClient(t, as, &early), ch, true)
+					if err == nil && len(refused)+len(early.said()) == 0 {
+						err = errors.New("nobody has anything against it")
+					}
+					return err
+				})
+			}
 			got, err := perform(t, player, ch, p.c.DryRun)
 			if err != nil {
 				t.Fatal(err)
@@ -156,8 +167,19 @@ func create(t *testing.T, admin client.Client, namespace string, o policies.Obje
 		claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 		claim.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	}
-	if err := admin.Create(t.Context(), o.(client.Object)); err != nil {
+	var options []client.CreateOption
+	if fields := o.GetManagedFields(); len(fields) > 0 {
+		// The server writes them, for whoever makes the object.
+		options = append(options, client.FieldOwner(fields[0].Manager))
+		o.SetManagedFields(nil)
+	}
+	if err := admin.Create(t.Context(), o.(client.Object), options...); err != nil {
 		t.Fatal(err)
+	}
+	if wanted.GetDeletionTimestamp() != nil {
+		if err := errors.Join(admin.Delete(t.Context(), o.(client.Object)), admin.Get(t.Context(), client.ObjectKeyFromObject(wanted), o.(client.Object))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	switch o := o.(type) {
 	case *corev1.Pod:

@@ -24,7 +24,10 @@ var cluster *harness.Installation
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		cp, err := controlplane.Run(context.Background(), controlplane.Options{})
+		cp, err := controlplane.Run(context.Background(), controlplane.Options{
+			// An autoscaler looks again after a second, where 15 are the default.
+			ControllerManagerArgs: []string{"--horizontal-pod-autoscaler-sync-period=1s"},
+		})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -13,12 +13,15 @@ func TestPolicies(t *testing.T) {
 		return "{apiVersion: mooring.dev/v1alpha1, kind: StatefulPolicy, metadata: {name: NAMESPACE}, spec: " + spec + "}"
 	}
 	for name, c := range map[string]struct{ spec, says string }{
-		"an unknown action":           {`{rules: {scaleDown: {action: Refuse}}}`, "spec.rules.scaleDown.action"},
-		"an unknown rule":             {`{rules: {scaledown: {action: Deny}}}`, `unknown field "spec.rules.scaledown"`},
-		"a selector that is none":     {`{match: {namespaceSelector: {matchExpressions: [{key: a, operator: Near}]}}}`, "spec.match.namespaceSelector"},
-		"a default that it forbids":   {`{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`, "spec.rules.retentionPolicy.default"},
-		"a type that it forbids":      {`{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`, "spec.rules.updateStrategy.default.type"},
-		"bounds that nothing fits in": {`{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`, "spec.rules.claimTemplate.minSize"},
+		"an unknown action":            {`{rules: {scaleDown: {action: Refuse}}}`, "spec.rules.scaleDown.action"},
+		"an unknown rule":              {`{rules: {scaledown: {action: Deny}}}`, `unknown field "spec.rules.scaledown"`},
+		"a selector that is none":      {`{match: {namespaceSelector: {matchExpressions: [{key: a, operator: Near}]}}}`, "spec.match.namespaceSelector"},
+		"a default that it forbids":    {`{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`, "spec.rules.retentionPolicy.default"},
+		"a type that it forbids":       {`{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`, "spec.rules.updateStrategy.default.type"},
+		"a floor that is none":         {`{rules: {scaleDown: {action: Warn, floor: Deny}}}`, "spec.rules.scaleDown.minReplicas"},
+		"a floor below the floor":      {`{rules: {scaleDown: {action: Deny, minReplicas: 3}, autoscalerFloor: {action: Warn, minReplicas: 2}}}`, "spec.rules.autoscalerFloor.minReplicas"},
+		"autoscalers that nobody asks": {`{rules: {scaleDown: {action: Deny, autoscalers: [keda]}}}`, "spec.rules.scaleDown.autoscaler"},
+		"bounds that nothing fits in":  {`{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`, "spec.rules.claimTemplate.minSize"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := s.try(policy(c.spec), "apply", "-f", "-")
@@ -28,7 +31,11 @@ func TestPolicies(t *testing.T) {
 		})
 	}
 	s.mustWith(policy("{match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}, rules: {scaleDown: {action: Deny}}}"), "apply", "-f", "-")
-	if out := s.must("delete", "statefulpolicy", s.namespace); !strings.Contains(out, "is in force") {
+	const lost = "does not refuse anything by scale-down any more"
+	if out := s.must("patch", "statefulpolicy", s.namespace, "--type=merge", "--dry-run=server", "-p", `{"spec":{"mode":"Warn"}}`); !strings.Contains(out, lost) {
+		t.Errorf("nobody is told what the new mode leaves unguarded:\n%s", out)
+	}
+	if out := s.must("delete", "statefulpolicy", s.namespace); !strings.Contains(out, lost) {
 		t.Errorf("nobody is told what the delete leaves unguarded:\n%s", out)
 	}
 }

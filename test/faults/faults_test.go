@@ -73,7 +73,7 @@ var faults = []fault{
 			t.Fatal(err)
 		}
 		apiServerReady(t)
-	}, false, ""},
+	}, false, "in its first seconds it does not answer what Mooring has to read of it"},
 	{"etcd hangs for two seconds", hang(2 * time.Second), false, ""},
 	{"etcd hangs for eight seconds", hang(8 * time.Second), false, "nothing can be read, or written, while etcd hangs: the requests would have failed anyway"},
 	{"self-signed: two CAs and the leaves below them rotated", rotate, false, ""},

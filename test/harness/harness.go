@@ -66,7 +66,7 @@ func Install(t testing.TB, planes controlplane.Options, o Options) *Installation
 
 // On installs Mooring on a control plane and returns once it is ready. The caller has to Stop it.
 func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Installation, error) {
-	binary, err := build(ctx, cp.Dir)
+	binary, err := Build(ctx, cp.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +152,14 @@ func (in *Installation) Start(ctx context.Context) error {
 	}
 }
 
+// Mooring is a command of the binary that serves.
+func (in *Installation) Mooring(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, in.binary, args...)
+}
+
+// PID is the server's process.
+func (in *Installation) PID() int { return in.server.Process.Pid }
+
 // Terminate asks the server to end, as a kubelet does.
 func (in *Installation) Terminate() error { return in.server.Process.Signal(syscall.SIGTERM) }
 
@@ -173,9 +181,6 @@ func (in *Installation) Wait() error {
 		return errors.New("mooring serve did not stop within 30 s")
 	}
 }
-
-// PID is the server's process ID.
-func (in *Installation) PID() int { return in.server.Process.Pid }
 
 // Kill ends the server as a crash would.
 func (in *Installation) Kill() {
@@ -258,8 +263,8 @@ func (in *Installation) Metric(ctx context.Context, prefix string) (float64, err
 	return sum, nil
 }
 
-// build builds the binary from the repository that this package is in.
-func build(ctx context.Context, dir string) (string, error) {
+// Build builds the binary into dir, from the repository that this package is in.
+func Build(ctx context.Context, dir string) (string, error) {
 	root, err := repository(ctx)
 	if err != nil {
 		return "", err

@@ -117,6 +117,7 @@ var scenes = []struct {
 	{"claim-delete", "", []string{"delete", "persistentvolumeclaim", "data-db-0", "--wait=false"}},
 	{"database-create", database, []string{"apply", "-f", "-"}},
 	{"database-update", strings.Replace(database, "postgresql:17.4", "postgresql:17.5", 1), []string{"apply", "-f", "-"}},
+	{"database-grow", strings.NewReplacer("postgresql:17.4", "postgresql:17.5", "replicas: 3", "replicas: 5").Replace(database), []string{"apply", "-f", "-"}},
 }
 
 func main() {

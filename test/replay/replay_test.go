@@ -1,5 +1,5 @@
-// Package replay plays the demo twice on a real control plane, and compares what `mooring replay` makes of the audit log of
-// the first time with what the webhook did the second time.
+// Package replay plays the demo twice on a real control plane, and looks at what is left of it: the audit log, which `mooring
+// replay` reads, and the metrics, which the dashboard and the alerts query.
 package replay
 
 import (
@@ -17,7 +17,6 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// TestDemo shows that replay names exactly the requests that the webhook denies, and for the same reasons.
 func TestDemo(t *testing.T) {
 	policy, err := filepath.Abs("../../deploy/audit-policy.yaml")
 	if err != nil {
@@ -31,6 +30,13 @@ func TestDemo(t *testing.T) {
 	play(t, in)
 	second := read(t, log)[len(first):]
 
+	t.Run("replay", func(t *testing.T) { namesTheDenied(t, first, second) })
+	t.Run("monitoring", func(t *testing.T) { monitored(t, in) })
+}
+
+// namesTheDenied shows that replay names of the first log exactly the requests that the webhook denied in the second, and
+// for the same reasons.
+func namesTheDenied(t *testing.T, first, second []byte) {
 	want := deniedLive(t, second)
 	if len(want) == 0 {
 		t.Fatal("nothing was denied")

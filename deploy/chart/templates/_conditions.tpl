@@ -50,8 +50,20 @@ oldObject.spec.?clusterIP.orValue('') == 'None' ||
 oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'
 {{- end }}
 
-{{/* A Pod of a StatefulSet that is deleted without waiting for it to stop, but for node agents, who know that it has. */}}
+{{/* A claim that is deleted, or on its way and about to lose the finalizer that keeps it while a Pod uses it. */}}
+{{- define "mooring.condition.claimGoes" -}}
+request.operation == 'DELETE' || (
+  oldObject.metadata.?deletionTimestamp.hasValue() &&
+  'kubernetes.io/pvc-protection' in oldObject.metadata.?finalizers.orValue([]) &&
+  !('kubernetes.io/pvc-protection' in object.metadata.?finalizers.orValue([])) &&
+  !(request.userInfo.username in {{ .Values.webhook.controllers | toJson }})
+)
+{{- end }}
+
+{{/* A Pod of a StatefulSet that is deleted without waiting for it to stop, but for node agents, who know that it has. An
+eviction does not say whose the Pod is. */}}
 {{- define "mooring.condition.podIsForced" -}}
+request.operation == 'CREATE' ? object.?deleteOptions.?gracePeriodSeconds.orValue(-1) == 0 :
 request.options.?gracePeriodSeconds.orValue(-1) == 0 &&
 oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
 !request.userInfo.username.startsWith('system:node:')
@@ -82,6 +94,10 @@ request.resource.resource == 'services'
     {{- include "mooring.condition.serviceMatters" . | nindent 4 }}
   ) : request.resource.resource == 'pods' ? (
     {{- include "mooring.condition.podIsForced" . | nindent 4 }}
+  ) : request.resource.resource == 'persistentvolumeclaims' ? (
+    {{- include "mooring.condition.claimGoes" . | nindent 4 }}
+  ) : request.resource.resource == 'persistentvolumes' ? (
+    oldObject.?status.?phase.orValue('') == 'Bound'
   ) : request.operation == 'DELETE' || (request.?subResource.orValue('') == 'scale' ? (
     {{- include "mooring.condition.scaleShrinks" . | nindent 4 }}
   ) : (

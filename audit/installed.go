@@ -1,0 +1,52 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// NewReader returns a reader for large lists: protobuf where the API has it, as fast as the API server lets it be, and no
+// longer than timeout for one answer.
+func NewReader(config *rest.Config, userAgent string, timeout time.Duration) (client.Reader, error) {
+	config = rest.CopyConfig(config)
+	// The API server has priority levels of its own.
+	config.UserAgent, config.Timeout, config.QPS = userAgent, timeout, -1
+	return client.New(config, client.Options{Scheme: Scheme})
+}
+
+var statefulPolicies = kind{v1alpha1.GroupVersion.WithKind("StatefulPolicy"), "statefulpolicies",
+	func() client.ObjectList { return &v1alpha1.StatefulPolicyList{} }, func() client.Object { return &v1alpha1.StatefulPolicy{} }}
+
+// Installed returns the policies that are in force in the cluster, with the profile for namespaces that choose none. note is
+// told which of them cannot be used and so are left out, as the webhook leaves them out, and whether the cluster knows
+// StatefulPolicies at all. Where they may not be read, the profiles are returned with an error.
+func Installed(ctx context.Context, reader client.Reader, defaultProfile string, note func(string)) (*policies.Set, error) {
+	var list v1alpha1.StatefulPolicyList
+	err := reader.List(ctx, &list)
+	switch {
+	case meta.IsNoMatchError(err):
+		note("the cluster does not know StatefulPolicy, so the profiles alone judge")
+		err = nil
+	case apierrors.IsForbidden(err):
+		err = fmt.Errorf("the profiles alone judge: %s", statefulPolicies.refusal("", err))
+	case err != nil:
+		return nil, fmt.Errorf("listing StatefulPolicies: %w", err)
+	}
+	set, unusable := policies.Compile(list.Items, defaultProfile)
+	if set == nil {
+		return nil, unusable
+	}
+	if unusable != nil {
+		note("left out: " + unusable.Error())
+	}
+	return set, err
+}

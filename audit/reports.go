@@ -1,0 +1,188 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/report"
+)
+
+// written keeps one policy report in each namespace that has findings, and writes only what is not there already. It
+// remembers a hash of each report and not the report.
+type written struct {
+	client client.Client
+	log    logr.Logger
+
+	mu     sync.Mutex
+	loaded bool
+	// api is the one that the cluster knows, nil where it knows none.
+	api  *report.PolicyReportAPI
+	hash map[string][sha256.Size]byte
+}
+
+// fieldManager is the name under which reports are applied.
+const fieldManager = "mooring-scanner"
+
+// mostResults is how many results one report holds, the strictest of all: an object in a cluster has to stay below 1.5 MiB.
+const mostResults = 500
+
+// load finds out which API for policy reports the cluster has and which reports are there, and returns their namespaces.
+// What somebody else changed in one of them is written again, as its hash is another.
+func (w *written) load(ctx context.Context) ([]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	api, err := w.find()
+	if err != nil {
+		return nil, err
+	}
+	w.announce(api)
+	w.api, w.loaded, w.hash = api, true, map[string][sha256.Size]byte{}
+	if api == nil {
+		return nil, nil
+	}
+	var names []string
+	token := ""
+	for {
+		list := &unstructured.UnstructuredList{}
+		gvk := gvkOf(*api)
+		gvk.Kind += "List"
+		list.SetGroupVersionKind(gvk)
+		if err := w.client.List(ctx, list, client.Limit(pageSize), client.Continue(token), client.MatchingLabels{"app.kubernetes.io/managed-by": report.PolicyReportName}); err != nil {
+			return nil, fmt.Errorf("listing policy reports: %w", err)
+		}
+		for _, item := range list.Items {
+			if item.GetName() != report.PolicyReportName {
+				continue
+			}
+			names = append(names, item.GetNamespace())
+			var there report.PolicyReport
+			// What is no report of ours any more has another hash than ours.
+			_ = runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &there)
+			if w.hash[item.GetNamespace()], err = hashOf(there); err != nil {
+				return nil, err
+			}
+		}
+		if token = list.GetContinue(); token == "" {
+			return names, nil
+		}
+	}
+}
+
+// find returns the first of the APIs that the cluster has, or nil.
+func (w *written) find() (*report.PolicyReportAPI, error) {
+	for _, api := range []report.PolicyReportAPI{report.OpenReports, report.WGPolicy} {
+		gvk := gvkOf(api)
+		_, err := w.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+		if err == nil {
+			return &api, nil
+		}
+		if !meta.IsNoMatchError(err) {
+			return nil, fmt.Errorf("looking for %s: %w", api.APIVersion, err)
+		}
+	}
+	return nil, nil
+}
+
+// announce says which API is used, when that changes.
+func (w *written) announce(api *report.PolicyReportAPI) {
+	switch {
+	case w.loaded && (api == nil) == (w.api == nil) && (api == nil || *api == *w.api):
+	case api == nil:
+		w.log.Info("no policy reports are written: the cluster has neither API; metrics have the violations all the same",
+			"wanted", []string{report.OpenReports.APIVersion, report.WGPolicy.APIVersion})
+	default:
+		w.log.Info("policy reports are written", "apiVersion", api.APIVersion, "kind", api.Kind)
+	}
+}
+
+// write makes the namespace's report say this, and removes it where there is nothing to say.
+func (w *written) write(ctx context.Context, namespace string, findings []policies.Finding) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.api == nil {
+		return nil
+	}
+	before, there := w.hash[namespace]
+	o := &unstructured.Unstructured{}
+	if len(findings) == 0 {
+		if !there {
+			return nil
+		}
+		o.SetGroupVersionKind(gvkOf(*w.api))
+		o.SetNamespace(namespace)
+		o.SetName(report.PolicyReportName)
+		if err := client.IgnoreNotFound(w.client.Delete(ctx, o)); err != nil {
+			return fmt.Errorf("removing the policy report: %w", err)
+		}
+		reportWritesTotal.WithLabelValues("delete").Inc()
+		delete(w.hash, namespace)
+		return nil
+	}
+	wanted := policyReport(namespace, findings, *w.api)
+	hash, err := hashOf(wanted)
+	if err != nil || there && hash == before {
+		return err
+	}
+	if o.Object, err = runtime.DefaultUnstructuredConverter.ToUnstructured(&wanted); err != nil {
+		return err
+	}
+	if err := w.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), client.FieldOwner(fieldManager), client.ForceOwnership); err != nil {
+		return fmt.Errorf("writing the policy report: %w", err)
+	}
+	reportWritesTotal.WithLabelValues("apply").Inc()
+	w.hash[namespace] = hash
+	return nil
+}
+
+// forget is for a namespace that is gone.
+func (w *written) forget(namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.hash, namespace)
+}
+
+// policyReport writes the findings down, the strictest first where there are too many.
+func policyReport(namespace string, findings []policies.Finding, api report.PolicyReportAPI) report.PolicyReport {
+	var all []report.Finding
+	for _, f := range findings {
+		all = append(all, report.Finding{Finding: f})
+	}
+	r := report.PolicyReportOn(namespace, all, api)
+	if len(r.Results) > mostResults {
+		slices.SortStableFunc(r.Results, func(a, b report.PolicyResult) int { return cmp.Compare(strictness(b), strictness(a)) })
+		r.Metadata.Annotations = map[string]string{"mooring.dev/truncated": fmt.Sprintf("%d of %d results are left out; mooring audit -n %s has all", len(r.Results)-mostResults, len(r.Results), namespace)}
+		r.Results = r.Results[:mostResults]
+	}
+	return r
+}
+
+func strictness(r report.PolicyResult) int {
+	return slices.Index([]string{string(v1alpha1.Audit), string(v1alpha1.Warn), string(v1alpha1.Deny)}, r.Properties["action"])
+}
+
+// hashOf is of what a report says, and of nothing that the API server or others add to it.
+func hashOf(r report.PolicyReport) ([sha256.Size]byte, error) {
+	data, err := json.Marshal(struct {
+		Summary report.PolicyReportSummary
+		Results []report.PolicyResult
+	}{r.Summary, r.Results})
+	return sha256.Sum256(data), err
+}
+
+func gvkOf(api report.PolicyReportAPI) schema.GroupVersionKind {
+	return schema.FromAPIVersionAndKind(api.APIVersion, api.Kind)
+}

@@ -1,0 +1,308 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/policies"
+)
+
+// Scanner judges a cluster for as long as it runs: all of it now and then, and each namespace soon after something changed
+// in it. It keeps a policy report in each namespace that has findings, and metrics of all of them. It is a manager's
+// Runnable, and runs on the leader.
+type Scanner struct {
+	// Cache watches what is judged: see Cached.
+	Cache cache.Cache
+	// Live reads what is not worth a watch: the Pods of a namespace in which something is wrong.
+	Live client.Reader
+	// Reports writes the policy reports.
+	Reports client.Client
+	// DefaultProfile is for namespaces that choose none.
+	DefaultProfile string
+	// Excluded are the namespaces that are not judged.
+	Excluded []string
+	// Interval is the time between two scans of everything, StuckAfter is as in Options.
+	Interval, StuckAfter time.Duration
+	Log                  logr.Logger
+
+	queue workqueue.TypedRateLimitingInterface[string]
+	// again asks for a scan of everything before the interval is over.
+	again    chan struct{}
+	policies atomic.Pointer[policies.Set]
+	written  written
+	seen     violations
+}
+
+// NeedLeaderElection is true: two scanners would write the same reports.
+func (*Scanner) NeedLeaderElection() bool { return true }
+
+// gather is how long a namespace is left to change further before it is judged. A rollout changes one many times.
+const gather = time.Second
+
+// Start scans until the context ends.
+func (s *Scanner) Start(ctx context.Context) error {
+	s.queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
+	s.again = make(chan struct{}, 1)
+	s.written.client, s.written.log = s.Reports, s.Log
+	if err := s.watch(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	go func() {
+		<-ctx.Done()
+		s.queue.ShutDown()
+	}()
+	go s.everything(ctx)
+	for {
+		namespace, ended := s.queue.Get()
+		if ended {
+			s.seen.forgetAll()
+			return nil
+		}
+		switch err := s.scan(ctx, namespace); {
+		case err != nil && ctx.Err() == nil:
+			scanErrorsTotal.Inc()
+			s.Log.Error(err, "a namespace could not be judged and is tried again", "namespace", namespace)
+			s.queue.AddRateLimited(namespace)
+		default:
+			s.queue.Forget(namespace)
+		}
+		s.queue.Done(namespace)
+	}
+}
+
+// everything has all namespaces judged, at once and then at every interval.
+func (s *Scanner) everything(ctx context.Context) {
+	ticker := time.NewTicker(s.Interval)
+	defer ticker.Stop()
+	for {
+		if err := s.rescan(ctx); err != nil && ctx.Err() == nil {
+			scanErrorsTotal.Inc()
+			s.Log.Error(err, "the cluster could not be scanned; the next scan tries again", "in", s.Interval.String())
+		}
+		select {
+		case <-ticker.C:
+		case <-s.again:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// rescan has every namespace judged again: those that there are, and those that there are reports or metrics of.
+func (s *Scanner) rescan(ctx context.Context) error {
+	set, err := Installed(ctx, s.Cache, s.DefaultProfile, func(string) {})
+	if err != nil {
+		return err
+	}
+	s.policies.Store(set)
+	reported, err := s.written.load(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := s.list(ctx, namespaces, "")
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		s.queue.Add(o.GetName())
+	}
+	for _, namespace := range slices.Concat(reported, s.seen.namespaces()) {
+		s.queue.Add(namespace)
+	}
+	scansTotal.Inc()
+	return nil
+}
+
+// watch has a namespace judged when something changes in it, and all of them when a policy or a storage class does.
+func (s *Scanner) watch(ctx context.Context) error {
+	own := func(o client.Object) { s.queue.AddAfter(o.GetNamespace(), gather) }
+	all := func(client.Object) {
+		select {
+		case s.again <- struct{}{}:
+		default:
+		}
+	}
+	var synced []toolscache.InformerSynced
+	for _, w := range []struct {
+		kinds  []kind
+		notify func(client.Object)
+	}{
+		{inNamespaces, own},
+		{[]kind{namespaces}, func(o client.Object) { s.queue.AddAfter(o.GetName(), gather) }},
+		{[]kind{volumes}, func(o client.Object) {
+			if claim := o.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil {
+				s.queue.AddAfter(claim.Namespace, gather)
+			}
+		}},
+		{[]kind{classes, statefulPolicies}, all},
+	} {
+		for _, k := range w.kinds {
+			informer, err := s.Cache.GetInformer(ctx, k.object())
+			if err != nil {
+				return fmt.Errorf("watching %s: %w", k.resource, err)
+			}
+			registration, err := informer.AddEventHandler(handler(w.notify))
+			if err != nil {
+				return err
+			}
+			synced = append(synced, registration.HasSynced)
+		}
+	}
+	toolscache.WaitForCacheSync(ctx.Done(), synced...)
+	return nil
+}
+
+// handler calls notify for every change, but not for what there is in the beginning, nor for what is the same again.
+func handler(notify func(client.Object)) toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(o any, initially bool) {
+			if o, ok := o.(client.Object); ok && !initially {
+				notify(o)
+			}
+		},
+		UpdateFunc: func(older, newer any) {
+			was, ok1 := older.(client.Object)
+			is, ok2 := newer.(client.Object)
+			if ok1 && ok2 && was.GetResourceVersion() != is.GetResourceVersion() {
+				notify(is)
+			}
+		},
+		DeleteFunc: func(o any) {
+			if lost, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+				o = lost.Obj
+			}
+			if o, ok := o.(client.Object); ok {
+				notify(o)
+			}
+		},
+	}
+}
+
+// scan judges one namespace and writes down what it finds.
+func (s *Scanner) scan(ctx context.Context, name string) error {
+	namespace := &corev1.Namespace{}
+	err := s.Cache.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	if apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil {
+		// Its report goes with it, and nothing can be written into it any more.
+		s.seen.set(name, nil)
+		s.written.forget(name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var findings []policies.Finding
+	if !slices.Contains(s.Excluded, name) {
+		v, err := s.view(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		if findings, err = s.judge(v); err != nil {
+			return err
+		}
+	}
+	s.seen.set(name, findings)
+	return s.written.write(ctx, name, findings)
+}
+
+func (s *Scanner) judge(v *view) ([]policies.Finding, error) {
+	judged, err := v.judge(s.policies.Load(), labels.Everything())
+	if err != nil {
+		return nil, err
+	}
+	observed, err := v.observe(patience{time.Now(), s.StuckAfter}, labels.Everything(), judged.findings)
+	for _, set := range v.sets {
+		if set.Status.ReadyReplicas < replicasOf(set) || rolloutBehind(set) > 0 {
+			// Nothing changes when something that is on its way becomes something that is stuck.
+			s.queue.AddAfter(v.name, s.StuckAfter)
+			break
+		}
+	}
+	return slices.Concat(judged.findings, observed), err
+}
+
+// view returns the namespace as the cache shows it.
+func (s *Scanner) view(ctx context.Context, namespace *corev1.Namespace) (*view, error) {
+	none := &unknown{}
+	namespace.SetGroupVersionKind(namespaces.GroupVersionKind)
+	around := &surroundings{namespaces: map[string]*corev1.Namespace{namespace.Name: namespace}, unknown: none}
+	storage, err := s.list(ctx, classes, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range storage {
+		around.classes = append(around.classes, o.(*storagev1.StorageClass))
+	}
+	live := source{reader: s.Live, in: []string{""}, unknown: func(k kind, namespace string, err error) {
+		none.add(k, namespace)
+		s.Log.Error(err, "the scanner lacks a right", "resource", k.resource)
+	}}
+	around.readPods = func(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
+		return live.pods(ctx, none, namespace)
+	}
+	around.reclaim = func(ctx context.Context, name string) (corev1.PersistentVolumeReclaimPolicy, error) {
+		volume := &corev1.PersistentVolume{}
+		err := s.Cache.Get(ctx, client.ObjectKey{Name: name}, volume, &client.GetOptions{UnsafeDisableDeepCopy: &yes})
+		return volume.Spec.PersistentVolumeReclaimPolicy, client.IgnoreNotFound(err)
+	}
+	v := newView(ctx, around, namespace.Name)
+	var errs []error
+	for _, k := range inNamespaces {
+		objects, err := s.list(ctx, k, namespace.Name)
+		errs = append(errs, err)
+		for _, o := range objects {
+			v.add(o)
+		}
+	}
+	v.settle()
+	return v, errors.Join(errs...)
+}
+
+// list returns the objects of the kind that the cache has. They are shared.
+func (s *Scanner) list(ctx context.Context, k kind, namespace string) ([]policies.Object, error) {
+	list := k.list()
+	if err := s.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	return k.objects(list)
+}
+
+var yes = true
+
+// Cached says what the cache keeps of the kinds that only the scanner reads.
+func Cached() map[client.Object]cache.ByObject {
+	return map[client.Object]cache.ByObject{
+		volumes.object(): {Transform: slimVolume},
+	}
+}
+
+// slimVolume keeps of a volume whose it is, and what becomes of it.
+func slimVolume(o any) (any, error) {
+	volume, ok := o.(*corev1.PersistentVolume)
+	if !ok {
+		return o, nil
+	}
+	slim := &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: volume.Name, ResourceVersion: volume.ResourceVersion},
+		Spec:       corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: volume.Spec.PersistentVolumeReclaimPolicy},
+	}
+	if claim := volume.Spec.ClaimRef; claim != nil {
+		slim.Spec.ClaimRef = &corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name}
+	}
+	return slim, nil
+}

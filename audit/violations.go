@@ -1,0 +1,81 @@
+package audit
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/mooring-dev/mooring/policies"
+)
+
+var (
+	violationsNow = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "mooring_violations",
+		Help: "Findings on what stands in the cluster, by rule, action (Deny, Warn, Audit) and namespace. Only the leader has them.",
+	}, []string{"rule", "action", "namespace"})
+	scansTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mooring_scans_total",
+		Help: "Scans of the whole cluster that were begun.",
+	})
+	scanErrorsTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mooring_scan_errors_total",
+		Help: "Namespaces, or whole scans, that could not be judged and are tried again; the log says why.",
+	})
+	reportWritesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mooring_report_writes_total",
+		Help: "Policy reports written, by operation (apply, delete).",
+	}, []string{"operation"})
+)
+
+func init() {
+	metrics.Registry.MustRegister(violationsNow, scansTotal, scanErrorsTotal, reportWritesTotal)
+}
+
+// violations keeps the metric of the same name true to what was found last in each namespace.
+type violations struct {
+	mu    sync.Mutex
+	shown map[string]map[violation]int
+}
+
+type violation struct{ rule, action string }
+
+// set replaces what the metric says of a namespace.
+func (v *violations) set(namespace string, findings []policies.Finding) {
+	now := map[violation]int{}
+	for _, f := range findings {
+		now[violation{f.Rule, string(f.Action)}]++
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for old := range v.shown[namespace] {
+		if now[old] == 0 {
+			violationsNow.DeleteLabelValues(old.rule, old.action, namespace)
+		}
+	}
+	for kind, n := range now {
+		violationsNow.WithLabelValues(kind.rule, kind.action, namespace).Set(float64(n))
+	}
+	if v.shown == nil {
+		v.shown = map[string]map[violation]int{}
+	}
+	if v.shown[namespace] = now; len(now) == 0 {
+		delete(v.shown, namespace)
+	}
+}
+
+// namespaces returns those that the metric says something of.
+func (v *violations) namespaces() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Collect(maps.Keys(v.shown))
+}
+
+// forgetAll is for a scanner that ends: another has them from now on.
+func (v *violations) forgetAll() {
+	for _, namespace := range v.namespaces() {
+		v.set(namespace, nil)
+	}
+}

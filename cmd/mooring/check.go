@@ -1,0 +1,194 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/audit"
+	"github.com/mooring-dev/mooring/manifests"
+	"github.com/mooring-dev/mooring/manifests/render"
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/report"
+	"github.com/mooring-dev/mooring/webhooks"
+)
+
+type checkOptions struct {
+	base                string
+	complete, together  bool
+	namespace           string
+	context, kubeconfig string
+	failOn              string
+	policies            policyFlags
+	charts              render.Release
+	outputs             report.Outputs
+}
+
+func newCheck() *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use:   "check [PATH|-]...",
+		Short: "Say what in files violates the policies, before anything reaches a cluster",
+		Long: `Check judges manifests by the rules that the webhook judges requests by: files, folders with everything below them that git
+does not ignore, the standard input (-), Helm charts and kustomizations, which it renders itself. Without a path it is the
+current folder. The objects of all files see each other: Services, budgets, autoscalers, storage classes, the labels of
+namespaces. Two folders, or files, that hold the same object are taken for two environments, which do not. StatefulPolicies
+among the files judge along.
+
+With --base it also judges what the files change of an earlier revision or of another folder: scale-downs, weaker retention,
+fields that cannot change, and what was removed or renamed.
+
+The exit code is 0 where nothing was found that --fail-on names, 1 where something was, and 2 where something could not be read
+or judged. docs/check.md says more.`,
+		Example: `  # Everything below this folder
+  mooring check deploy
+
+  # What this branch changes, with the findings as SARIF besides
+  mooring check deploy --base=origin/main -o text -o sarif=mooring.sarif
+
+  # A chart as it will be installed
+  mooring check charts/db --values=prod.yaml --set=replicaCount=5 -n shop
+
+  # What a pipe brings, with what is missing looked up in a cluster
+  kustomize build overlays/prod | mooring check - --context=prod`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				paths = []string{"."}
+			}
+			found, err := o.run(cmd, paths)
+			if err != nil {
+				return exitWith(2, err)
+			}
+			if err := o.outputs.Write(found, cmd.OutOrStdout()); err != nil {
+				return exitWith(2, err)
+			}
+			if n := len(found.Errors); n > 0 {
+				return exitWith(2, fmt.Errorf("not everything could be judged: %d errors, see the report", n))
+			}
+			return verdict(found, o.failOn)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.base, "base", "", "git revision, or folder, that the files are changes of")
+	f.BoolVar(&o.complete, "complete", false, "the files are all there is: what is not among them does not exist")
+	f.BoolVar(&o.together, "together", false, "judge all files as one set, even if several hold the same object")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none (default with --context: the context's)")
+	f.StringVar(&o.context, "context", "", "kubeconfig context of a cluster in which to look up what is not among the files")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file for --context (default: $KUBECONFIG, or ~/.kube/config)")
+	f.StringArrayVar(&o.charts.ValueFiles, "values", nil, "file with values for charts; may be repeated")
+	f.StringArrayVar(&o.charts.Values, "set", nil, "value for charts, as name=value; may be repeated")
+	f.StringVar(&o.charts.Name, "release-name", "", "release that charts are rendered for (default: the chart's name)")
+	o.policies.add(cmd)
+	addFailOnFlag(cmd, &o.failOn)
+	addOutputFlag(cmd, &o.outputs)
+	return cmd
+}
+
+// run judges what the paths name. The error says that the question makes no sense; inputs that cannot be judged are in the
+// report.
+func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, error) {
+	if os.Getenv("GOGC") == "" {
+		// Who is done in a moment need not clean up after every few megabytes.
+		debug.SetGCPercent(400)
+	}
+	failOn, err := failOnAction(o.failOn)
+	if err != nil {
+		return report.Report{}, err
+	}
+	judgement := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
+	if o.context != "" {
+		if err := o.connect(cmd.Context(), &judgement); err != nil {
+			return report.Report{}, fmt.Errorf("--context: %w", err)
+		}
+	}
+	all, err := o.policies.read()
+	if err != nil {
+		return report.Report{}, err
+	}
+	bar := newReading(cmd.ErrOrStderr())
+	o.charts.Namespace = judgement.Namespace
+	loader := manifests.Loader{Stdin: cmd.InOrStdin(), Chart: o.charts.Chart, Kustomization: render.Kustomization, Progress: bar.show}
+	set := loader.Load(paths...)
+	if o.base != "" {
+		if judgement.Base, err = loader.Base(o.base, paths...); err != nil {
+			return report.Report{}, fmt.Errorf("--base: %w", err)
+		}
+		for _, e := range judgement.Base.Errors {
+			fmt.Fprintf(cmd.ErrOrStderr(), "mooring: not compared with --base=%s: %s\n", o.base, e)
+		}
+	}
+	bar.clear()
+	more, errs := set.Policies()
+	if judgement.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {
+		return report.Report{}, err
+	}
+	found := set.Judge(judgement)
+	found.Errors = append(found.Errors, errs...)
+	found.Subject, found.Version, found.FailOn = strings.Join(paths, ", "), buildVersion(), failOn
+	return found, nil
+}
+
+// connect has what is not among the files looked up in the cluster of --context.
+func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) error {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
+	config, err := kubeconfig.ClientConfig()
+	if err != nil {
+		return err
+	}
+	namespace, _, err := kubeconfig.Namespace()
+	if err != nil {
+		return err
+	}
+	j.Namespace = cmp.Or(j.Namespace, namespace)
+	config.UserAgent, config.QPS, config.Timeout = "mooring-check/"+buildVersion(), -1, time.Minute
+	live, err := client.New(config, client.Options{Scheme: audit.Scheme})
+	if err != nil {
+		return err
+	}
+	j.Live = webhooks.NewWorld(live, live).Around(ctx, authenticationv1.UserInfo{}, true)
+	// One clear answer is better than one for each object.
+	if _, err := j.Live.Namespace(j.Namespace); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+		return err
+	}
+	return nil
+}
+
+// reading shows how many files have been read, once that takes a while, on a terminal.
+type reading struct {
+	sync.Mutex
+	to   io.Writer
+	next time.Time
+}
+
+func newReading(to io.Writer) *reading {
+	if file, ok := to.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
+		to = io.Discard
+	}
+	return &reading{to: to, next: time.Now().Add(time.Second)}
+}
+
+func (r *reading) show(read, of int) {
+	r.Lock()
+	defer r.Unlock()
+	if now := time.Now(); now.After(r.next) {
+		r.next = now.Add(100 * time.Millisecond)
+		fmt.Fprintf(r.to, "\r\x1b[K%d of %d files read", read, of)
+	}
+}
+
+func (r *reading) clear() { fmt.Fprint(r.to, "\r\x1b[K") }

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/report"
+)
+
+// failOnNames are the values of --fail-on, the strictest first.
+var failOnNames = []string{"deny", "warn", "audit", "never"}
+
+// addFailOnFlag gives the command the flag --fail-on.
+func addFailOnFlag(cmd *cobra.Command, failOn *string) {
+	cmd.Flags().StringVar(failOn, "fail-on", "deny", "least action that makes the exit code 1: "+strings.Join(failOnNames, ", "))
+	registerCompletions(cmd, map[string][]string{"fail-on": failOnNames})
+}
+
+// failOnAction returns the action that the flag names, Off for never.
+func failOnAction(name string) (v1alpha1.Action, error) {
+	actions := []v1alpha1.Action{v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off}
+	if i := slices.Index(failOnNames, name); i >= 0 {
+		return actions[i], nil
+	}
+	return "", fmt.Errorf("--fail-on: %q is none of %s", name, strings.Join(failOnNames, ", "))
+}
+
+// verdict returns an error if there are findings of the action that --fail-on names, or of a stricter one.
+func verdict(r report.Report, failOn string) error {
+	if !r.Failed() {
+		return nil
+	}
+	n := 0
+	for _, f := range r.Findings {
+		if r.Fails(f) {
+			n++
+		}
+	}
+	return exitWith(1, fmt.Errorf("%d findings at or above %s", n, failOn))
+}

@@ -1,0 +1,150 @@
+package manifests
+
+import (
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/mooring-dev/mooring/policies"
+)
+
+// pair is one object before and after; either may be missing.
+type pair struct{ was, now *Document }
+
+// subject is the document that findings about the pair are about.
+func (p pair) subject() *Document {
+	if p.now != nil {
+		return p.now
+	}
+	return p.was
+}
+
+// compare pairs the objects of two sets. Where several files hold the same object, the nearest files go together: those of
+// the same path, then those of the same folder. What is left over on one side is new, or gone.
+func compare(older, newer []*Document) []pair {
+	was := map[policies.Ref][]*Document{}
+	for _, d := range older {
+		was[identity(d.Object)] = append(was[identity(d.Object)], d)
+	}
+	taken := map[*Document]*Document{}
+	now := map[policies.Ref][]*Document{}
+	for _, d := range newer {
+		now[identity(d.Object)] = append(now[identity(d.Object)], d)
+	}
+	for ref, after := range now {
+		var couples []pair
+		for _, a := range after {
+			for _, b := range was[ref] {
+				couples = append(couples, pair{was: b, now: a})
+			}
+		}
+		slices.SortStableFunc(couples, func(a, b pair) int {
+			return b.nearness() - a.nearness()
+		})
+		for _, p := range couples {
+			if taken[p.was] == nil && taken[p.now] == nil {
+				taken[p.was], taken[p.now] = p.now, p.was
+			}
+		}
+	}
+	var pairs []pair
+	for _, d := range newer {
+		pairs = append(pairs, pair{was: taken[d], now: d})
+	}
+	for _, d := range older {
+		if taken[d] == nil {
+			pairs = append(pairs, pair{was: d})
+		}
+	}
+	return pairs
+}
+
+// nearness is that of the two files, which are of two sets, so that the same file is one of the same name.
+func (p pair) nearness() int {
+	if p.was.File.Name == p.now.File.Name {
+		return int(^uint(0) >> 1)
+	}
+	return view{from: p.now.File}.nearness(p.was.File)
+}
+
+// renamed returns, for the StatefulSets that are gone, those that have come in their place under another name.
+func renamed(pairs []pair) map[*Document]*appsv1.StatefulSet {
+	to := map[*Document]*appsv1.StatefulSet{}
+	var added []*Document
+	for _, p := range pairs {
+		if p.was == nil {
+			if _, ok := p.now.Object.(*appsv1.StatefulSet); ok {
+				added = append(added, p.now)
+			}
+		}
+	}
+	for _, p := range pairs {
+		if p.now != nil {
+			continue
+		}
+		older, ok := p.was.Object.(*appsv1.StatefulSet)
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(added, func(d *Document) bool {
+			return d.File.Folder == p.was.File.Folder && sameWork(older, d.Object.(*appsv1.StatefulSet))
+		})
+		if i >= 0 {
+			to[p.was] = added[i].Object.(*appsv1.StatefulSet)
+			added = slices.Delete(added, i, i+1)
+		}
+	}
+	return to
+}
+
+// sameWork tells whether two StatefulSets of different names run the same: Pods that are selected alike, or the same images
+// on claims of the same names.
+func sameWork(a, b *appsv1.StatefulSet) bool {
+	if a.Namespace != b.Namespace {
+		return false
+	}
+	return equality.Semantic.DeepEqual(a.Spec.Selector, b.Spec.Selector) || slices.Equal(runs(a), runs(b))
+}
+
+// runs lists the images of the containers and the names of the claims.
+func runs(set *appsv1.StatefulSet) []string {
+	var of []string
+	for _, c := range set.Spec.Template.Spec.Containers {
+		of = append(of, c.Image)
+	}
+	of = append(of, "")
+	for _, c := range set.Spec.VolumeClaimTemplates {
+		of = append(of, c.Name)
+	}
+	return of
+}
+
+// change is what becomes of one object.
+func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policies.Change, error) {
+	if p.now == nil {
+		return policies.Change{Operation: admissionv1.Delete, Old: p.was.Object, Replacement: renamed[p.was]}, nil
+	}
+	ch := policies.Change{Operation: admissionv1.Create, New: p.now.Object}
+	if p.was != nil {
+		ch.Old = p.was.Object
+	} else {
+		stored, err := v.stored(p.now.Object)
+		if err != nil {
+			return ch, err
+		}
+		ch.Old = stored
+	}
+	if ch.Old == nil {
+		return ch, nil
+	}
+	ch.Operation = admissionv1.Update
+	older, ok1 := ch.Old.(*appsv1.StatefulSet)
+	newer, ok2 := ch.New.(*appsv1.StatefulSet)
+	if ok1 && ok2 && p.now.silent && v.autoscaled(newer) {
+		// The number is the autoscaler's, and stays what it is.
+		newer.Spec.Replicas = older.Spec.Replicas
+	}
+	return ch, nil
+}

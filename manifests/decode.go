@@ -1,0 +1,353 @@
+package manifests
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/json"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/report"
+)
+
+// decode finds the file's documents and decodes those that rules read. It returns how many Kubernetes objects there were,
+// and what could not be read.
+func (f *File) decode() (objects int, errs []report.Error) {
+	for _, c := range f.chunks() {
+		d := decoder{File: f, chunk: c, text: f.Data[c.start:c.end]}
+		d.document()
+		f.Documents = append(f.Documents, d.documents...)
+		objects += d.objects
+		errs = append(errs, d.errs...)
+	}
+	return objects, errs
+}
+
+// chunks are the file's documents: those of YAML, or a stream of JSON objects.
+func (f *File) chunks() []chunk {
+	if trimmed := bytes.TrimSpace(f.Data); len(trimmed) == 0 || trimmed[0] != '{' {
+		return split(f.Data)
+	}
+	var chunks []chunk
+	stream := stdjson.NewDecoder(bytes.NewReader(f.Data))
+	for at, line := 0, 1; stream.More(); {
+		var raw stdjson.RawMessage
+		if stream.Decode(&raw) != nil {
+			// It is YAML's flow style, or broken, which the YAML parser says better.
+			return split(f.Data)
+		}
+		end := int(stream.InputOffset())
+		start := end - len(raw)
+		line += bytes.Count(f.Data[at:start], []byte("\n"))
+		chunks = append(chunks, chunk{start, end, line})
+		line += bytes.Count(raw, []byte("\n"))
+		at = end
+	}
+	return chunks
+}
+
+// decoder decodes one document.
+type decoder struct {
+	*File
+	chunk
+	text      []byte
+	documents []*Document
+	objects   int
+	errs      []report.Error
+}
+
+func (d *decoder) fail(line, column int, format string, args ...any) {
+	d.errs = append(d.errs, report.Error{
+		Position: d.at(line, column, d.templateOf(d.text)),
+		Message:  fmt.Sprintf(format, args...),
+	})
+}
+
+func (d *decoder) document() {
+	name, sure := sniff(d.text)
+	switch {
+	case sure && !worthDecoding(d.text, name):
+		d.objects++
+		return
+	case !sure && !bytes.Contains(d.text, []byte("kind")):
+		// Whatever it is, it is no Kubernetes object.
+		return
+	}
+	t, err := parse(d.text)
+	if err != nil {
+		line, message := place(err)
+		d.fail(d.line+max(line, 1)-1, 0, "%s", message)
+		return
+	}
+	if t == nil {
+		return
+	}
+	if t.root.Kind != yaml.MappingNode || t.scalar("kind") == "" {
+		if sure {
+			d.fail(d.line, 0, "the document has a line that begins with kind:, but is no object with a kind")
+		}
+		return
+	}
+	d.object(t, "")
+}
+
+// object decodes the object at the path, or those of a List.
+func (d *decoder) object(t *tree, item string) {
+	name, apiVersion := t.scalar(item+"kind"), t.scalar(item+"apiVersion")
+	line, column := t.position(item)
+	line += d.line - 1
+	if apiVersion == "" && (item != "" || kinds[name].new != nil || isList(name)) {
+		d.fail(line, column, "the %s has no apiVersion", name)
+		return
+	}
+	if isList(name) && t.find(item+"items") != nil && t.find(item+"items").Kind == yaml.SequenceNode {
+		for i := range t.find(item + "items").Content {
+			d.item(t, fmt.Sprintf("%sitems[%d].", item, i), strings.TrimSuffix(name, "List"), apiVersion)
+		}
+		return
+	}
+	d.objects++
+	k, ok := lookUp(apiVersion, name)
+	if !ok {
+		return
+	}
+	d.typed(t, item, k, name, apiVersion)
+}
+
+// item decodes one of a List, which takes its kind from the list's where it names none.
+func (d *decoder) item(t *tree, item, name, apiVersion string) {
+	switch node := t.find(item); {
+	case node == nil || node.Kind != yaml.MappingNode:
+		line, column := t.position(item)
+		d.fail(d.line+line-1, column, "%s is no object", strings.TrimSuffix(item, "."))
+	case t.scalar(item+"kind") != "":
+		d.object(t, item)
+	case name != "":
+		d.objects++
+		if k, ok := lookUp(apiVersion, name); ok {
+			d.typed(t, item, k, name, apiVersion)
+		}
+	default:
+		line, column := t.position(item)
+		d.fail(d.line+line-1, column, "%s has no kind", strings.TrimSuffix(item, "."))
+	}
+}
+
+// typed decodes an object of a kind that rules read.
+func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
+	o := k.new()
+	path, err := t.into(item, o)
+	if err == nil && o.GetName() == "" {
+		path, err = "metadata.name", errors.New("there is no metadata.name")
+	}
+	if err != nil {
+		line, column := t.position(item + path)
+		d.fail(d.line+line-1, column, "the %s cannot be read: %v", name, err)
+		return
+	}
+	// Whatever the version, it was decoded into the one that the rules know.
+	o.GetObjectKind().SetGroupVersionKind(gvkOf(o, apiVersion, name))
+	if k.clusterScoped {
+		o.SetNamespace("")
+	}
+	d.documents = append(d.documents, &Document{
+		File: d.File, Object: o, Start: d.start, End: d.end, Line: d.line, Item: item, Template: d.templateOf(d.text),
+	})
+}
+
+// into decodes what stands at the path into the object. Where that fails, it returns the path of the field.
+func (t *tree) into(item string, o policies.Object) (path string, err error) {
+	text, err := appendJSON(nil, t.find(item), 0)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := o.(*v1alpha1.StatefulPolicy); ok {
+		// A field with a typing error would guard nothing.
+		unknown, err := json.UnmarshalStrict(text, o)
+		if err = errors.Join(append(unknown, err)...); err != nil {
+			return pathIn(err), err
+		}
+		return "", nil
+	}
+	err = json.UnmarshalCaseSensitivePreserveInts(text, o)
+	return pathIn(err), err
+}
+
+var quotedPath = regexp.MustCompile(`field "([^"]+)"`)
+
+// pathIn returns the path that a decoder's error names, if it names one.
+func pathIn(err error) string {
+	var mistyped *stdjson.UnmarshalTypeError
+	if errors.As(err, &mistyped) {
+		return mistyped.Field
+	}
+	if err != nil {
+		if m := quotedPath.FindStringSubmatch(err.Error()); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// place takes the line off a YAML parser's message.
+func place(err error) (line int, message string) {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	if m == nil {
+		return 1, err.Error()
+	}
+	line, _ = strconv.Atoi(m[1])
+	return max(line, 1), strings.TrimPrefix(err.Error(), m[0])
+}
+
+// Bounds of what a document may be once its aliases are followed. No object that an API server takes comes near.
+const (
+	maxDepth = 200
+	maxJSON  = 16 << 20
+)
+
+// appendJSON writes the node as JSON, the way that kubectl reads YAML: of a key that stands twice the last counts, and yes
+// and no are booleans.
+func appendJSON(b []byte, n *yaml.Node, depth int) ([]byte, error) {
+	if depth > maxDepth || len(b) > maxJSON {
+		return nil, errors.New("it is nested too deeply, or its aliases refer to each other")
+	}
+	var err error
+	switch {
+	case n == nil:
+		return append(b, "null"...), nil
+	case n.Kind == yaml.AliasNode:
+		return appendJSON(b, n.Alias, depth+1)
+	case n.Kind == yaml.MappingNode:
+		b = append(b, '{')
+		first := len(b)
+		for key, value := range fields(n, depth) {
+			if len(b) > first {
+				b = append(b, ',')
+			}
+			b = append(appendString(b, key), ':')
+			if b, err = appendJSON(b, value, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, '}'), nil
+	case n.Kind == yaml.SequenceNode:
+		b = append(b, '[')
+		for i, value := range n.Content {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendJSON(b, value, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	}
+	return appendScalar(b, n), nil
+}
+
+// oldBooleans are those of YAML 1.1, which Kubernetes reads.
+var oldBooleans = map[string]string{
+	"y": "true", "Y": "true", "yes": "true", "Yes": "true", "YES": "true", "on": "true", "On": "true", "ON": "true",
+	"n": "false", "N": "false", "no": "false", "No": "false", "NO": "false", "off": "false", "Off": "false", "OFF": "false",
+}
+
+func appendScalar(b []byte, n *yaml.Node) []byte {
+	switch n.ShortTag() {
+	case "!!null":
+		return append(b, "null"...)
+	case "!!bool":
+		return append(b, strings.ToLower(n.Value)...)
+	case "!!int", "!!float":
+		var number any
+		if err := n.Decode(&number); err == nil {
+			if text, err := stdjson.Marshal(number); err == nil {
+				return append(b, text...)
+			}
+		}
+	case "!!str":
+		if old := oldBooleans[n.Value]; old != "" && n.Style == 0 {
+			return append(b, old...)
+		}
+	}
+	return appendString(b, n.Value)
+}
+
+func appendString(b []byte, s string) []byte {
+	plain := !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
+	if plain {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	text, _ := stdjson.Marshal(s) // No string fails.
+	return append(b, text...)
+}
+
+// fields yields a mapping's keys and values, those that it merges in included.
+func fields(n *yaml.Node, depth int) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		seen := make(map[string]bool, len(n.Content)/2)
+		for i := len(n.Content) - 2; i >= 0; i -= 2 {
+			key, value := n.Content[i], n.Content[i+1]
+			if key.Tag == mergeTag || seen[key.Value] {
+				continue
+			}
+			seen[key.Value] = true
+			if !yield(key.Value, value) {
+				return
+			}
+		}
+		for _, from := range merges(n) {
+			if depth > maxDepth {
+				return
+			}
+			for key, value := range fields(from, depth+1) {
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
+				if !yield(key, value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+const mergeTag = "!!merge"
+
+// merges returns the mappings that a mapping merges in: those that its << key names, or that are in the list there.
+func merges(n *yaml.Node) []*yaml.Node {
+	var found []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Tag != mergeTag {
+			continue
+		}
+		from := []*yaml.Node{n.Content[i+1]}
+		if list := follow(from[0]); list.Kind == yaml.SequenceNode {
+			from = list.Content
+		}
+		for _, node := range from {
+			if node = follow(node); node.Kind == yaml.MappingNode {
+				found = append(found, node)
+			}
+		}
+	}
+	return found
+}
+
+// follow returns what an alias stands for, and any other node as it is.
+func follow(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}

@@ -1,0 +1,325 @@
+package manifests
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/report"
+)
+
+// Stdin is the path that stands for standard input.
+const Stdin = "-"
+
+// Renderer renders the chart or kustomization in a folder to manifests.
+type Renderer func(folder string) ([]Rendered, error)
+
+// Rendered is one manifest that was rendered.
+type Rendered struct {
+	// Source is the file that it was rendered from, below the folder; empty where nobody knows.
+	Source string
+	// Template is its path within a chart, beginning with the chart's name.
+	Template string
+	Data     []byte
+}
+
+// Loader reads manifests. The zero value reads files and folders.
+type Loader struct {
+	// Stdin is read for the path "-".
+	Stdin io.Reader
+	// Chart and Kustomization render such folders. Without them the folders are errors.
+	Chart, Kustomization Renderer
+	// Progress, if set, is told how many of the files have been read, from several goroutines.
+	Progress func(read, of int)
+}
+
+// Load reads what the paths name: files, folders with everything below them but what git ignores, charts, kustomizations.
+// What cannot be read is among the set's errors.
+func (l Loader) Load(paths ...string) *Set {
+	w := walk{Loader: l, seen: map[string]bool{}}
+	for _, path := range paths {
+		w.path(path)
+	}
+	w.render()
+	set := &Set{Errors: w.errs}
+	// Each file has a slot of its own, so that the order is that of the paths, whoever is first.
+	objects := make([]int, len(w.files))
+	errs := make([][]report.Error, len(w.files))
+	var next, read atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(w.files)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(w.files); i = int(next.Add(1)) - 1 {
+				objects[i], errs[i] = w.files[i].read()
+				if l.Progress != nil {
+					l.Progress(int(read.Add(1)), len(w.files))
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for i, f := range w.files {
+		set.Objects += objects[i]
+		set.Errors = append(set.Errors, errs[i]...)
+		if len(f.Documents) > 0 {
+			set.Files = append(set.Files, f)
+		}
+	}
+	return set
+}
+
+// read reads the file, unless it has been rendered, and decodes it.
+func (f *File) read() (objects int, errs []report.Error) {
+	if f.Data == nil {
+		data, err := os.ReadFile(f.Name)
+		if err != nil {
+			return 0, []report.Error{unreadable(f.Name, err)}
+		}
+		f.Data = data
+	} else if f.Rendered {
+		// Where it is missing, as that of a packed chart is, there is no line to show.
+		f.source, _ = os.ReadFile(f.Name)
+	}
+	objects, errs = f.decode()
+	if len(f.Documents) == 0 {
+		f.Data, f.source = nil, nil
+	}
+	return objects, errs
+}
+
+func unreadable(name string, err error) report.Error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return report.Error{Position: report.Position{File: name}, Message: fmt.Sprintf("cannot be read: %v", err)}
+}
+
+// walk collects the files to read.
+type walk struct {
+	Loader
+	files          []*File
+	kustomizations []string
+	seen           map[string]bool
+	errs           []report.Error
+}
+
+func (w *walk) fail(name string, err error) { w.errs = append(w.errs, unreadable(name, err)) }
+
+// path adds what one argument names.
+func (w *walk) path(path string) {
+	if path == Stdin {
+		data, err := io.ReadAll(w.Stdin)
+		if err != nil {
+			w.fail("stdin", err)
+			return
+		}
+		w.files = append(w.files, &File{Name: "stdin", Folder: "stdin", Data: append([]byte{}, data...)})
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		w.fail(path, err)
+	case !info.IsDir():
+		w.file(path)
+	default:
+		w.folder(path)
+	}
+}
+
+func (w *walk) file(path string) {
+	if path = filepath.Clean(path); !w.seen[path] {
+		w.seen[path] = true
+		w.files = append(w.files, &File{Name: path, Folder: filepath.Dir(path)})
+	}
+}
+
+// folder adds what is below the folder: charts and kustomizations as such, and the other manifests.
+func (w *walk) folder(root string) {
+	names, err := below(root)
+	if err != nil {
+		w.fail(root, err)
+	}
+	whole := map[string]bool{}
+	for _, name := range names {
+		if folder := filepath.Dir(name); isChart(name) {
+			whole[folder] = true
+		}
+	}
+	kustomized := map[string]bool{}
+	for _, name := range names {
+		if folder := filepath.Dir(name); IsKustomization(name) && !inside(folder, whole) {
+			kustomized[folder] = true
+		}
+	}
+	for _, name := range names {
+		folder := filepath.Dir(name)
+		switch {
+		case whole[folder] && isChart(name) && !inside(filepath.Dir(folder), whole):
+			w.chart(folder)
+		case kustomized[folder] && IsKustomization(name):
+			w.kustomizations = append(w.kustomizations, folder)
+		case !inside(folder, whole) && !inside(folder, kustomized) && isManifest(name):
+			w.file(name)
+		}
+	}
+}
+
+// inside tells whether the folder, or one that it lies in, is among these.
+func inside(folder string, these map[string]bool) bool {
+	for {
+		if these[folder] {
+			return true
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return false
+		}
+		folder = parent
+	}
+}
+
+func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
+
+// IsKustomization tells whether a file of that name makes its folder a kustomization.
+func IsKustomization(name string) bool {
+	return slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, filepath.Base(name))
+}
+
+func isManifest(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
+}
+
+// below returns the files below the folder, sorted, without what git ignores where the folder is git's.
+func below(root string) ([]string, error) {
+	if inRepository(root) {
+		// Git knows best what it ignores: nested files, the user's own, and what is tracked all the same.
+		list, err := exec.Command("git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", ".").Output()
+		if err == nil {
+			var names []string
+			for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+				if path := filepath.Join(root, name); isFile(path) {
+					names = append(names, path)
+				}
+			}
+			slices.Sort(names)
+			return names, nil
+		}
+	}
+	var names []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == ".git":
+			return filepath.SkipDir
+		case !entry.IsDir():
+			names = append(names, path)
+		}
+		return nil
+	})
+	return names, err
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// inRepository tells whether the folder, or one that it lies in, is a git work tree.
+func inRepository(folder string) bool {
+	folder, err := filepath.Abs(folder)
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(folder, ".git")); err == nil {
+			return true
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return false
+		}
+		folder = parent
+	}
+	return false
+}
+
+func (w *walk) chart(folder string) { w.rendered(folder, filepath.Join(folder, "Chart.yaml"), w.Chart) }
+
+// rendered adds what the folder renders to. Named is the file that makes it what it is.
+func (w *walk) rendered(folder, named string, render Renderer) {
+	if w.seen[named] {
+		return
+	}
+	w.seen[named] = true
+	if render == nil {
+		w.fail(named, errors.New("there is nothing here to render it with"))
+		return
+	}
+	manifests, err := render(folder)
+	if err != nil {
+		w.errs = append(w.errs, report.Error{Position: report.Position{File: named}, Message: fmt.Sprintf("cannot be rendered: %v", err)})
+	}
+	for _, m := range manifests {
+		name := named
+		if m.Source != "" {
+			name = filepath.Join(folder, m.Source)
+		}
+		w.files = append(w.files, &File{Name: name, Folder: folder, Data: m.Data, Rendered: true, template: m.Template})
+	}
+}
+
+// render adds the kustomizations. Those that another one builds on are part of it, and not applied by themselves.
+func (w *walk) render() {
+	parts := map[string]bool{}
+	names := map[string]string{}
+	for _, folder := range w.kustomizations {
+		k, named, err := readKustomization(folder)
+		if err != nil {
+			w.fail(cmp.Or(named, folder), err)
+			continue
+		}
+		names[folder] = named
+		parts[folder] = parts[folder] || k.Kind == "Component"
+		for _, part := range slices.Concat(k.Resources, k.Bases, k.Components) {
+			parts[filepath.Join(folder, part)] = true
+		}
+	}
+	for _, folder := range w.kustomizations {
+		if named, ok := names[folder]; ok && !parts[folder] {
+			w.rendered(folder, named, w.Kustomization)
+		}
+	}
+}
+
+// kustomization is as much of one as says what it is made of.
+type kustomization struct {
+	Kind                         string
+	Resources, Bases, Components []string
+}
+
+func readKustomization(folder string) (k kustomization, named string, err error) {
+	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+		named = filepath.Join(folder, name)
+		data, err := os.ReadFile(named)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return k, named, err
+		}
+		return k, named, yaml.Unmarshal(data, &k)
+	}
+	return k, "", fs.ErrNotExist
+}

@@ -1,0 +1,185 @@
+package manifests
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mooring-dev/mooring/report"
+)
+
+// tree is a document as the YAML parser sees it, with the place of every node.
+type tree struct{ root *yaml.Node }
+
+// parse parses one document, nil where it is empty.
+func parse(text []byte) (*tree, error) {
+	var n yaml.Node
+	stream := yaml.NewDecoder(bytes.NewReader(text))
+	if err := stream.Decode(&n); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if err := stream.Decode(&yaml.Node{}); err == nil {
+		return nil, errors.New("yaml: more than one document")
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	root := follow(n.Content[0])
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return nil, nil
+	}
+	return &tree{root: root}, nil
+}
+
+// find returns the node at a path of the form spec.list[0].name, or nil.
+func (t *tree) find(path string) *yaml.Node {
+	_, node, rest := t.walk(path)
+	if rest {
+		return nil
+	}
+	return node
+}
+
+// scalar returns the text of the scalar at the path.
+func (t *tree) scalar(path string) string {
+	if n := t.find(path); n != nil && n.Kind == yaml.ScalarNode {
+		return n.Value
+	}
+	return ""
+}
+
+// position returns the line and column, counted from 1 within the document, of the field at the path: of its key, or of
+// the item of a list. Where the field is missing they are those of the innermost parent that is there.
+func (t *tree) position(path string) (line, column int) {
+	at, _, _ := t.walk(path)
+	return at.Line, at.Column
+}
+
+// walk goes down the path as far as it leads. It returns the node that marks the place, the value there, and whether the
+// path goes on.
+func (t *tree) walk(path string) (at, value *yaml.Node, rest bool) {
+	at, value = t.root, t.root
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' }) {
+		var key, next *yaml.Node
+		if digits, ok := strings.CutSuffix(segment, "]"); ok {
+			if i, err := strconv.Atoi(digits); err == nil && value.Kind == yaml.SequenceNode && i >= 0 && i < len(value.Content) {
+				key, next = value.Content[i], value.Content[i]
+			}
+		} else if value.Kind == yaml.MappingNode {
+			key, next = lookUpKey(value, segment, 0)
+		}
+		if next == nil {
+			return at, value, true
+		}
+		at, value = key, follow(next)
+	}
+	return at, value, false
+}
+
+// lookUpKey returns the key of that name and its value, of a mapping or of one that it merges in.
+func lookUpKey(n *yaml.Node, name string, depth int) (key, value *yaml.Node) {
+	for i := len(n.Content) - 2; i >= 0; i -= 2 {
+		if n.Content[i].Value == name && n.Content[i].Tag != mergeTag {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	if depth > maxDepth {
+		return nil, nil
+	}
+	for _, from := range merges(n) {
+		if key, value := lookUpKey(from, name, depth+1); key != nil {
+			return key, value
+		}
+	}
+	return nil, nil
+}
+
+// Position returns where the field at the path stands, or its parent where the field is missing. The path is a
+// finding's, such as spec.volumeClaimTemplates[0].metadata.name. Of a rendered manifest it is the place in the file that
+// it was rendered from, as far as that can be told.
+func (d *Document) Position(path string) report.Position {
+	line, column := d.place(path)
+	return d.File.at(line, column, d.Template)
+}
+
+// at returns the position of a place in the file's data: of a rendered manifest, the place that it was rendered from.
+func (f *File) at(line, column int, template string) report.Position {
+	if f.Rendered {
+		line, column = f.origin(line)
+	}
+	return report.Position{File: f.Name, Line: line, Column: column, Template: template}
+}
+
+// Has tells whether the author wrote the field at the path.
+func (d *Document) Has(path string) bool {
+	t := d.parsed()
+	return t != nil && t.find(d.Item+path) != nil
+}
+
+// context is how many lines are quoted before and after the one in question.
+const context = 2
+
+// Lines returns the lines around the field at the path, for quoting: of a rendered manifest, those that it was rendered to.
+func (d *Document) Lines(path string) []report.Line {
+	offending, _ := d.place(path)
+	var lines []report.Line
+	number := d.Line
+	for text := range bytes.Lines(d.Text()) {
+		if number >= offending-context && number <= offending+context && !separates(text, "---") {
+			lines = append(lines, report.Line{Number: number, Text: strings.TrimRight(string(text), "\r\n"), Offending: number == offending})
+		}
+		number++
+	}
+	return lines
+}
+
+// place returns the line in the file's data, and the column.
+func (d *Document) place(path string) (line, column int) {
+	t := d.parsed()
+	if t == nil {
+		return d.Line, 1
+	}
+	line, column = t.position(d.Item + path)
+	return d.Line + line - 1, column
+}
+
+// parsed parses the document again: most have no findings, and their nodes would take more room than their objects.
+func (d *Document) parsed() *tree {
+	if d.tree == nil {
+		// It was parsed before, or there would be no object.
+		d.tree, _ = parse(d.Text())
+	}
+	return d.tree
+}
+
+// origin returns the place in the file on disk of a line that it was rendered to: where the same line is in both just
+// once, or else the same key is. Otherwise the file is all that can be told.
+func (f *File) origin(line int) (int, int) {
+	lines := bytes.Split(f.Data, []byte("\n"))
+	if line < 1 || line > len(lines) || len(f.source) == 0 {
+		return 1, 1
+	}
+	text := bytes.TrimSpace(lines[line-1])
+	key, _, _ := bytes.Cut(text, []byte(":"))
+	for _, want := range [][]byte{text, append(bytes.Clone(key), ':')} {
+		found, at, column := 0, 0, 0
+		number := 0
+		for source := range bytes.Lines(f.source) {
+			number++
+			if trimmed := bytes.TrimSpace(source); len(want) > 1 && bytes.HasPrefix(trimmed, want) {
+				found++
+				at, column = number, bytes.Index(source, want)+1
+			}
+		}
+		if found == 1 {
+			return at, column
+		}
+	}
+	return 1, 1
+}

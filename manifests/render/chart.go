@@ -1,0 +1,109 @@
+// Package render renders charts and kustomizations with the packages of Helm and of kustomize. It is apart from manifests,
+// because these bring much along.
+package render
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/strvals"
+
+	"github.com/mooring-dev/mooring/manifests"
+)
+
+// Release says how charts are rendered, as helm template would.
+type Release struct {
+	// Name of the release; empty stands for the chart's.
+	Name string
+	// Namespace that the release is installed into; empty stands for default.
+	Namespace string
+	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
+	ValueFiles, Values []string
+}
+
+// Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
+func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
+	loaded, err := loader.LoadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	if loaded.Metadata.Type == "library" {
+		return nil, nil
+	}
+	if missing := missing(loaded); len(missing) > 0 {
+		return nil, fmt.Errorf("its dependencies are not in its charts folder: %s; get them with: helm dependency build %s", strings.Join(missing, ", "), folder)
+	}
+	values, err := r.values()
+	if err != nil {
+		return nil, err
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(loaded, values); err != nil {
+		return nil, err
+	}
+	release := chartutil.ReleaseOptions{Name: r.Name, Namespace: r.Namespace, IsInstall: true, Revision: 1}
+	if release.Name == "" {
+		release.Name = loaded.Name()
+	}
+	if release.Namespace == "" {
+		release.Namespace = "default"
+	}
+	context, err := chartutil.ToRenderValues(loaded, values, release, chartutil.DefaultCapabilities)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := engine.Engine{}.Render(loaded, context)
+	if err != nil {
+		return nil, err
+	}
+	var rendered []manifests.Rendered
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if text := strings.TrimSpace(texts[name]); text != "" && path.Base(name) != "NOTES.txt" && !strings.HasPrefix(path.Base(name), "_") {
+			// The name begins with the chart's, the folder's file does not.
+			_, source, _ := strings.Cut(name, "/")
+			rendered = append(rendered, manifests.Rendered{Source: source, Template: name, Data: []byte(text + "\n")})
+		}
+	}
+	return rendered, nil
+}
+
+// missing returns the names of the dependencies that the chart asks for and does not hold.
+func missing(c *chart.Chart) []string {
+	held := map[string]bool{}
+	for _, dependency := range c.Dependencies() {
+		held[dependency.Name()] = true
+	}
+	var names []string
+	for _, wanted := range c.Metadata.Dependencies {
+		if !held[wanted.Name] {
+			names = append(names, wanted.Name)
+		}
+	}
+	return names
+}
+
+// values merges the values of the release, without the chart's own.
+func (r Release) values() (map[string]any, error) {
+	values := map[string]any{}
+	for _, name := range r.ValueFiles {
+		read, err := chartutil.ReadValuesFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("--values: %s: %w", name, err)
+		}
+		values = chartutil.MergeTables(read, values)
+	}
+	var errs []error
+	for _, assignment := range r.Values {
+		if err := strvals.ParseInto(assignment, values); err != nil {
+			errs = append(errs, fmt.Errorf("--set: %q: %w", assignment, err))
+		}
+	}
+	return values, errors.Join(errs...)
+}

@@ -1,0 +1,447 @@
+package main
+
+import (
+	"context"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// Accident is something that a tired person or a tool really sends, and what it costs where nobody stops it.
+type Accident struct {
+	// Name says what happened, as somebody tells it the next day.
+	Name string
+	Stage
+	// Do is what is typed: a shell script that goes on after a command fails, as people do.
+	Do string
+	// Call is the same for a program; Do then only describes it.
+	Call func(ctx context.Context, c kubernetes.Interface, namespace string) error
+	// Lost is what an onlooker finds missing in the end, without Mooring.
+	Lost Loss
+	// By is the finding that refuses it, in the form rule/check; any of several where it depends on who comes first.
+	By string
+	// Left is what is lost with Mooring all the same: what was asked for, and can be made again.
+	Left Loss
+}
+
+// Accidents is the table. Where nothing else is said, StatefulSet db has three ready members with a claim each, its namespace
+// has no label, and what refuses the accident is the profile baseline.
+var Accidents = []Accident{
+	// A StatefulSet goes, and takes its claims along.
+	{
+		Name:  "the StatefulSet is deleted",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete statefulset db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "the manifest is deleted",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete -f db.yaml`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "every StatefulSet is deleted, in the wrong context",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete statefulsets --all`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "everything with a label is deleted",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete all -l app=db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "a collection is deleted through the API",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete --raw "/apis/apps/v1/namespaces/$NAMESPACE/statefulsets?labelSelector=app=db"`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "a clean-up job deletes the collection",
+		Stage: Stage{Spec: claimsGo}, Do: `client-go: StatefulSets(ns).DeleteCollection(ctx, DeleteOptions{}, ListOptions{})`,
+		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
+			return c.AppsV1().StatefulSets(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		},
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "an immutable field is changed by force",
+		Stage: Stage{Spec: claimsGo}, Do: `sed -i 's/storage: 1Gi/storage: 2Gi/' db.yaml
+kubectl replace --force -f db.yaml`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "the delete waits for what it deletes",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete statefulset db --cascade=foreground`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "GitOps prunes what is not in the repository any more",
+		Stage: Stage{Spec: claimsGo}, Do: `kubectl apply -f service.yaml --prune -l app=db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name: "retention is weakened, then the StatefulSet deleted",
+		Do: `kubectl patch statefulset db -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}'
+kubectl delete statefulset db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "a manifest without its retention lines is applied, and the rest is pruned later",
+		Stage: Stage{Profile: "restricted"}, Do: `echo '  persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}' >> db.yaml
+kubectl apply -f db.yaml && kubectl delete -f db.yaml`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "retention-policy/weakening",
+	},
+	{
+		Name:  "a StatefulSet that is labelled against deletes is deleted, claims and all",
+		Stage: Stage{Spec: claimsGo, Given: `kubectl label statefulset db mooring.dev/protect=true`}, Do: `kubectl delete statefulset db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/protected",
+	},
+
+	// Claims go.
+	{
+		Name: "the claim of a running member is deleted, and the member restarts",
+		Do: `kubectl delete pvc data-db-0 --wait=false
+kubectl delete pod db-0`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "a member is reset, which was the wrong one",
+		Do:   `kubectl delete pod/db-0 pvc/data-db-0`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "every claim is deleted, and a restart follows",
+		Do: `kubectl delete pvc --all --wait=false
+kubectl delete pods --all`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "claims are deleted by label, and their Pods after them",
+		Do: `kubectl delete pvc -l app=db --wait=false
+kubectl delete pods -l app=db`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "a clean-up job deletes the collection of claims",
+		Do:   `client-go: PersistentVolumeClaims(ns).DeleteCollection(ctx, DeleteOptions{}, ListOptions{})`,
+		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
+			return c.CoreV1().PersistentVolumeClaims(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		},
+		Lost: Loss{Claims: 3}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "what looks unused is tidied away while its Pod is away",
+		// The Pod cannot come back before the node selector is taken away again.
+		Stage: Stage{Spec: onDelete, Given: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"repaired"}}}}}'
+kubectl delete pod db-2`},
+		Do: `kubectl get pods -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.metadata.name}{"\n"}{end}' > running
+kubectl get pvc -o name | grep -v -f running | xargs kubectl delete --wait=false`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "a claim is replaced by force, to change its size downwards",
+		Do: `kubectl get pvc data-db-1 -o yaml | sed 's/storage: 1Gi/storage: 500Mi/' > claim.yaml
+kubectl replace --force --grace-period=0 --timeout=1s -f claim.yaml
+kubectl delete pod db-1`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
+	},
+	{
+		Name: "a claim hangs in Terminating, and its finalizer is taken off",
+		Stage: Stage{Given: `kubectl annotate pvc data-db-0 mooring.dev/bypass=delete-protection mooring.dev/bypass-reason=drill
+kubectl delete pvc data-db-0 --wait=false
+kubectl annotate pvc data-db-0 mooring.dev/bypass-`},
+		Do:   `kubectl patch pvc data-db-0 --type=merge -p '{"metadata":{"finalizers":null}}'`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/finalizer",
+	},
+	{
+		Name: "the volume is deleted, hangs, and its finalizers are taken off",
+		Do: `pv=$(kubectl get pvc data-db-0 -o jsonpath='{.spec.volumeName}')
+kubectl delete pv $pv --wait=false
+kubectl patch pv $pv --type=merge -p '{"metadata":{"finalizers":null}}'`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/volume",
+	},
+	{
+		Name: "claims that a scale-down kept are tidied away",
+		Stage: Stage{Profile: "restricted", Replicas: 4, Given: `kubectl scale statefulset db --replicas=3
+kubectl wait pod/db-3 --for=delete`},
+		Do:   `kubectl delete pvc data-db-3`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "retained-claim/kept",
+	},
+	{
+		Name:  "StatefulSet and claims are deleted in one command",
+		Stage: Stage{Profile: "restricted"}, Do: `kubectl delete statefulset,pvc -l app=db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/in-use or retained-claim/left",
+		Left: Loss{Pods: 3, Majority: true},
+	},
+	{
+		Name: "the StatefulSet was deleted to be made again, and its claims are tidied away meanwhile",
+		Stage: Stage{Profile: "restricted", Given: `kubectl delete statefulset db
+kubectl wait pods -l app=db --for=delete`},
+		Do:   `kubectl delete pvc -l app=db`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "retained-claim/left",
+	},
+	{
+		Name:  "a claim that is labelled against deletes is deleted",
+		Stage: Stage{Empty: true, Given: backup}, Do: `kubectl delete pvc backup`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/protected",
+	},
+
+	// Namespaces go.
+	{
+		Name: "the namespace is deleted", Do: `kubectl delete namespace $NAMESPACE`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
+	},
+	{
+		Name:  "namespaces are deleted by label",
+		Stage: Stage{Given: `kubectl label namespace $NAMESPACE team-of=$NAMESPACE`}, Do: `kubectl delete namespaces -l team-of=$NAMESPACE`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
+	},
+	{
+		Name: "the namespace is deleted along with its manifests",
+		Do: `kubectl create namespace $NAMESPACE --dry-run=client -o yaml > namespace.yaml
+kubectl delete -f namespace.yaml -f service.yaml`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
+	},
+	{
+		Name: "a namespace looks empty, but the claims of a StatefulSet are left in it",
+		Stage: Stage{Given: `kubectl delete statefulset db
+kubectl wait pods -l app=db --for=delete`},
+		Do:   `kubectl delete namespace $NAMESPACE`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
+	},
+	{
+		Name:  "a namespace is deleted with a claim in it that is labelled against deletes",
+		Stage: Stage{Empty: true, Given: backup}, Do: `kubectl delete namespace $NAMESPACE`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/protected",
+	},
+
+	// Members go, and the majority with them.
+	{
+		Name: "three to one", Do: `kubectl scale statefulset db --replicas=1`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "the night shift saves money", Do: `kubectl scale statefulset --all --replicas=0`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
+	},
+	{
+		Name: "a cron job scales down by label", Do: `kubectl --as=system:serviceaccount:ops:downscaler --as-group=system:masters scale statefulset -l app=db --replicas=0`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
+	},
+	{
+		Name: "an old manifest is applied", Stage: Stage{Replicas: 5},
+		Do: `sed -i 's/replicas: 5/replicas: 1/' db.yaml
+kubectl apply -f db.yaml`,
+		Lost: Loss{Pods: 4, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "the line with the replicas is dropped from the manifest",
+		Do: `sed -i '/replicas:/d' db.yaml
+kubectl apply -f db.yaml`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "GitOps takes over with what is in the repository",
+		Do: `sed -i 's/replicas: 3/replicas: 1/' db.yaml
+kubectl apply --server-side --force-conflicts --field-manager=kustomize-controller -f db.yaml`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "the manifest replaces what is there",
+		Do: `sed -i 's/replicas: 3/replicas: 1/' db.yaml
+kubectl replace -f db.yaml`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "a typing error in an editor", Stage: Stage{Replicas: 5},
+		Do:   `KUBE_EDITOR="sed -i s/replicas:.5/replicas:\ 1/" kubectl edit statefulset db`,
+		Lost: Loss{Pods: 4, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "a script patches", Do: `kubectl patch statefulset db --type=json -p '[{"op":"replace","path":"/spec/replicas","value":1}]'`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "a script patches the scale subresource", Do: `kubectl patch statefulset db --subresource=scale --type=merge -p '{"spec":{"replicas":1}}'`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "a home-made autoscaler", Do: `client-go: StatefulSets(ns).UpdateScale(ctx, "db", Scale{Spec: {Replicas: 1}}, UpdateOptions{})`,
+		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
+			_, err := c.AppsV1().StatefulSets(namespace).UpdateScale(ctx, "db", &autoscalingv1.Scale{
+				ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: namespace}, Spec: autoscalingv1.ScaleSpec{Replicas: 1},
+			}, metav1.UpdateOptions{})
+			return err
+		},
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "a HorizontalPodAutoscaler is made for a smaller load", Stage: Stage{Replicas: 5},
+		Do:   `kubectl autoscale statefulset db --min=1 --max=2`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "an autoscaler is applied whose floor nobody thought about", Stage: Stage{Replicas: 5, Profile: "restricted"},
+		Do: `kubectl autoscale statefulset db --max=2 --dry-run=client -o yaml > autoscaler.yaml
+kubectl apply -f autoscaler.yaml`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "autoscaler-floor/below",
+	},
+	{
+		Name: "a step down while another member is down",
+		Stage: Stage{Spec: parallel, Given: `kubectl label pod db-0 broken=true
+kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'`},
+		Do:   `kubectl scale statefulset db --replicas=2`,
+		Lost: Loss{Pods: 1, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name: "a scale-down in the middle of a rollout", Stage: Stage{Replicas: 5, Given: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'
+kubectl wait statefulset/db --for=jsonpath='{.status.updatedReplicas}'=1`},
+		Do:   `kubectl scale statefulset db --replicas=2`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/unsettled",
+	},
+	{
+		Name: "a scale-down takes the claims along", Stage: Stage{Spec: `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`},
+		Do:   `kubectl scale statefulset db --replicas=2`,
+		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
+	},
+	{
+		Name: "a scale-down and the loss of the claims come in one patch",
+		Do:   `kubectl patch statefulset db -p '{"spec":{"replicas":2,"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Delete"}}}'`,
+		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
+	},
+	{
+		Name:  "a budget promises more than a scale-down leaves",
+		Stage: Stage{Given: `kubectl create poddisruptionbudget db --selector=app=db --min-available=3`},
+		Do:    `kubectl scale statefulset db --replicas=2`,
+		Lost:  Loss{Pods: 1}, By: "scale-down/budget",
+	},
+	{
+		Name: "two steps at once where one is allowed", Stage: Stage{Replicas: 5, Profile: "restricted"},
+		Do:   `kubectl scale statefulset db --replicas=3`,
+		Lost: Loss{Pods: 2}, By: "scale-down/step",
+	},
+	{
+		Name:  "somebody without the right to says that it is meant",
+		Stage: Stage{Given: `kubectl create rolebinding eve --clusterrole=edit --user=eve`},
+		Do: `kubectl --as=eve annotate statefulset db mooring.dev/bypass=scale-down mooring.dev/bypass-reason='I know what I do'
+kubectl --as=eve scale statefulset db --replicas=0`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
+	},
+	{
+		Name: "the ordinals are moved, and db-0 is left behind",
+		Do:   `kubectl patch statefulset db -p '{"spec":{"ordinals":{"start":1}}}'`,
+		Lost: Loss{Pods: 1}, By: "ordinal-shift/left-behind",
+	},
+
+	// Two members of one identity, or none that can be found.
+	{
+		Name: "a Pod is forced away that hangs", Stage: Stage{Profile: "restricted"},
+		Do:   `kubectl delete pod db-0 --force --grace-period=0`,
+		Lost: Loss{Unstopped: 1}, By: "force-delete/running",
+	},
+	{
+		Name: "all Pods are forced away by label", Stage: Stage{Profile: "restricted"},
+		Do:   `kubectl delete pods -l app=db --force`,
+		Lost: Loss{Unstopped: 3}, By: "force-delete/running",
+	},
+	{
+		Name: "the collection of Pods is deleted at once", Stage: Stage{Profile: "restricted"},
+		Do: `client-go: Pods(ns).DeleteCollection(ctx, DeleteOptions{GracePeriodSeconds: 0}, ListOptions{})`,
+		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
+			return c.CoreV1().Pods(namespace).DeleteCollection(ctx, *metav1.NewDeleteOptions(0), metav1.ListOptions{})
+		},
+		Lost: Loss{Unstopped: 3}, By: "force-delete/running",
+	},
+	{
+		Name: "a node is drained in a hurry", Stage: Stage{Profile: "restricted"},
+		Do:   `kubectl drain --pod-selector="app=db,in=$NAMESPACE" --force --disable-eviction --grace-period=0 --ignore-daemonsets $(kubectl get pod db-0 -o jsonpath='{.spec.nodeName}')`,
+		Lost: Loss{Unstopped: 1}, By: "force-delete/running",
+	},
+	{
+		Name: "a member is evicted without time to stop", Stage: Stage{Profile: "restricted"},
+		Do: `echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-0"},"deleteOptions":{"gracePeriodSeconds":0}}' > eviction.json
+kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-0/eviction" -f eviction.json`,
+		Lost: Loss{Unstopped: 1}, By: "force-delete/running",
+	},
+	{
+		Name: "members get no time to stop, and a restart follows",
+		Do: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0}}}}' && kubectl rollout status statefulset db
+kubectl delete pods -l app=db`,
+		Lost: Loss{Unstopped: 3}, By: "termination-grace/zero",
+	},
+	{
+		Name: "the governing Service is deleted", Do: `kubectl delete service db`,
+		Lost: Loss{Names: 3}, By: "headless-service/in-use",
+	},
+	{
+		Name: "all Services are deleted", Do: `kubectl delete services --all`,
+		Lost: Loss{Names: 3}, By: "headless-service/in-use",
+	},
+	{
+		Name: "the collection of Services is deleted", Do: `kubectl delete --raw "/api/v1/namespaces/$NAMESPACE/services?labelSelector=app=db"`,
+		Lost: Loss{Names: 3}, By: "headless-service/in-use",
+	},
+	{
+		Name: "the Service is turned to other Pods", Do: `kubectl set selector service db app=web`,
+		Lost: Loss{Names: 3}, By: "headless-service/selector",
+	},
+	{
+		Name: "the Service is made an ordinary one by force",
+		Do: `sed -i '/clusterIP: None/d' service.yaml
+kubectl replace --force -f service.yaml`,
+		Lost: Loss{Names: 3}, By: "headless-service/in-use",
+	},
+	{
+		Name: "a StatefulSet names a Service that is not headless", Stage: Stage{Empty: true},
+		Do: `sed -i '/clusterIP: None/d' service.yaml
+kubectl apply -f service.yaml -f db.yaml`,
+		Lost: Loss{Names: 3}, By: "headless-service/not-headless",
+	},
+	{
+		Name: "a StatefulSet names a Service that nobody made", Stage: Stage{Empty: true},
+		Do:   `kubectl apply -f db.yaml`,
+		Lost: Loss{Names: 3}, By: "headless-service/missing",
+	},
+
+	// Members that never come up, or not on their data.
+	{
+		Name: "a template asks for a storage class of another cluster", Stage: Stage{Empty: true, Profile: "restricted"},
+		Do: `sed -i 's/accessModes:/storageClassName: fast-ssd, accessModes:/' db.yaml
+kubectl apply -f service.yaml -f db.yaml`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "claim-template/no-class",
+	},
+	{
+		Name: "a StatefulSet comes up on claims that are too small", Stage: Stage{Empty: true, Profile: "restricted", Given: `kubectl apply -f service.yaml -f db.yaml
+kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=3 --timeout=90s
+kubectl delete statefulset db`},
+		Do: `sed -i 's/storage: 1Gi/storage: 100Gi/' db.yaml
+kubectl apply -f db.yaml`,
+		Lost: Loss{Small: 3}, By: "claim-adoption/disagrees",
+	},
+	{
+		Name: "a rollout takes two while one is down",
+		Stage: Stage{Profile: "restricted", Empty: true, Spec: parallel, Given: `kubectl annotate -f db.yaml --local mooring.dev/bypass=update-strategy mooring.dev/bypass-reason=old -o yaml > old.yaml
+kubectl apply -f service.yaml -f old.yaml
+kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=3 --timeout=90s
+kubectl label pod db-0 broken=true
+kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'`},
+		Do:   `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'`,
+		Lost: Loss{Pods: 1, Majority: true}, By: "unsafe-rollout/quorum",
+	},
+	{
+		Name: "all members may be away at a time, and the new version does not start", Stage: Stage{Profile: "restricted", Spec: `podManagementPolicy: Parallel`},
+		Do: `kubectl patch statefulset db -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":3}}}}' &&
+kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "update-strategy/quorum",
+	},
+}
+
+// What stages have in common.
+const (
+	claimsGo = `persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}`
+	onDelete = `updateStrategy: {type: OnDelete}`
+	parallel = `podManagementPolicy: Parallel
+  updateStrategy: {rollingUpdate: {maxUnavailable: 2}}`
+	backup = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: backup, labels: {mooring.dev/protect: "true"}},
+  spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' | kubectl apply -f -
+kubectl wait pvc/backup --for=jsonpath='{.status.phase}'=Bound`
+)

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+const preamble = `# Accidents
+
+<!-- Written by make accidents. -->
+
+What tired people and eager tools send, on a real control plane of etcd, kube-apiserver, kube-controller-manager and
+kube-scheduler, first without Mooring, then with it. What is lost is found by looking: at claims, volumes, ready members and
+the names that DNS has for them. The StatefulSet has three or five ready members with a claim each. ` + "`make accidents`" + ` lets
+everything happen again and writes this page; ` + "`make test`" + ` fails where an accident gets through, where an operation is refused,
+or where this page does not say what happened.
+
+What no admission webhook can stop is at the end.
+`
+
+const limits = `
+## What admission cannot stop
+
+- **The delete of a custom resource whose operator's StatefulSet has ` + "`whenDeleted: Delete`" + `.** The request names the custom resource;
+  the garbage collector deletes the StatefulSet, and refusing that would wedge it. Label the claims ` + "`mooring.dev/protect: \"true\"`" + `
+  against everybody else's deletes, and keep ` + "`whenDeleted: Retain`" + `.
+- **An owner that does not exist.** What is applied with ` + "`ownerReferences`" + ` to something that is gone, such as a manifest that was read
+  from another cluster, is collected as garbage a moment later.
+- **The delete of Mooring's webhook configurations, or of the StatefulPolicy CRD.** The API server calls no webhook about webhook
+  configurations, so that nobody can lock a cluster. RBAC has to keep them, and a ValidatingAdmissionPolicy can.
+- **Labels that turn Mooring off.** Who may label a namespace ` + "`mooring.dev/profile: off`" + ` may delete what is in it.
+- **All Pods deleted at once, with time to stop.** Each is an ordinary delete. They come back, on their claims.
+- **What happens to nodes, disks and etcd.** A node that is deleted while it still runs has its Pods forced away by the Pod garbage
+  collector; only whoever deletes it knows that it is off.
+`
+
+// markdown writes the tables with what became of everything.
+func markdown(accidents []Accident, happened []Outcome, operations []Operation, operated []Outcome) string {
+	var b strings.Builder
+	b.WriteString(preamble)
+	fmt.Fprintf(&b, "\n## %d accidents\n\n| what happens | what is sent | lost without Mooring | lost with Mooring | refused by | profile |\n| --- | --- | --- | --- | --- | --- |\n", len(accidents))
+	for i, a := range accidents {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", a.Name, code(a.Do), happened[i].Lost, a.Left, links(strings.Split(a.By, " or ")), cmp.Or(a.Profile, "baseline"))
+	}
+	fmt.Fprintf(&b, "\n## %d operations that nobody is refused\n\n| what is done | what is sent | warned of | profile |\n| --- | --- | --- | --- |\n", len(operations))
+	for i, o := range operations {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.Name, code(o.Do), links(operated[i].Warned), o.Profile)
+	}
+	b.WriteString(limits)
+	return b.String()
+}
+
+// code writes a script as code in a cell of a table, a line for each of its.
+func code(script string) string {
+	lines := strings.Split(script, "\n")
+	for i, line := range lines {
+		lines[i] = "`" + strings.ReplaceAll(line, "|", `\|`) + "`"
+	}
+	return strings.Join(lines, "<br>")
+}
+
+// links writes findings with links to their rules' pages.
+func links(findings []string) string {
+	linked := make([]string, len(findings))
+	for i, id := range findings {
+		rule, _, _ := strings.Cut(id, "/")
+		linked[i] = fmt.Sprintf("[%s](rules/%s.md)", id, rule)
+	}
+	return strings.Join(linked, ", ")
+}

@@ -1,0 +1,179 @@
+package main
+
+// Operation is what people and tools do all day, and nobody may be refused.
+type Operation struct {
+	// Name says what is done.
+	Name string
+	Stage
+	// Do is what is typed: a shell script all of whose commands succeed.
+	Do string
+}
+
+// Operations is the table. Where nothing else is said, the profile is restricted, which refuses the most: what passes there
+// passes everywhere.
+var Operations = strictly([]Operation{
+	// New versions.
+	{Name: "a restart", Do: `kubectl rollout restart statefulset db
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a new image", Do: `kubectl set image statefulset/db db=registry.example/db:2
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a rollout that is undone", Do: `kubectl set image statefulset/db db=registry.example/db:2
+kubectl rollout status statefulset db --timeout=90s
+kubectl rollout undo statefulset db
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a canary: the last member first, then the others", Do: `kubectl patch statefulset db -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}'
+kubectl set image statefulset/db db=registry.example/db:2
+kubectl rollout status statefulset db --timeout=90s
+kubectl patch statefulset db -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a rollout by hand, one Pod after the other", Stage: Stage{Spec: onDelete}, Do: `kubectl set image statefulset/db db=registry.example/db:2
+kubectl delete pod db-2
+kubectl wait pod/db-2 --for=condition=Ready --timeout=90s`},
+	{Name: "more memory for the members", Do: `kubectl set resources statefulset db --requests=memory=1Gi
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a member that hangs is deleted, with time to stop", Do: `kubectl delete pod db-1
+kubectl wait pod/db-1 --for=condition=Ready --timeout=90s`},
+
+	// More members and fewer.
+	{Name: "a scale-up", Do: `kubectl scale statefulset db --replicas=5
+kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=5 --timeout=90s`},
+	{Name: "a scale-up by manifest", Do: `sed -i 's/replicas: 3/replicas: 4/' db.yaml
+kubectl apply -f db.yaml`},
+	{Name: "five to three, in steps", Stage: Stage{Replicas: 5}, Do: `kubectl scale statefulset db --replicas=4
+kubectl rollout status statefulset db --timeout=90s
+kubectl wait statefulset/db --for=jsonpath='{.status.replicas}'=4 --timeout=90s
+kubectl scale statefulset db --replicas=3
+kubectl wait statefulset/db --for=jsonpath='{.status.replicas}'=3 --timeout=90s`},
+	{Name: "five to three at once, where the profile is baseline", Stage: Stage{Replicas: 5, Profile: "baseline"},
+		Do: `kubectl scale statefulset db --replicas=3`},
+	{Name: "a scale-up that found no room is taken back", Stage: Stage{Profile: "baseline", Spec: `podManagementPolicy: Parallel`}, Do: `kubectl patch statefulset db -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":3}},"replicas":5,"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'
+kubectl wait statefulset/db --for=jsonpath='{.status.replicas}'=5 --timeout=90s
+kubectl scale statefulset db --replicas=3`},
+	{Name: "scaled to zero by somebody who may say that it is meant", Do: `kubectl annotate statefulset db mooring.dev/bypass=scale-down mooring.dev/bypass-reason='the site moves'
+kubectl scale statefulset db --replicas=0`},
+	{Name: "an autoscaler scales up", Do: `kubectl autoscale statefulset db --min=4 --max=5
+kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=4 --timeout=90s`},
+	{Name: "an autoscaler is asked to be careful", Do: `kubectl autoscale statefulset db --min=3 --max=5
+kubectl patch horizontalpodautoscaler db -p '{"spec":{"minReplicas":2}}'`},
+	{Name: "the same number again", Do: `kubectl scale statefulset db --replicas=3`},
+
+	// Claims.
+	{Name: "a claim grows", Do: `kubectl patch pvc data-db-0 -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'`},
+	{Name: "kept claims are cleaned up by somebody who may say that it is meant", Stage: Stage{Replicas: 4}, Do: `kubectl scale statefulset db --replicas=3
+kubectl wait pod/db-3 --for=delete --timeout=90s
+kubectl annotate pvc data-db-3 mooring.dev/bypass=retained-claim mooring.dev/bypass-reason='handed over'
+kubectl delete pvc data-db-3 --timeout=90s`},
+	{Name: "kept claims are cleaned up, where the profile is baseline", Stage: Stage{Replicas: 4, Profile: "baseline"}, Do: `kubectl scale statefulset db --replicas=3
+kubectl wait pod/db-3 --for=delete --timeout=90s
+kubectl delete pvc data-db-3 --timeout=90s`},
+	{Name: "claims of something else come and go", Stage: Stage{Empty: true}, Do: `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: scratch}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' | kubectl apply -f -
+kubectl wait pvc/scratch --for=jsonpath='{.status.phase}'=Bound --timeout=90s
+kubectl delete pvc scratch --timeout=90s`},
+	{Name: "an ephemeral volume goes with its Pod", Stage: Stage{Empty: true}, Do: `echo '{apiVersion: v1, kind: Pod, metadata: {name: job-0}, spec: {containers: [{name: job, image: registry.example/job}],
+  volumes: [{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}]}}' | kubectl apply -f -
+kubectl wait pod/job-0 --for=condition=Ready --timeout=90s
+kubectl delete pod job-0
+kubectl wait pvc/job-0-scratch --for=delete --timeout=90s`},
+	{Name: "a volume that nobody claims is deleted", Stage: Stage{Empty: true}, Do: `echo '{apiVersion: v1, kind: PersistentVolume, metadata: {name: '$NAMESPACE'},
+  spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: by-hand, hostPath: {path: /disks/1}}}' | kubectl apply -f -
+kubectl delete pv $NAMESPACE --timeout=90s`},
+	{Name: "a claim gets a label, an annotation and a finalizer", Do: `kubectl label pvc data-db-0 tier=hot
+kubectl annotate pvc data-db-0 backup.example.com/last=yesterday
+kubectl patch pvc data-db-0 --type=json -p '[{"op":"add","path":"/metadata/finalizers/-","value":"backup.example.com/done"}]'`},
+
+	// Nodes.
+	{Name: "a node is drained", Stage: Stage{Given: `kubectl create poddisruptionbudget db --selector=app=db --max-unavailable=1
+kubectl wait poddisruptionbudget/db --for=jsonpath='{.status.disruptionsAllowed}'=1 --timeout=90s`},
+		Do: `node=$(kubectl get pod db-0 -o jsonpath='{.spec.nodeName}')
+kubectl drain $node --pod-selector=in=$NAMESPACE --timeout=90s
+kubectl uncordon $node`},
+	{Name: "a member is evicted", Do: `echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-0"}}' > eviction.json
+kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-0/eviction" -f eviction.json`},
+	{Name: "a node's agent says that a Pod has stopped", Do: `kubectl --as=system:node:node-0 --as-group=system:nodes --as-group=system:masters delete pod db-0 --grace-period=0 --force`},
+	{Name: "a Pod of a Deployment is forced away", Stage: Stage{Empty: true}, Do: `kubectl create deployment web --image=registry.example/web
+kubectl rollout status deployment web --timeout=90s
+kubectl delete pods -l app=web --force`},
+
+	// Manifests and tools.
+	{Name: "Service and StatefulSet are applied in order, as Helm does", Stage: Stage{Empty: true}, Do: `kubectl create serviceaccount db
+kubectl create configmap db --from-literal=mode=cluster
+kubectl apply -f service.yaml -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a server-side apply", Stage: Stage{Empty: true}, Do: `kubectl apply --server-side -f service.yaml -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "Flux: everything is tried in a dry run before anything is applied", Stage: Stage{Empty: true}, Do: `cat db.yaml > all.yaml; echo --- >> all.yaml; cat service.yaml >> all.yaml
+kubectl apply --server-side --dry-run=server --field-manager=kustomize-controller -f all.yaml
+kubectl apply --server-side --field-manager=kustomize-controller -f service.yaml -f db.yaml`},
+	{Name: "another tool takes the fields over", Do: `kubectl apply --server-side --force-conflicts --field-manager=argocd-controller -f service.yaml -f db.yaml`},
+	{Name: "the same manifest again", Do: `kubectl apply -f service.yaml -f db.yaml`},
+	{Name: "the manifest replaces what is there, unchanged", Do: `kubectl replace -f db.yaml`},
+	{Name: "a diff", Do: `sed -i 's/db:1/db:2/' db.yaml
+kubectl diff -f db.yaml || test $? -eq 1`},
+	{Name: "a dry run of a new image", Do: `kubectl set image statefulset/db db=registry.example/db:2 --dry-run=server`},
+	{Name: "the StatefulSet gets a label, an annotation, a finalizer, and loses them", Do: `kubectl label statefulset db team=storage
+kubectl annotate statefulset db example.com/note=hello
+kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":["example.com/wait"]}}'
+kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl label statefulset db team-`},
+	{Name: "fewer old revisions are kept", Do: `kubectl patch statefulset db -p '{"spec":{"revisionHistoryLimit":3,"minReadySeconds":1}}'`},
+	{Name: "the Service gets a port", Do: `kubectl patch service db -p '{"spec":{"ports":[{"name":"metrics","port":9187}]}}'`},
+	{Name: "the Service publishes members that are not ready", Do: `kubectl patch service db -p '{"spec":{"publishNotReadyAddresses":true}}'`},
+	{Name: "another Service comes and goes", Do: `kubectl expose pod db-0 --port=5432 --name=db-primary
+kubectl delete service db-primary`},
+	{Name: "a budget is made, changed and deleted", Do: `kubectl create poddisruptionbudget db --selector=app=db --max-unavailable=1
+kubectl delete poddisruptionbudget db`},
+
+	// What goes for good.
+	{Name: "a StatefulSet is deleted, its claims are kept, and it comes back on them", Stage: Stage{Profile: "baseline"}, Do: `kubectl delete statefulset db
+kubectl wait pods -l app=db --for=delete --timeout=90s
+kubectl apply -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "an immutable field is changed under running Pods", Do: `kubectl delete statefulset db --cascade=orphan
+sed -i 's/replicas: 3/replicas: 3\n  podManagementPolicy: Parallel/' db.yaml
+kubectl apply -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "a StatefulSet and its Service are deleted, in this order", Do: `kubectl delete -f db.yaml
+kubectl delete -f service.yaml`},
+	{Name: "a preview is thrown away, claims and all, by somebody who may say that it is meant", Do: `kubectl annotate statefulset db mooring.dev/bypass=delete-protection,retention-policy mooring.dev/bypass-reason='the preview is over'
+kubectl patch statefulset db -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}'
+kubectl delete statefulset db
+kubectl wait pvc --all --for=delete --timeout=90s`},
+	{Name: "a namespace is deleted by somebody who may say that it is meant", Do: `kubectl annotate namespace $NAMESPACE mooring.dev/bypass=delete-protection mooring.dev/bypass-reason='the customer has left'
+kubectl delete namespace $NAMESPACE --timeout=90s`},
+	{Name: "a namespace without StatefulSets is deleted", Stage: Stage{Empty: true}, Do: `kubectl create deployment web --image=registry.example/web
+kubectl delete namespace $NAMESPACE --timeout=90s`},
+	{Name: "a Deployment is scaled to zero and deleted", Stage: Stage{Empty: true}, Do: `kubectl create deployment web --image=registry.example/web --replicas=3
+kubectl scale deployment web --replicas=0
+kubectl delete deployment web`},
+
+	// Operators.
+	{Name: "an operator scales down what it owns", Stage: Stage{Given: owned}, Do: `kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters scale statefulset db --replicas=1`},
+	{Name: "an operator rolls out what it owns, its own way", Stage: Stage{Given: owned}, Do: `kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters patch statefulset db -p '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null},"template":{"spec":{"containers":[{"name":"db","image":"registry.example/db:2"}]}}}}'
+kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters delete pod db-0`},
+})
+
+// owned gives the StatefulSet to a custom resource.
+const owned = `kubectl apply -f - <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: databases.db.example.com}
+spec:
+  group: db.example.com
+  scope: Namespaced
+  names: {plural: databases, singular: database, kind: Database}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+END
+kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
+echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -
+uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
+kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
+
+// strictly fills in the profile that refuses the most.
+func strictly(operations []Operation) []Operation {
+	for i := range operations {
+		if operations[i].Profile == "" {
+			operations[i].Profile = "restricted"
+		}
+	}
+	return operations
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/test/controlplane"
+)
+
+// Stage is what is there before anything happens: a namespace of its own with StatefulSet db, all of its members ready.
+type Stage struct {
+	// Profile is the namespace's; the default one where empty.
+	Profile string
+	// Replicas are the members, 3 where 0.
+	Replicas int
+	// Spec are more lines of the StatefulSet's spec.
+	Spec string
+	// Empty leaves the StatefulSet and its Service out, but for their manifests db.yaml and service.yaml in the folder that
+	// scripts run in.
+	Empty bool
+	// Given is a script that runs before, all of whose commands succeed.
+	Given string
+}
+
+const service = `apiVersion: v1
+kind: Service
+metadata:
+  name: db
+  labels: {app: db}
+spec:
+  clusterIP: None
+  selector: {app: db}
+  ports: [{name: db, port: 5432}]
+`
+
+const statefulSet = `apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: db
+  labels: {app: db}
+spec:
+  serviceName: db
+  replicas: %d
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db, in: %s}}
+    spec:
+      containers:
+      - name: db
+        image: registry.example/db:1
+        readinessProbe: {tcpSocket: {port: 5432}}
+        volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+  %s
+`
+
+// patience is how long anything is waited for on a busy machine.
+const patience = 90 * time.Second
+
+// scene is a stage that is set.
+type scene struct {
+	namespace string
+	client    kubernetes.Interface
+	// dir is where scripts run; kubeconfig and tools what they find.
+	dir, kubeconfig, tools string
+}
+
+// set sets the stage in a new namespace.
+func (s Stage) set(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) (*scene, error) {
+	dir := filepath.Join(cp.Dir, "scenes", namespace)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	on := &scene{namespace: namespace, client: client, dir: dir, kubeconfig: dir + ".kubeconfig", tools: filepath.Dir(cp.Kubectl(ctx).Path)}
+	config, err := clientcmd.LoadFromFile(cp.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.Contexts[config.CurrentContext].Namespace = namespace
+	if err := clientcmd.WriteToFile(*config, on.kubeconfig); err != nil {
+		return nil, err
+	}
+	s.Replicas = cmp.Or(s.Replicas, 3)
+	for name, text := range map[string]string{"service.yaml": service, "db.yaml": fmt.Sprintf(statefulSet, s.Replicas, namespace, s.Spec)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if s.Profile != "" {
+		home.Labels = map[string]string{policies.ProfileLabel: s.Profile}
+	}
+	if _, err := client.CoreV1().Namespaces().Create(ctx, home, metav1.CreateOptions{}); err != nil {
+		return nil, err
+	}
+	if !s.Empty {
+		if out, err := on.run(ctx, "kubectl apply -f service.yaml -f db.yaml", true); err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, out)
+		}
+		if err := on.settled(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if out, err := on.run(ctx, s.Given, true); err != nil {
+		return nil, fmt.Errorf("what is given: %w\n%s", err, out)
+	}
+	return on, nil
+}
+
+// run runs a shell script with kubectl in its path, the namespace the present one, and returns what it printed. A strict
+// script ends where a command fails, with an error; any other goes on, and how it ends is no error.
+func (on *scene) run(ctx context.Context, script string, strict bool) (string, error) {
+	flag := "-c"
+	if strict {
+		flag = "-euc"
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", flag, script)
+	cmd.Dir = on.dir
+	cmd.Env = append(os.Environ(),
+		"PATH="+on.tools+":"+os.Getenv("PATH"), "KUBECONFIG="+on.kubeconfig, "NAMESPACE="+on.namespace,
+		"KUBECACHEDIR="+filepath.Join(filepath.Dir(on.dir), "cache"))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return out.String(), fmt.Errorf("the script has not ended: %w", context.Cause(ctx))
+	}
+	if !strict {
+		err = nil
+	}
+	return out.String(), err
+}
+
+// settled waits until each member of db that is asked for is ready, on claims that are bound.
+func (on *scene) settled(ctx context.Context) error {
+	return await(ctx, func(ctx context.Context) error {
+		set, err := on.client.AppsV1().StatefulSets(on.namespace).Get(ctx, "db", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if !isSettled(set) {
+			return fmt.Errorf("StatefulSet db is not settled: %+v", set.Status)
+		}
+		claims, err := on.client.CoreV1().PersistentVolumeClaims(on.namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, claim := range claims.Items {
+			if claim.Status.Phase != corev1.ClaimBound {
+				return fmt.Errorf("claim %s is %s", claim.Name, claim.Status.Phase)
+			}
+		}
+		return nil
+	})
+}
+
+func isSettled(set *appsv1.StatefulSet) bool {
+	want, is := ptr.Deref(set.Spec.Replicas, 1), set.Status
+	return is.ObservedGeneration == set.Generation && is.Replicas == want && is.ReadyReplicas == want && is.UpdatedReplicas == want
+}
+
+// await asks until there is no error, and returns the last one when patience ends.
+func await(ctx context.Context, condition func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 300*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		err := condition(ctx)
+		if err == nil || ctx.Err() == nil {
+			// The error of a request that was cut off says less than the one before.
+			last = err
+		}
+		return err == nil, nil
+	})
+	if err != nil && last != nil {
+		return last
+	}
+	return err
+}

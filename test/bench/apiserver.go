@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/mooring-dev/mooring/test/harness"
+)
+
+// The namespaces whose requests are compared, one for each way to judge them.
+const (
+	plain   = "bench-plain"
+	floor   = "bench-noop"
+	mooring = "bench-mooring"
+	vap     = "bench-native"
+)
+
+var ways = []struct{ namespace, name, profile string }{
+	{plain, "nothing", "off"},
+	{floor, "no-op webhook", "off"},
+	{mooring, "Mooring, baseline", "baseline"},
+	{vap, "ValidatingAdmissionPolicy, baseline", "baseline"},
+}
+
+// apiserver asks the API server for creates and updates that store nothing, in turns.
+func (b *bench) apiserver(ctx context.Context) error {
+	client, err := b.clients()
+	if err != nil {
+		return err
+	}
+	for _, way := range ways {
+		if _, err := b.Apply(ctx, strings.NewReplacer("NAMESPACE", way.namespace, "PROFILE", way.profile).Replace(around)); err != nil {
+			return err
+		}
+	}
+	stop, err := b.registerNoop(ctx, client)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := b.registerNative(ctx, client); err != nil {
+		return err
+	}
+	set := &appsv1.StatefulSet{}
+	if err := recordedObject("database-create", set); err != nil {
+		return err
+	}
+	set.ObjectMeta = metav1.ObjectMeta{Name: "orders", Labels: set.Labels, Annotations: set.Annotations}
+	stored := map[string]*appsv1.StatefulSet{}
+	for _, way := range ways {
+		if stored[way.namespace], err = client.AppsV1().StatefulSets(way.namespace).Create(ctx, set, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+		stored[way.namespace].Spec.Template.Spec.Containers[0].Image += "-1"
+	}
+	dry := []string{metav1.DryRunAll}
+	for _, operation := range []struct {
+		name string
+		do   func(namespace string, i int) error
+	}{
+		{"create", func(namespace string, i int) error {
+			one := set.DeepCopy()
+			one.Name = fmt.Sprintf("orders-%d", i)
+			_, err := client.AppsV1().StatefulSets(namespace).Create(ctx, one, metav1.CreateOptions{DryRun: dry})
+			return err
+		}},
+		{"update", func(namespace string, _ int) error {
+			_, err := client.AppsV1().StatefulSets(namespace).Update(ctx, stored[namespace], metav1.UpdateOptions{DryRun: dry})
+			return err
+		}},
+	} {
+		medians, tails := make([]figures, len(ways)), make([]figures, len(ways))
+		for range b.rounds {
+			took := make([][]time.Duration, len(ways))
+			for i := range b.objects {
+				for turn := range ways {
+					at := (i + turn) % len(ways)
+					start := time.Now()
+					if err := operation.do(ways[at].namespace, i); err != nil {
+						return fmt.Errorf("%s in %s: %w", operation.name, ways[at].namespace, err)
+					}
+					took[at] = append(took[at], time.Since(start))
+				}
+			}
+			for at := range ways {
+				slices.Sort(took[at])
+				medians[at] = append(medians[at], percentile(took[at], .5))
+				tails[at] = append(tails[at], percentile(took[at], .99))
+			}
+		}
+		rows := [][]string{{"judged by", "median ms", "p99 ms", "median of the no-op's", "of nothing's"}}
+		for at, way := range ways {
+			rows = append(rows, []string{
+				way.name, fmt.Sprintf("%.2f", medians[at].median()), fmt.Sprintf("%.2f", tails[at].median()),
+				medians[at].over(medians[1]).spread("%.2f"), medians[at].over(medians[0]).spread("%.2f"),
+			})
+		}
+		b.table("Through the API server: StatefulSet "+operation.name, fmt.Sprintf("%d server-side dry runs each, one at a time and in turns. "+
+			"The no-op is called as often as Mooring is: once to fill in defaults, once to judge. The ValidatingAdmissionPolicies are those of mooring export --vap, "+
+			"which judge what the request alone shows.", b.objects), rows)
+	}
+	return nil
+}
+
+func (b *bench) clients() (*kubernetes.Clientset, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", b.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	return kubernetes.NewForConfig(config)
+}
+
+// registerNoop starts the no-op webhook and registers it for all that Mooring is registered for, in its own namespace.
+func (b *bench) registerNoop(ctx context.Context, client kubernetes.Interface) (func(), error) {
+	webhook, stop, err := startNoop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := selfSigned()
+	if err != nil {
+		return stop, err
+	}
+	at := admissionregistrationv1.WebhookClientConfig{
+		URL: &webhook.url, CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}),
+	}
+	only := &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: floor}}
+	api := client.AdmissionregistrationV1()
+	mutating, err1 := api.MutatingWebhookConfigurations().Get(ctx, "mooring", metav1.GetOptions{})
+	validating, err2 := api.ValidatingWebhookConfigurations().Get(ctx, "mooring", metav1.GetOptions{})
+	if err := errors.Join(err1, err2); err != nil {
+		return stop, err
+	}
+	mutating.ObjectMeta, validating.ObjectMeta = metav1.ObjectMeta{Name: "noop"}, metav1.ObjectMeta{Name: "noop"}
+	for i := range mutating.Webhooks {
+		mutating.Webhooks[i].ClientConfig, mutating.Webhooks[i].NamespaceSelector = at, only
+	}
+	for i := range validating.Webhooks {
+		validating.Webhooks[i].ClientConfig, validating.Webhooks[i].NamespaceSelector = at, only
+	}
+	_, err1 = api.MutatingWebhookConfigurations().Create(ctx, mutating, metav1.CreateOptions{})
+	_, err2 = api.ValidatingWebhookConfigurations().Create(ctx, validating, metav1.CreateOptions{})
+	if err := errors.Join(err1, err2); err != nil {
+		return stop, err
+	}
+	return stop, await(ctx, "the no-op to be called to fill in and to judge", func() error {
+		if err := b.try(ctx, client, floor); err != nil {
+			return err
+		}
+		answered, err := harness.Get(ctx, webhook.url)
+		if n, _ := strconv.Atoi(answered); err == nil && n < 2 {
+			err = fmt.Errorf("it has answered %d reviews", n)
+		}
+		return err
+	})
+}
+
+// registerNative has the API server judge its namespace itself.
+func (b *bench) registerNative(ctx context.Context, client kubernetes.Interface) error {
+	policies, err := b.Mooring(ctx, "export", "--vap", "--profile=baseline").Output()
+	if err != nil {
+		return fmt.Errorf("mooring export: %w", err)
+	}
+	// Its policies are for every namespace of the profile, so that the one that Mooring judges is left out by its name.
+	if _, err := b.Apply(ctx, string(policies)); err != nil {
+		return err
+	}
+	return await(ctx, "the ValidatingAdmissionPolicies to be in force", func() error {
+		if err := b.try(ctx, client, vap); err == nil {
+			return errors.New("a Pod that is given no time to stop is let through")
+		}
+		return nil
+	})
+}
+
+// try creates, as a dry run, a StatefulSet that baseline refuses.
+func (b *bench) try(ctx context.Context, client kubernetes.Interface, namespace string) error {
+	set := &appsv1.StatefulSet{}
+	if err := recordedObject("database-create", set); err != nil {
+		return err
+	}
+	var none int64
+	set.ObjectMeta = metav1.ObjectMeta{Name: "try"}
+	set.Spec.Template.Spec.TerminationGracePeriodSeconds = &none
+	_, err := client.AppsV1().StatefulSets(namespace).Create(ctx, set, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return err
+}
+
+// recordedObject reads the object of a recorded review.
+func recordedObject(name string, into any) error {
+	data, err := recording(name)
+	if err != nil {
+		return err
+	}
+	var review admissionv1.AdmissionReview
+	if err := json.Unmarshal(data, &review); err != nil {
+		return err
+	}
+	return json.NewDecoder(bytes.NewReader(review.Request.Object.Raw)).Decode(into)
+}
+
+func await(ctx context.Context, what string, condition func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := condition()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mooring-dev/mooring/webhooks"
+)
+
+// kind is one whose objects are cached: where etcd has them, and one of them.
+type kind struct {
+	name, prefix string
+	one          client.Object
+}
+
+func cachedKinds() ([]kind, error) {
+	set, claim, service := &appsv1.StatefulSet{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}
+	err := errors.Join(recordedObject("database-create", set), recordedObject("claim-create", claim), recordedObject("service-apply", service))
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Labels: set.Spec.Template.Labels, ManagedFields: set.ManagedFields},
+		Spec:       set.Spec.Template.Spec,
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+	}
+	return []kind{
+		{"StatefulSet", "/registry/statefulsets/", set},
+		{"PersistentVolumeClaim", "/registry/persistentvolumeclaims/", claim},
+		{"Service", "/registry/services/specs/", service},
+		{"Pod", "/registry/pods/", pod},
+	}, err
+}
+
+// usage is what a process that holds a cache has to say of itself.
+type usage struct {
+	// Heap is what is in use, in bytes, and Objects how many are cached.
+	Heap, Objects int
+}
+
+// memory fills the cluster and looks what a cache of it takes. The objects are written to etcd past the API server, which
+// would need minutes for as many.
+func (b *bench) memory(ctx context.Context) error {
+	kinds, err := cachedKinds()
+	if err != nil {
+		return err
+	}
+	header := []string{"kind"}
+	for _, size := range b.sizes {
+		header = append(header, fmt.Sprintf("bytes each at %d", size))
+	}
+	rows := [][]string{append(header, fmt.Sprintf("as the API server sends it, at %d", b.sizes[0]))}
+	for _, k := range kinds {
+		row, whole := []string{k.name}, ""
+		for i, size := range b.sizes {
+			if err := b.store(ctx, k, size); err != nil {
+				return err
+			}
+			if i == 0 {
+				if whole, err = b.objectSize(ctx, k, "whole"); err != nil {
+					return err
+				}
+			}
+			kept, err := b.objectSize(ctx, k, "kept")
+			if err != nil {
+				return err
+			}
+			row = append(row, kept)
+		}
+		rows = append(rows, append(row, whole))
+	}
+	b.table("A cached object", "Heap of a process that caches objects of one kind, less what it has without any, after a garbage collection. "+
+		"Mooring keeps of an object what rules read (webhooks/cache.go); it keeps no Pods, which are here for comparison with their managedFields alone taken out.", rows)
+
+	most := b.sizes[len(b.sizes)-1]
+	if err := b.store(ctx, kinds[1], 3*most); err != nil {
+		return err
+	}
+	ready, err := b.restart(ctx)
+	if err != nil {
+		return err
+	}
+	mib, err := resident(b.PID())
+	if err != nil {
+		return err
+	}
+	b.table("A large cluster", "mooring serve as the chart runs it, with GOMEMLIMIT at "+memoryLimit+", once it is ready.", [][]string{
+		{"StatefulSets", "claims", "Services", "resident MiB", "start to ready"},
+		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
+	})
+	return nil
+}
+
+const memoryLimit = "560MiB"
+
+// restart starts the server anew and returns how long it took to be ready.
+func (b *bench) restart(ctx context.Context) (time.Duration, error) {
+	if err := b.Stop(); err != nil {
+		return 0, err
+	}
+	if err := os.Setenv("GOMEMLIMIT", memoryLimit); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	err := b.Start(ctx)
+	return time.Since(start), err
+}
+
+func (b *bench) start(ctx context.Context) error {
+	var took figures
+	for range b.rounds {
+		ready, err := b.restart(ctx)
+		if err != nil {
+			return err
+		}
+		took = append(took, ready.Seconds())
+	}
+	b.table("Start to ready", "From exec until /readyz says yes, asked every 50 ms, on an all but empty cluster that has Mooring's certificate already.", [][]string{
+		{"seconds"}, {took.spread("%.2f")},
+	})
+	return nil
+}
+
+// objectSize returns what one cached object of the kind takes, by a process of its own that caches all there are.
+func (b *bench) objectSize(ctx context.Context, k kind, how string) (string, error) {
+	cmd, err := self(ctx, "cache", b.Kubeconfig, k.name, how)
+	if err != nil {
+		return "", err
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return "", err
+	}
+	var u usage
+	if err := json.Unmarshal(out, &u); err != nil {
+		return "", err
+	}
+	return fmt.Sprint(u.Heap / max(1, u.Objects)), nil
+}
+
+// fillCache caches all objects of a kind, as Mooring keeps them or whole, and prints what that takes.
+func fillCache(args []string) error {
+	kubeconfig, name, how := args[0], args[1], args[2]
+	kinds, err := cachedKinds()
+	if err != nil {
+		return err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	options := cache.Options{Scheme: scheme.Scheme}
+	if how == "kept" {
+		options.ByObject, options.DefaultTransform = webhooks.Cached(), cache.TransformStripManagedFields()
+	}
+	c, err := cache.New(config, options)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	before := heap()
+	go func() { _ = c.Start(ctx) }()
+	if !c.WaitForCacheSync(ctx) {
+		return errors.New("the cache did not start")
+	}
+	var list client.ObjectList
+	for _, k := range kinds {
+		if k.name == name {
+			list = map[string]client.ObjectList{
+				"StatefulSet": &appsv1.StatefulSetList{}, "PersistentVolumeClaim": &corev1.PersistentVolumeClaimList{},
+				"Service": &corev1.ServiceList{}, "Pod": &corev1.PodList{},
+			}[name]
+			if _, err := c.GetInformer(ctx, k.one); err != nil {
+				return err
+			}
+		}
+	}
+	// The list is asked for its length alone, and nothing of it is kept.
+	if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return err
+	}
+	n := length(list)
+	list = nil
+	return json.NewEncoder(os.Stdout).Encode(usage{Heap: heap() - before, Objects: n})
+}
+
+func length(list client.ObjectList) int {
+	switch list := list.(type) {
+	case *appsv1.StatefulSetList:
+		return len(list.Items)
+	case *corev1.PersistentVolumeClaimList:
+		return len(list.Items)
+	case *corev1.ServiceList:
+		return len(list.Items)
+	case *corev1.PodList:
+		return len(list.Items)
+	}
+	return 0
+}
+
+// heap returns the bytes in use after a garbage collection.
+func heap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// store writes objects of the kind to etcd, over those that there are, until there are n.
+func (b *bench) store(ctx context.Context, k kind, n int) error {
+	encoder := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	versions, _, err := scheme.Scheme.ObjectKinds(k.one)
+	if err != nil {
+		return err
+	}
+	type put struct {
+		Key   []byte `json:"key"`
+		Value []byte `json:"value"`
+	}
+	type operation struct {
+		RequestPut put `json:"request_put"`
+	}
+	const batch = 100
+	var all sync.WaitGroup
+	errs := make([]error, 4)
+	for worker := range errs {
+		all.Go(func() {
+			for from := worker * batch; from < n && errs[worker] == nil; from += len(errs) * batch {
+				var operations []operation
+				for i := from; i < min(n, from+batch); i++ {
+					var value bytes.Buffer
+					o := numbered(k.one, i, versions[0])
+					if errs[worker] = encoder.Encode(o, &value); errs[worker] != nil {
+						return
+					}
+					operations = append(operations, operation{put{[]byte(k.prefix + o.GetNamespace() + "/" + o.GetName()), value.Bytes()}})
+				}
+				errs[worker] = b.transact(ctx, map[string]any{"success": operations})
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// numbered returns a copy of the object with a name of its own, in one of many namespaces.
+func numbered(o client.Object, i int, version schema.GroupVersionKind) client.Object {
+	one := o.DeepCopyObject().(client.Object)
+	one.GetObjectKind().SetGroupVersionKind(version)
+	one.SetNamespace(fmt.Sprintf("team-%d", i%500))
+	one.SetName(fmt.Sprintf("orders-%d", i))
+	one.SetUID(types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i)))
+	one.SetResourceVersion("")
+	return one
+}
+
+// transact asks etcd for a transaction through its JSON gateway.
+func (b *bench) transact(ctx context.Context, transaction any) error {
+	body, err := json.Marshal(transaction)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.Etcd+"/v3/kv/txn", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		var said strings.Builder
+		_ = response.Write(&said)
+		return fmt.Errorf("etcd: %s", said.String())
+	}
+	return nil
+}

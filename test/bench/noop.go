@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/go-logr/logr"
+
+	"github.com/mooring-dev/mooring/webhooks"
+)
+
+// noop serves the floor on Mooring's own server: it reads the body, finds the request's uid and says yes. It prints its
+// address and ends at SIGTERM.
+func noop() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	certificate, err := selfSigned()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println("https://" + listener.Addr().String())
+	server := &webhooks.Server{
+		Listener: listener, Handler: http.HandlerFunc(sayYes), Log: logr.Discard(),
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil },
+	}
+	return server.Start(ctx)
+}
+
+// answered counts the reviews, for who has to know that the API server calls.
+var answered atomic.Int64
+
+func sayYes(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		_, _ = fmt.Fprint(w, answered.Load())
+		return
+	}
+	answered.Add(1)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	uid, err := uidOf(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintf(w, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":%q,"allowed":true}}`, uid)
+}
+
+// uidOf reads no further than it has to: the API server writes the uid first.
+func uidOf(review []byte) (string, error) {
+	tokens := json.NewDecoder(bytes.NewReader(review))
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return "", errors.New("no uid in the request")
+		}
+		if token != "uid" {
+			continue
+		}
+		if token, err = tokens.Token(); err != nil {
+			return "", err
+		}
+		return strings.TrimSpace(fmt.Sprint(token)), nil
+	}
+}
+
+// selfSigned borrows the certificate that the standard library keeps for tests.
+func selfSigned() (*tls.Certificate, error) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	defer server.Close()
+	return &server.TLS.Certificates[0], nil
+}

@@ -1,0 +1,151 @@
+package replay
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/mooring-dev/mooring/deploy"
+	"github.com/mooring-dev/mooring/test/harness"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// monitored checks that every query of the dashboard and of the alerts is one to Prometheus, and that each metric and label
+// in them is among those that Mooring and the API server serve after the demo.
+func monitored(t *testing.T, in *harness.Installation) {
+	ofMooring, err := harness.Get(t.Context(), in.Metrics+"/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofAPIServer, err := in.Kubectl(t.Context(), "get", "--raw", "/metrics").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := scraped(t, ofMooring+string(ofAPIServer))
+	expressions := append(dashboardQueries(t), alertQueries(t)...)
+	for _, expression := range expressions {
+		t.Run(expression, func(t *testing.T) { servedBy(t, expression, served) })
+	}
+	t.Logf("%d queries name only what was served", len(expressions))
+}
+
+// scraped returns the labels of each metric.
+func scraped(t *testing.T, text string) map[string]map[string]bool {
+	t.Helper()
+	metrics := map[string]map[string]bool{}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		series, err := parser.NewParser(parser.Options{}).ParseMetric(line[:strings.LastIndex(line, " ")])
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		name := series.Get(model.MetricNameLabel)
+		if metrics[name] == nil {
+			// Prometheus adds these.
+			metrics[name] = map[string]bool{model.MetricNameLabel: true, model.JobLabel: true, model.InstanceLabel: true}
+		}
+		series.Range(func(l labels.Label) { metrics[name][l.Name] = true })
+	}
+	return metrics
+}
+
+// servedBy fails the test unless the expression selects by metrics and labels that are served.
+func servedBy(t *testing.T, expression string, served map[string]map[string]bool) {
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		selector, ok := node.(*parser.VectorSelector)
+		if !ok {
+			return nil
+		}
+		if served[selector.Name] == nil {
+			t.Errorf("nobody serves %s", selector.Name)
+			return nil
+		}
+		maps.Copy(known, served[selector.Name])
+		for _, m := range selector.LabelMatchers {
+			if !served[selector.Name][m.Name] {
+				t.Errorf("%s has no label %s, but %v", selector.Name, m.Name, slices.Sorted(maps.Keys(served[selector.Name])))
+			}
+		}
+		return nil
+	})
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if sum, ok := node.(*parser.AggregateExpr); ok {
+			for _, label := range sum.Grouping {
+				if !known[label] {
+					t.Errorf("nothing has a label %s to group by, but %v", label, slices.Sorted(maps.Keys(known)))
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// rendered returns the object of the kind that the chart makes where monitoring is on, decoded into it.
+func rendered(t *testing.T, kind string, into any) {
+	t.Helper()
+	on := map[string]any{"enabled": true}
+	manifests, err := deploy.Render(map[string]any{"dashboard": on, "alerts": on}, deploy.Namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(manifests), "\n---") {
+		if strings.Contains(document, "\nkind: "+kind+"\n") && strings.Contains(document, "name: mooring") {
+			if err := yaml.Unmarshal([]byte(document), into); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("the chart has no %s", kind)
+}
+
+func dashboardQueries(t *testing.T) []string {
+	t.Helper()
+	var config struct{ Data map[string]string }
+	rendered(t, "ConfigMap", &config)
+	var dashboard struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal([]byte(config.Data["mooring.json"]), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			// Grafana fills these in.
+			all = append(all, strings.NewReplacer("$__rate_interval", "5m", "$__range", "1d").Replace(target.Expr))
+		}
+	}
+	return all
+}
+
+func alertQueries(t *testing.T) []string {
+	t.Helper()
+	var rule struct{ Spec json.RawMessage }
+	rendered(t, "PrometheusRule", &rule)
+	groups, errs := rulefmt.Parse(rule.Spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	var all []string
+	for _, group := range groups.Groups {
+		for _, r := range group.Rules {
+			all = append(all, r.Expr)
+		}
+	}
+	return all
+}

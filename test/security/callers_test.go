@@ -1,0 +1,110 @@
+// Package security shows who can reach Mooring, and what Mooring can reach, on a real control plane.
+package security
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mooring-dev/mooring/test/controlplane"
+	"github.com/mooring-dev/mooring/test/harness"
+)
+
+// admissionConfiguration gives the API server a certificate to show to every webhook, as docs/security.md says.
+const admissionConfiguration = `
+apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: MutatingAdmissionWebhook
+  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: %[1]s}
+- name: ValidatingAdmissionWebhook
+  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: %[1]s}
+`
+
+const webhooksKubeconfig = `
+apiVersion: v1
+kind: Config
+users:
+- name: '*'
+  user: {client-certificate: %[1]s/front-proxy.crt, client-key: %[1]s/front-proxy.key}
+`
+
+// TestOnlyTheAPIServerMayCall starts Mooring with --client-ca-file: the API server, which shows a certificate, is answered,
+// and nobody else is, not even with another certificate of the same authority.
+func TestOnlyTheAPIServerMayCall(t *testing.T) {
+	dir, config := t.TempDir(), t.TempDir()
+	kubeconfig, admission := filepath.Join(config, "webhooks.kubeconfig"), filepath.Join(config, "admission.yaml")
+	for path, text := range map[string]string{
+		kubeconfig: fmt.Sprintf(webhooksKubeconfig, dir), admission: fmt.Sprintf(admissionConfiguration, kubeconfig),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := harness.Install(t, controlplane.Options{
+		Dir: dir, WithoutControllers: true,
+		APIServerArgs: []string{"--admission-control-config-file=" + admission},
+	}, harness.Options{Args: []string{"--client-ca-file=" + filepath.Join(dir, "ca.crt"), "--client-name=front-proxy-client"}})
+
+	out, err := in.Apply(t.Context(), statefulSet("default"))
+	if err == nil || !strings.Contains(out, "headless-service/") {
+		t.Errorf("the API server's own call was not answered: %v\n%s", err, out)
+	}
+	for name, c := range map[string]struct {
+		certificate string
+		answered    bool
+	}{
+		"nobody":         {"", false},
+		"another user":   {"admin", false},
+		"the API server": {"front-proxy", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, err := call(in.Webhook+"/validate", dir, c.certificate)
+			if answered := err == nil; answered != c.answered {
+				t.Errorf("answered %v (status %d, error %v), want %v", answered, status, err, c.answered)
+			}
+		})
+	}
+}
+
+// call posts something to a webhook with one of the control plane's certificates, and returns the status of the answer.
+func call(url, dir, certificate string) (int, error) {
+	config := &tls.Config{InsecureSkipVerify: true}
+	if certificate != "" {
+		pair, err := tls.LoadX509KeyPair(filepath.Join(dir, certificate+".crt"), filepath.Join(dir, certificate+".key"))
+		if err != nil {
+			return 0, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+	response, err := client.Post(url, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// statefulSet is a manifest whose Service does not exist.
+func statefulSet(namespace string) string {
+	return fmt.Sprintf(`
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: %s}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: example/db, volumeMounts: [{name: data, mountPath: /data}]}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+`, namespace)
+}

@@ -1,0 +1,240 @@
+package security
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/mooring-dev/mooring/deploy"
+	"github.com/mooring-dev/mooring/test/controlplane"
+	"github.com/mooring-dev/mooring/test/harness"
+)
+
+const auditPolicy = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  users: ["system:serviceaccount:mooring-system:mooring"]
+- level: None
+`
+
+// right is one verb on one resource.
+type right struct{ group, resource, verb string }
+
+func (r right) String() string { return fmt.Sprintf("%s %s.%s", r.verb, r.resource, r.group) }
+
+// TestRights runs Mooring under the service account of its chart and asks the API server's audit log: nothing that it did
+// was forbidden, and there is nothing in its roles that it did not do.
+func TestRights(t *testing.T) {
+	dir := t.TempDir()
+	policy, log := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "audit.log")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := harness.Install(t, controlplane.Options{
+		APIServerArgs: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log, "--audit-log-mode=blocking"},
+	}, harness.Options{Args: []string{"--metrics-secure=true"}})
+	live(t, in)
+
+	granted := grants(t)
+	// What is done now and then, as Events that are counted up are, is awaited.
+	var unused []right
+	var used map[right]bool
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		used = done(t, log)
+		unused = slices.DeleteFunc(slices.Clone(granted), func(r right) bool { return used[r] })
+		if len(unused) == 0 || time.Now().After(end) {
+			break
+		}
+	}
+	for _, r := range unused {
+		t.Errorf("the chart grants %s, which nobody needs", r)
+	}
+	for r := range used {
+		if !slices.Contains(granted, r) && r.group != "" && r.resource != "" {
+			t.Logf("used by every user's own right: %s", r)
+		}
+	}
+}
+
+// live has Mooring do all that it can do.
+func live(t *testing.T, in *harness.Installation) {
+	t.Helper()
+	ctx := t.Context()
+	run := func(input string, args ...string) string {
+		t.Helper()
+		out, err := in.Run(ctx, in.Kubeconfig, input, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	refused := func(want string, args ...string) {
+		t.Helper()
+		out, err := in.Run(ctx, in.Kubeconfig, "", args...)
+		if err == nil || !strings.Contains(out, want) {
+			t.Fatalf("kubectl %s: want a refusal for %s, got %v\n%s", strings.Join(args, " "), want, err, out)
+		}
+	}
+	run("", "create", "namespace", "shop")
+	run("", "label", "namespace", "shop", "mooring.dev/profile=restricted")
+	// Twice the same refusal, so that its Event is counted up.
+	for range 3 {
+		if out, err := in.Apply(ctx, statefulSet("shop")); err == nil || !strings.Contains(out, "headless-service/") {
+			t.Fatalf("a StatefulSet without its Service was not refused: %v\n%s", err, out)
+		}
+	}
+	run("", "label", "namespace", "shop", "mooring.dev/profile=baseline", "--overwrite")
+	run(`
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
+---
+`+statefulSet("shop"), "apply", "-f", "-")
+	run("", "-n", "shop", "rollout", "status", "statefulset", "db", "--timeout=60s")
+	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
+	refused("delete-protection/in-use", "-n", "shop", "delete", "persistentvolumeclaim", "data-db-0")
+	run("", "-n", "shop", "delete", "pod", "db-2", "--force", "--grace-period=0")
+	// A bypass asks for the user's right.
+	run("", "-n", "shop", "annotate", "statefulset", "db", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=test")
+	run("", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
+	// A Secret that cannot be served is made anew.
+	run("", "-n", deploy.Namespace, "patch", "secret", "mooring-webhook-cert", "--type=merge", "-p", `{"data":{"tls.crt":"anVuaw==","tls.key":"anVuaw=="}}`)
+	metricsAreGuarded(t, in)
+	// The lease is renewed in time, and given back.
+	if err := in.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// metricsAreGuarded asks for metrics as nobody, as somebody, and as who may read them.
+func metricsAreGuarded(t *testing.T, in *harness.Installation) {
+	t.Helper()
+	ctx := t.Context()
+	for _, name := range []string{"somebody", "reader"} {
+		if _, err := in.Run(ctx, in.Kubeconfig, "", "create", "serviceaccount", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := in.Run(ctx, in.Kubeconfig, "", "create", "clusterrolebinding", "reader", "--clusterrole=mooring-metrics-reader", "--serviceaccount=default:reader"); err != nil {
+		t.Fatal(err)
+	}
+	url := strings.Replace(in.Metrics, "http://", "https://", 1) + "/metrics"
+	for name, want := range map[string]int{"": http.StatusUnauthorized, "somebody": http.StatusForbidden, "reader": http.StatusOK} {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name != "" {
+			token, err := in.Run(ctx, in.Kubeconfig, "", "create", "token", name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+		}
+		response, err := insecure.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err := errors.Join(err, response.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode != want || (want == http.StatusOK) != strings.Contains(string(body), "mooring_") {
+			t.Errorf("metrics for %q: status %d, want %d", name, response.StatusCode, want)
+		}
+	}
+}
+
+// grants are the rights in the roles of Mooring's service account, as the chart renders them.
+func grants(t *testing.T) []right {
+	t.Helper()
+	rendered, err := deploy.Render(nil, deploy.Namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []right
+	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(rendered)))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
+		if runtime.IsNotRegisteredError(err) || runtime.IsMissingKind(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rules []rbacv1.PolicyRule
+		switch o := object.(type) {
+		case *rbacv1.ClusterRole:
+			if o.Name == "mooring" {
+				rules = o.Rules
+			}
+		case *rbacv1.Role:
+			rules = o.Rules
+		}
+		for _, rule := range rules {
+			for _, group := range rule.APIGroups {
+				for _, resource := range rule.Resources {
+					for _, verb := range rule.Verbs {
+						all = append(all, right{group, resource, verb})
+					}
+				}
+			}
+		}
+	}
+}
+
+// done reads from the audit log what was asked for, and fails the test if any of it was forbidden.
+func done(t *testing.T, log string) map[right]bool {
+	t.Helper()
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	did := map[right]bool{}
+	for line := range bytes.Lines(data) {
+		var event struct {
+			Verb, RequestURI string
+			ObjectRef        *struct{ APIGroup, Resource, Subresource string }
+			ResponseStatus   struct{ Code int }
+		}
+		if json.Unmarshal(line, &event) != nil || event.ObjectRef == nil {
+			// The line that is being written, or a URL that is no resource's.
+			continue
+		}
+		r := right{event.ObjectRef.APIGroup, event.ObjectRef.Resource, event.Verb}
+		if event.ResponseStatus.Code == http.StatusForbidden && !t.Failed() {
+			t.Errorf("Mooring needs %s, which the chart does not grant: %s", r, event.RequestURI)
+		}
+		did[r] = true
+	}
+	return did
+}

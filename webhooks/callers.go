@@ -1,0 +1,65 @@
+package webhooks
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Callers says who may call the webhooks: who shows a certificate that an authority in CAFile signed, and goes by one of
+// the Names. The API server shows one where its AdmissionConfiguration gives it a kubeconfig for webhooks.
+type Callers struct {
+	// CAFile holds PEM certificates. It is read for every connection, so that it may be replaced at any time.
+	CAFile string
+	// Names are the common names allowed; any where there are none. An authority that signs for others too, as that of a
+	// cluster's clients does, makes them necessary.
+	Names []string
+}
+
+// Require makes the configuration of a server refuse everybody else. It returns an error if CAFile cannot be used now.
+func (c Callers) Require(config *tls.Config) error {
+	if _, err := c.authorities(); err != nil {
+		return err
+	}
+	base := config.Clone()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		authorities, err := c.authorities()
+		if err != nil {
+			return nil, err
+		}
+		// Without tickets every connection is verified anew, and against the authorities of today.
+		strict := base.Clone()
+		strict.ClientAuth, strict.ClientCAs, strict.SessionTicketsDisabled = tls.RequireAndVerifyClientCert, authorities, true
+		strict.VerifyConnection = c.named
+		return strict, nil
+	}
+	return nil
+}
+
+func (c Callers) authorities() (*x509.CertPool, error) {
+	data, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("client CAs: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("client CAs: %s holds no PEM certificate", c.CAFile)
+	}
+	return pool, nil
+}
+
+func (c Callers) named(state tls.ConnectionState) error {
+	if len(c.Names) == 0 {
+		return nil
+	}
+	if len(state.PeerCertificates) == 0 {
+		return errors.New("no client certificate")
+	}
+	if name := state.PeerCertificates[0].Subject.CommonName; !slices.Contains(c.Names, name) {
+		return fmt.Errorf("%q is not one of the callers allowed, %q", name, c.Names)
+	}
+	return nil
+}

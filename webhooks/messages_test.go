@@ -1,0 +1,149 @@
+package webhooks
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// TestMessages keeps in one file all that a user may be told, as kubectl shows it, for somebody to read it through with the
+// eyes of who gets it at night: what happened, why it matters for the data, what to type next.
+func TestMessages(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("All that Mooring says, as kubectl shows it. Written by go test ./webhooks -run TestMessages -update.\n")
+	for _, rule := range policies.Rules {
+		told := map[string]bool{}
+		for _, c := range rule.Cases {
+			verdict, err := c.Judge(rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range verdict.Findings {
+				told[f.Check] = true
+			}
+			tell(&b, rule.ID+": "+c.Name, respond(&admissionv1.AdmissionRequest{}, verdict))
+		}
+		for _, check := range rule.Checks {
+			if !told[check.Name] {
+				t.Errorf("nobody is ever told of %s/%s", rule.ID, check.Name)
+			}
+		}
+	}
+	for _, n := range notes {
+		verdict, err := n.judge()
+		if err != nil {
+			t.Fatalf("%s: %v", n.name, err)
+		}
+		tell(&b, "note: "+n.name, respond(&admissionv1.AdmissionRequest{}, verdict))
+	}
+	for _, p := range policyChanges {
+		tell(&b, "policy: "+p.name, judgePolicy(policyOf(t, p.old), policyOf(t, p.new)))
+	}
+
+	const golden = "testdata/messages.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(b.String(), "\n")); diff != "" {
+		t.Errorf("%s has other messages; read the difference, and run with -update if it is right (-want +got):\n%s", golden, diff)
+	}
+}
+
+// tell writes what kubectl shows of an answer, if anything.
+func tell(b *strings.Builder, about string, answer *admissionv1.AdmissionResponse) {
+	if answer.Allowed && len(answer.Warnings) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n--- %s\n", about)
+	for _, w := range answer.Warnings {
+		fmt.Fprintln(b, "Warning:", w)
+	}
+	if !answer.Allowed {
+		fmt.Fprintln(b, answer.Result.Message)
+	}
+}
+
+// notes are the changes whose findings say why they are not what the rule alone would have made of them.
+var notes = []note{
+	{name: "the bypass counts", annotations: "mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: the data has moved", may: true},
+	{name: "the bypass lacks a reason", annotations: "mooring.dev/bypass: scale-down", may: true},
+	{name: "the bypass has ended", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: "2026-03-01T00:00:00Z"`, may: true},
+	{name: "the bypass is for too long", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: "2027-03-01T00:00:00Z"`, may: true},
+	{name: "the end of the bypass is no time", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: tomorrow`, may: true},
+	{name: "the user may not bypass", annotations: "mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x"},
+	{name: "the policy only warns", mode: v1alpha1.ModeWarn},
+	{name: "an operator owns it", owner: "ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: '1', controller: true}]"},
+}
+
+type note struct {
+	name, annotations, owner string
+	may                      bool
+	mode                     v1alpha1.Mode
+}
+
+// judge judges three to one, by alice.
+func (n note) judge() (policies.Verdict, error) {
+	meta := fmt.Sprintf("metadata: {annotations: {%s}, %s}", n.annotations, n.owner)
+	rule, _ := policies.Find("scale-down")
+	ch, world, policy, err := policies.Case{
+		Old: "{kind: StatefulSet, " + meta + "}", New: "{kind: StatefulSet, spec: {replicas: 1}, " + meta + "}", Ready: []int32{0, 1, 2}, User: "alice",
+	}.Build(rule)
+	if err != nil {
+		return policies.Verdict{}, err
+	}
+	ch.Time, policy.Spec.Mode = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), n.mode
+	if n.may {
+		world.Bypass = []string{policy.Name}
+	}
+	for _, o := range append(world.Objects, ch.Old, ch.New) {
+		policies.Normalise(o)
+	}
+	set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, policies.ProfileOff)
+	if err != nil {
+		return policies.Verdict{}, err
+	}
+	return set.Judge(ch, world)
+}
+
+// policyChanges are changes to a policy, by their specs.
+var policyChanges = []struct{ name, old, new string }{
+	{"it is deleted", `{rules: {scaleDown: {action: Deny}, deleteProtection: {action: Deny}}}`, ""},
+	{"it only warns from now on", `{rules: {scaleDown: {action: Deny}}}`, `{mode: Warn, rules: {scaleDown: {action: Deny}}}`},
+	{"one of its rules only warns", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},
+	{"a default that it forbids", "", `{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`},
+	{"a type that it forbids", "", `{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`},
+	{"bounds that nothing fits in", "", `{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`},
+	{"a step and a floor that are none", "", `{rules: {scaleDown: {action: Warn, step: Deny, floor: Deny}}}`},
+	{"a floor below the floor", "", `{rules: {scaleDown: {action: Deny, minReplicas: 3}, autoscalerFloor: {action: Warn, minReplicas: 2}}}`},
+	{"autoscalers that nobody asks", "", `{rules: {scaleDown: {action: Deny, autoscalers: [keda]}}}`},
+	{"a drained Pod that no Pod can be", "", `{rules: {scaleDown: {action: Deny, drained: {}}}}`},
+	{"a selector that is none", "", `{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}`},
+}
+
+func policyOf(t *testing.T, spec string) policies.Object {
+	t.Helper()
+	if spec == "" {
+		return nil
+	}
+	policy := &v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "databases"}}
+	if err := yaml.UnmarshalStrict([]byte(spec), &policy.Spec); err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package webhooks
+
+func init() { raceEnabled = true }

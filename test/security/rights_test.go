@@ -58,6 +58,14 @@ spec:
       containers: [{name: web, image: example/web, readinessProbe: {tcpSocket: {port: 80}}}]
 `
 
+// floorless is what that profile refuses.
+const floorless = `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: shop}
+spec: {minReplicas: 1, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: web}}
+`
+
 // right is one verb on one resource.
 type right struct{ group, resource, verb string }
 
@@ -125,7 +133,7 @@ func live(t *testing.T, in *harness.Installation) {
 	}
 	// An autoscaler that is refused has its StatefulSet read live.
 	run(autoscaled, "apply", "-f", "-")
-	if out, err := in.Run(ctx, in.Kubeconfig, "", "-n", "shop", "autoscale", "statefulset", "web", "--min=1", "--max=5"); err == nil || !strings.Contains(out, "autoscaler-floor/") {
+	if out, err := in.Run(ctx, in.Kubeconfig, floorless, "-n", "shop", "create", "-f", "-"); err == nil || !strings.Contains(out, "autoscaler-floor/") {
 		t.Fatalf("an autoscaler without a floor was not refused: %v\n%s", err, out)
 	}
 	run("", "label", "namespace", "shop", "mooring.dev/profile=baseline", "--overwrite")

@@ -148,6 +148,9 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
 	refused("delete-protection/in-use", "-n", "shop", "delete", "persistentvolumeclaim", "data-db-0")
 	run("", "-n", "shop", "delete", "pod", "db-2", "--force", "--grace-period=0")
+	// An eviction does not say whose the Pod is: it is read.
+	run(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1","namespace":"shop"},"deleteOptions":{"gracePeriodSeconds":0}}`,
+		"create", "--raw=/api/v1/namespaces/shop/pods/db-1/eviction", "-f", "-")
 	// A bypass asks for the user's right.
 	run("", "-n", "shop", "annotate", "statefulset", "db", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=test")
 	run("", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")

@@ -226,7 +226,7 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []Finding {
 	}
 	f := Finding{
 		Check: "quorum", Action: p.Quorum, Unknown: d.assumed,
-		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d, and without one the members stop serving.",
+		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d.",
 			d.move(), podNames(d.older, d.going), stay, plural(members, "member"), majority),
 	}
 	safe := d.from.count() - (members - majority)

@@ -74,8 +74,11 @@ func Run(ctx context.Context, accidents []Accident, operations []Operation, atOn
 	})
 	// By now the cluster has had time to do what it would.
 	for i, again := range afterwards {
-		if again != nil {
-			happened[i].Err = errors.Join(happened[i].Err, again())
+		if again == nil || happened[i].Err != nil {
+			continue
+		}
+		if happened[i].Err = again(); happened[i].Err != nil {
+			progress("in the end", accidents[i].Name, happened[i].Err)
 		}
 	}
 	return happened, operated, nil

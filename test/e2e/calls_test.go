@@ -28,6 +28,8 @@ func TestWebhookCalls(t *testing.T) {
 	stage("scaled to two")
 	s.must("delete", "statefulset", "db")
 	stage("StatefulSet deleted")
+	// The claims that the StatefulSet left behind would go with the namespace, and nobody deletes them unasked.
+	s.must("annotate", "namespace", s.namespace, "mooring.dev/bypass=delete-protection", "mooring.dev/bypass-reason=its life is over")
 	s.must("delete", "namespace", s.namespace, "--timeout=60s")
 	stage("namespace deleted, with its claims")
 	// kwok sends the volume of each of the three claims three times, where a provisioner sends it once.

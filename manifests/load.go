@@ -53,6 +53,11 @@ func (l Loader) Load(paths ...string) *Set {
 		w.path(path)
 	}
 	w.render()
+	return w.load()
+}
+
+// load reads the files of the walk.
+func (w *walk) load() *Set {
 	set := &Set{Errors: w.errs}
 	// Each file has a slot of its own, so that the order is that of the paths, whoever is first.
 	objects := make([]int, len(w.files))
@@ -63,8 +68,8 @@ func (l Loader) Load(paths ...string) *Set {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(w.files); i = int(next.Add(1)) - 1 {
 				objects[i], errs[i] = w.files[i].read()
-				if l.Progress != nil {
-					l.Progress(int(read.Add(1)), len(w.files))
+				if w.Progress != nil {
+					w.Progress(int(read.Add(1)), len(w.files))
 				}
 			}
 		})

@@ -25,7 +25,8 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAudit(), newExplain(), newExport(), newReplay(), newServe())
+	asPlugin(root, os.Args[0])
+	root.AddCommand(newAudit(), newCheck(), newExplain(), newExport(), newFix(), newReplay(), newServe(), newVersion())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
 		code := exitError{code: 1}

@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"bytes"
+	"cmp"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -110,6 +111,8 @@ func (f *fixer) fix(d *Document, set *appsv1.StatefulSet) error {
 	if err != nil {
 		return err
 	}
+	// What is added comes in this order: the Service, which the Pods need first.
+	slices.SortStableFunc(verdict.Findings, func(a, b policies.Finding) int { return cmp.Compare(b.Rule, a.Rule) })
 	for _, finding := range verdict.Findings {
 		at := Remedy{Position: d.Position(finding.Path), Object: policies.RefTo(set), Rule: finding.Rule}
 		switch finding.ID() {

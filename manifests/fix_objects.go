@@ -84,9 +84,16 @@ func documentOf(o policies.Object, after *Document) ([]byte, error) {
 	if !after.Has("metadata.namespace") {
 		unstructured.RemoveNestedField(fields, "metadata", "namespace")
 	}
+	if ports, ok, _ := unstructured.NestedSlice(fields, "spec", "ports"); ok {
+		// That of a port which names none is the port itself; the type writes a zero.
+		for _, port := range ports {
+			delete(port.(map[string]any), "targetPort")
+		}
+		fields["spec"].(map[string]any)["ports"] = ports
+	}
 	var text bytes.Buffer
 	e := yaml.NewEncoder(&text)
-	e.SetIndent(2)
+	e.SetIndent(indentOf(after.parsed().root))
 	if compact(after.parsed().root, nil) {
 		e.CompactSeqIndent()
 	}
@@ -94,6 +101,17 @@ func documentOf(o policies.Object, after *Document) ([]byte, error) {
 		return nil, err
 	}
 	return text.Bytes(), e.Close()
+}
+
+// indentOf is how many spaces a document's mappings are indented by. The first one below its root tells.
+func indentOf(root *yaml.Node) int {
+	for i := 1; i < len(root.Content); i += 2 {
+		n := root.Content[i]
+		if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0 && n.Content[0].Column > 2 {
+			return n.Content[0].Column - 1
+		}
+	}
+	return 2
 }
 
 // compact tells whether the lists below a node stand under their keys, and not further in. One that does tells.

@@ -352,6 +352,12 @@ func stripped(document any) any {
 				delete(spec, "updateStrategy")
 				delete(spec, "persistentVolumeClaimRetentionPolicy")
 			}
+			if len(spec) == 0 {
+				copied["spec"] = nil
+			}
+		}
+		if copied["spec"] == nil {
+			delete(copied, "spec")
 		}
 		return copied
 	case []any:

@@ -112,6 +112,18 @@ test-cluster: controlplane ## Run the tests on a real control plane.
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
 
+.PHONY: corpus
+corpus: ## Count the findings of each rule in each of the charts that MOORING_CORPUS names, and look whether each has its line.
+	@go test ./manifests -count=1 -v -run '^TestCorpus'
+
+.PHONY: bench-check
+bench-check: build ## Measure mooring check on generated manifests: wall time and peak memory of the whole process.
+	@go -C test run ./bench/check -mooring $(BIN)/mooring
+
+.PHONY: fuzz-manifests
+fuzz-manifests: ## Fuzz the loader of manifests for FUZZTIME, 60s unless told otherwise.
+	go test ./manifests -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $${FUZZTIME:-60s}
+
 .PHONY: bench
 bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.
 	@go -C test run ./bench $(BENCH)
@@ -126,6 +138,26 @@ performance: ## Run make bench, and put its tables into docs/performance.md.
 .PHONY: audit-fleet
 audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
 	go -C test run ./fleet
+
+##@ When things break
+
+# A minute of fuzzing for each target; FUZZTIME=10m for more.
+FUZZTIME ?= 1m
+SOAK ?= 15m
+
+.PHONY: faults
+faults: controlplane ## Break one thing after the other under load, and write the table in docs/faults.md.
+	go -C test test -count=1 -timeout 30m ./faults -v -run '^(TestFaults|TestCertManager)$$' -calm=5s -table=$(CURDIR)/docs/faults.md
+
+.PHONY: soak
+soak: controlplane ## Break things for SOAK=15m, and print what a replica holds meanwhile.
+	go -C test test -count=1 -timeout 60m ./faults -v -run '^TestSoak$$' -soak=$(SOAK)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME=1m each.
+	@git grep --untracked -oE '^func Fuzz[A-Za-z]+' -- '*_test.go' | sed 's|/[^/]*:func | |' | while read -r package target; do \
+		echo "fuzz $$package $$target"; go test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2 || exit 1; \
+	done
 
 ##@ A control plane on this machine
 

@@ -50,17 +50,21 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 	if o.Objects == nil {
 		o.Objects = labels.Everything()
 	}
-	w := &walk{Options: o, reader: reader}
+	var candidate *policies.Set
 	if o.Candidate != "" {
 		var err error
-		if w.candidate, err = policies.Compile(nil, o.Candidate); err != nil {
+		if candidate, err = policies.Compile(nil, o.Candidate); err != nil {
 			return err
 		}
 	}
+	w := newWalk(reader, o, candidate)
 	err := w.run(ctx, false)
 	if errors.Is(err, errUnsorted) {
+		w = newWalk(reader, o, candidate)
 		err = w.run(ctx, true)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	into.Findings = append(into.Findings, w.report.Findings...)
 	into.Errors = append(into.Errors, w.report.Errors...)
 	into.Inventory = append(into.Inventory, w.report.Inventory...)
@@ -87,17 +91,22 @@ type walk struct {
 
 	// unknown is written by the streams while the walk goes on.
 	unknown *unknown
-	mu      sync.Mutex
+	// mu guards the report's errors, which streams add to.
+	mu sync.Mutex
+}
+
+func newWalk(reader client.Reader, o Options, candidate *policies.Set) *walk {
+	w := &walk{Options: o, reader: reader, candidate: candidate, unknown: &unknown{}}
+	if candidate != nil {
+		w.report.Candidate = &report.Report{}
+	}
+	return w
 }
 
 // run walks the cluster; with hold, it reads everything before it judges the first namespace.
 func (w *walk) run(ctx context.Context, hold bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w.report, w.unknown = report.Report{}, &unknown{}
-	if w.candidate != nil {
-		w.report.Candidate = &report.Report{}
-	}
 	from := source{reader: w.reader, in: []string{""}, hold: hold, unknown: w.forbidden}
 	if len(w.Namespaces) > 0 {
 		from.in = slices.Clone(w.Namespaces)

@@ -193,6 +193,17 @@ func (c *chain) bundle() ([]byte, error) {
 	return cert.EncodeCertificates(c.cas...)
 }
 
+// bundleOf is the PEM form of as many of these CAs as a bundle may hold, each once.
+func bundleOf(cas []*x509.Certificate) ([]byte, error) {
+	var once []*x509.Certificate
+	for _, ca := range cas {
+		if !slices.ContainsFunc(once, ca.Equal) {
+			once = append(once, ca)
+		}
+	}
+	return cert.EncodeCertificates(once[:min(len(once), maxCAs)]...)
+}
+
 // data is the form in which the Secret holds the chain.
 func (c *chain) data() (map[string][]byte, error) {
 	leaf, err := cert.EncodeCertificates(c.leaf.Leaf)

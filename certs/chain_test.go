@@ -47,7 +47,7 @@ func trusts(t *testing.T, bundle, c *chain, now time.Time) bool {
 		CABundle: must[[]byte](t)(bundle.bundle()),
 		Service:  &admissionv1.ServiceReference{Namespace: "mooring-system", Name: "mooring"},
 	}
-	return accepts(config, c.leaf.Leaf, now) == nil
+	return accepts(config, &c.leaf, now) == nil
 }
 
 func TestOptions(t *testing.T) {
@@ -289,7 +289,7 @@ func TestReplacement(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			now := start.Add(test.after)
-			k := &keeper{selfSigned: &selfSigned{Options: o}}
+			k := &keeper{selfSigned: &selfSigned{&stored{Options: o}}}
 			k.serving.Store(test.held)
 			got := must[*chain](t)(k.replacement(now))
 			if len(got.cas) != test.cas {
@@ -305,7 +305,7 @@ func TestReplacement(t *testing.T) {
 	}
 
 	t.Run("over and over", func(t *testing.T) {
-		k := &keeper{selfSigned: &selfSigned{Options: o}}
+		k := &keeper{selfSigned: &selfSigned{&stored{Options: o}}}
 		k.serving.Store(fresh)
 		for range 10 {
 			c := must[*chain](t)(k.replacement(start))
@@ -338,7 +338,7 @@ func TestAccepts(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := accepts(&test.config, c.leaf.Leaf, start)
+			err := accepts(&test.config, &c.leaf, start)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want %q", err, test.want)
 			}

@@ -124,7 +124,7 @@ func runs(set *appsv1.StatefulSet) []string {
 // change is what becomes of one object.
 func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policies.Change, error) {
 	if p.now == nil {
-		return policies.Change{Operation: admissionv1.Delete, Old: p.was.Object, Replacement: renamed[p.was]}, nil
+		return policies.Change{Operation: admissionv1.Delete, Old: p.was.Object, InFiles: true, Replacement: renamed[p.was]}, nil
 	}
 	ch := policies.Change{Operation: admissionv1.Create, New: p.now.Object}
 	if p.was != nil {

@@ -81,7 +81,7 @@ func (d *decoder) document() {
 		// Whatever it is, it is no Kubernetes object.
 		return
 	}
-	t, err := parse(d.text)
+	t, err := d.parse(name)
 	if err != nil {
 		line, message := place(err)
 		d.fail(d.line+max(line, 1)-1, 0, "%s", message)
@@ -97,6 +97,16 @@ func (d *decoder) document() {
 		return
 	}
 	d.object(t, "")
+}
+
+// parse parses the document, or as much as rules read of it.
+func (d *decoder) parse(kind string) (*tree, error) {
+	if d.sparse && (kind == "StatefulSet" || kind == "Deployment") {
+		if t, err := parse(sparse(d.text)); err == nil {
+			return t, nil
+		}
+	}
+	return parse(d.text)
 }
 
 // object decodes the object at the path, or those of a List.
@@ -294,22 +304,22 @@ func appendString(b []byte, s string) []byte {
 // fields yields a mapping's keys and values, those that it merges in included.
 func fields(n *yaml.Node, depth int) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
-		seen := make(map[string]bool, len(n.Content)/2)
-		for i := len(n.Content) - 2; i >= 0; i -= 2 {
-			key, value := n.Content[i], n.Content[i+1]
-			if key.Tag == mergeTag || seen[key.Value] {
-				continue
-			}
-			seen[key.Value] = true
-			if !yield(key.Value, value) {
+		last := lastKeys(n)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if key := n.Content[i]; key.Tag != mergeTag && last(i) && !yield(key.Value, n.Content[i+1]) {
 				return
 			}
 		}
-		for _, from := range merges(n) {
-			if depth > maxDepth {
-				return
-			}
-			for key, value := range fields(from, depth+1) {
+		from := merges(n)
+		if len(from) == 0 || depth > maxDepth {
+			return
+		}
+		seen := map[string]bool{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			seen[n.Content[i].Value] = true
+		}
+		for _, merged := range from {
+			for key, value := range fields(merged, depth+1) {
 				if seen[key] {
 					continue
 				}
@@ -320,6 +330,27 @@ func fields(n *yaml.Node, depth int) iter.Seq2[string, *yaml.Node] {
 			}
 		}
 	}
+}
+
+// lastKeys tells of the key at an index whether none of the same name comes after it. Most mappings are so small that
+// looking through them is faster than a map.
+func lastKeys(n *yaml.Node) func(i int) bool {
+	const small = 64
+	if len(n.Content) <= small {
+		return func(i int) bool {
+			for j := i + 2; j < len(n.Content); j += 2 {
+				if n.Content[j].Value == n.Content[i].Value {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	at := make(map[string]int, len(n.Content)/2)
+	for i := 0; i < len(n.Content); i += 2 {
+		at[n.Content[i].Value] = i
+	}
+	return func(i int) bool { return at[n.Content[i].Value] == i }
 }
 
 const mergeTag = "!!merge"

@@ -41,6 +41,9 @@ type Loader struct {
 	Stdin io.Reader
 	// Chart and Kustomization render such folders. Without them the folders are errors.
 	Chart, Kustomization Renderer
+	// Sparse leaves out of Pod templates what no rule reads, such as the containers' environment: to judge a set by itself, and
+	// not for comparing its objects with those of a cluster.
+	Sparse bool
 	// Progress, if set, is told how many of the files have been read, from several goroutines.
 	Progress func(read, of int)
 }
@@ -67,6 +70,7 @@ func (w *walk) load() *Set {
 	for range min(runtime.GOMAXPROCS(0), len(w.files)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(w.files); i = int(next.Add(1)) - 1 {
+				w.files[i].sparse = w.Sparse
 				objects[i], errs[i] = w.files[i].read()
 				if w.Progress != nil {
 					w.Progress(int(read.Add(1)), len(w.files))

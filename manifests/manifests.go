@@ -47,6 +47,8 @@ type File struct {
 	fixable bool
 	// contested numbers the objects of this file that other files have too. See view.
 	contested []int
+	// sparse is the loader's.
+	sparse bool
 	// template is the path within a chart that the whole file was rendered from.
 	template string
 	// source is what lies on the disk under Name, of a rendered manifest.

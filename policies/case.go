@@ -171,7 +171,7 @@ func (c Case) Build(rule Rule) (Change, Snapshot, v1alpha1.StatefulPolicy, error
 	fail := func(err error) (Change, Snapshot, v1alpha1.StatefulPolicy, error) {
 		return Change{}, Snapshot{}, v1alpha1.StatefulPolicy{}, fmt.Errorf("case %q: %w", c.Name, err)
 	}
-	ch := Change{Operation: admissionv1.Update, DryRun: c.DryRun, User: authenticationv1.UserInfo{Username: c.User}}
+	ch := Change{Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, User: authenticationv1.UserInfo{Username: c.User}}
 	err := yaml.UnmarshalStrict([]byte(c.DeleteOptions), &ch.DeleteOptions)
 	if err != nil {
 		return fail(err)

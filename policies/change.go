@@ -32,8 +32,9 @@ type Change struct {
 	Scale bool
 	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
 	Old, New Object
-	// Replacement is, of a StatefulSet that goes, the one that comes in its place under another name. Only who compares files
-	// can know.
+	// InFiles tells that nobody asks an API server: the change is what lies between two sets of files.
+	InFiles bool
+	// Replacement is, of a StatefulSet that leaves the files, the one that comes in its place under another name.
 	Replacement *appsv1.StatefulSet
 	// User is who asks.
 	User authenticationv1.UserInfo

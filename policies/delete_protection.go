@@ -172,8 +172,8 @@ func deletesNoData(ch Change, c Cluster, p v1alpha1.DeleteProtection) ([]Finding
 	case *appsv1.StatefulSet:
 		if !ch.orphans() {
 			more, err = takesClaims(o, c, p)
-			if len(more) == 0 {
-				more = leavesFiles(ch, o, err)
+			if len(more) == 0 && ch.InFiles {
+				more = leavesFiles(ch, o)
 			}
 		}
 	case *corev1.PersistentVolumeClaim:
@@ -243,11 +243,10 @@ func takesClaims(set *appsv1.StatefulSet, c Cluster, p v1alpha1.DeleteProtection
 }
 
 // leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who
-// delete in a cluster know that they do; those who edit files may not. The error says that nobody knows the claims.
-func leavesFiles(ch Change, set *appsv1.StatefulSet, err error) []Finding {
+// delete in a cluster know that they do; those who edit files may not.
+func leavesFiles(ch Change, set *appsv1.StatefulSet) []Finding {
 	f := Finding{Path: "metadata.name"}
-	switch next := ch.Replacement; {
-	case next != nil:
+	if next := ch.Replacement; next != nil {
 		f.Check = "renamed"
 		f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would stop, and %s start under names that their peers do not know.",
 			set.Name, next.Name, podNames(set, ranges{rangeOf(set)}), podNames(next, ranges{rangeOf(next)}))
@@ -256,12 +255,10 @@ func leavesFiles(ch Change, set *appsv1.StatefulSet, err error) []Finding {
 				set.Name, next.Name, podNames(next, ranges{rangeOf(next)}), podNames(set, ranges{rangeOf(set)}))
 		}
 		f.Remedy = fmt.Sprintf("leave the name %s, or add %s beside it, move the data over, and take %s away then.", set.Name, next.Name, set.Name)
-	case errors.Is(err, ErrUnknown):
+	} else {
 		f.Check, f.Unknown = "removed", true
-		f.Message = fmt.Sprintf("StatefulSet %s is not among the files any more: what applies them and prunes would delete it. Its claims would stay, and nobody clean them up.", set.Name)
+		f.Message = fmt.Sprintf("StatefulSet %s is not among the files any more: what applies them and prunes would delete it. Its claims would stay, and nobody would clean them up.", set.Name)
 		f.Remedy = "if it is to go, nothing; if not, put it back."
-	default:
-		return nil
 	}
 	return []Finding{f}
 }

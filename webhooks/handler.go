@@ -31,8 +31,9 @@ const maxBody = 7 << 20
 // that the webhook's failure policy decides what becomes of the request.
 func (r *Reviewer) Handler(log logr.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST "+MutatePath, serve("mutate", log.WithValues("webhook", "mutate"), r.mutate))
-	mux.Handle("POST "+ValidatePath, serve("validate", log.WithValues("webhook", "validate"), r.validate))
+	gate := newGate()
+	mux.Handle("POST "+MutatePath, serve("mutate", log.WithValues("webhook", "mutate"), gate, r.mutate))
+	mux.Handle("POST "+ValidatePath, serve("validate", log.WithValues("webhook", "validate"), gate, r.validate))
 	return mux
 }
 
@@ -44,10 +45,10 @@ type refused struct {
 	error
 }
 
-func serve(webhook string, log logr.Logger, judge review) http.Handler {
+func serve(webhook string, log logr.Logger, gate gate, judge review) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		answer, outcome, err := answer(webhook, log, judge, r)
+		answer, outcome, err := answer(webhook, log, gate, judge, r)
 		reviewSeconds.WithLabelValues(webhook).Observe(time.Since(start).Seconds())
 		reviewsTotal.WithLabelValues(webhook, outcome).Inc()
 		if err != nil {
@@ -67,7 +68,7 @@ func serve(webhook string, log logr.Logger, judge review) http.Handler {
 }
 
 // answer returns the body to send, and what became of the review in a word for the metrics.
-func answer(webhook string, log logr.Logger, judge review, r *http.Request) (body []byte, outcome string, err error) {
+func answer(webhook string, log logr.Logger, gate gate, judge review, r *http.Request) (body []byte, outcome string, err error) {
 	var uid types.UID
 	defer func() {
 		if p := recover(); p != nil {
@@ -76,16 +77,16 @@ func answer(webhook string, log logr.Logger, judge review, r *http.Request) (bod
 			outcome, err = "error", errors.New("internal error; the log of mooring has it")
 		}
 	}()
-	request, err := read(r)
+	ctx, cancel := context.WithTimeout(r.Context(), deadline(r))
+	defer cancel()
+	request, leave, err := read(ctx, gate, r)
 	if err != nil {
 		return nil, "invalid", err
 	}
+	defer leave()
 	req := request.Request
 	uid = req.UID
-	ctx, cancel := context.WithTimeout(logr.NewContext(r.Context(), log), deadline(r))
-	defer cancel()
-
-	response, err := judge(ctx, req)
+	response, err := judge(logr.NewContext(ctx, log), req)
 	var bad badRequest
 	switch {
 	case errors.As(err, &bad):
@@ -116,24 +117,27 @@ func about(log logr.Logger, req *admissionv1.AdmissionRequest) logr.Logger {
 // bodies are buffers to read reviews into. What is decoded keeps nothing of them.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// read reads the review that the HTTP request carries.
-func read(r *http.Request) (*admissionv1.AdmissionReview, error) {
+// read reads the review that the HTTP request carries, once the gate has room for it. The caller has to leave the gate.
+func read(ctx context.Context, gate gate, r *http.Request) (request *admissionv1.AdmissionReview, leave func(), err error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
+		return nil, nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
 	}
 	body := bodies.Get().(*bytes.Buffer)
 	defer bodies.Put(body)
 	body.Reset()
-	_, err := body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
+	_, err = body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, refused{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)}
+		return nil, nil, refused{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)}
 	}
 	if err != nil {
-		return nil, refused{http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)}
+		return nil, nil, refused{http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)}
 	}
-	request, err := decodeReview(body.Bytes())
-	if err != nil {
-		return nil, refused{http.StatusBadRequest, err}
+	if leave, err = gate.enter(ctx, body.Len()); err != nil {
+		return nil, nil, err
 	}
-	return request, nil
+	if request, err = decodeReview(body.Bytes()); err != nil {
+		leave()
+		return nil, nil, refused{http.StatusBadRequest, err}
+	}
+	return request, leave, nil
 }

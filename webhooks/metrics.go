@@ -31,6 +31,14 @@ var (
 		Name: "mooring_panics_total",
 		Help: "Reviews that ended in a panic of a rule and were answered with an error, by webhook.",
 	}, []string{"webhook"})
+	shedTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mooring_reviews_shed_total",
+		Help: "Reviews turned away because there were more than can be judged in time.",
+	})
+	reviewsUnderWay = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mooring_reviews_under_way",
+		Help: "Reviews that are being judged.",
+	})
 	policiesLoaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "mooring_policies",
 		Help: "StatefulPolicies in force, without the profiles.",
@@ -43,7 +51,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, panicsTotal,
-		policiesLoaded, policiesInvalid)
+		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid)
 	for _, webhook := range []string{"mutate", "validate"} {
 		// The first of what should never be must be seen to come.
 		panicsTotal.WithLabelValues(webhook)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ type Server struct {
 	Log        logr.Logger
 
 	draining atomic.Bool
+	running  sync.WaitGroup
 }
 
 // NeedLeaderElection is false: every replica serves.
@@ -34,6 +36,8 @@ func (*Server) NeedLeaderElection() bool { return false }
 
 // Start serves until the context ends, goes on for DrainDelay while Ready says no, and then waits for the reviews under way.
 func (s *Server) Start(ctx context.Context) error {
+	s.running.Add(1)
+	defer s.running.Done()
 	server := &http.Server{
 		Handler:           s.Handler,
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.GetCertificate},
@@ -74,6 +78,10 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Wait returns when Start has: a manager that loses its lease does not wait for what it started, and the reviews under way
+// would be cut off.
+func (s *Server) Wait() { s.running.Wait() }
 
 // Ready is a readiness check: the server is not about to stop.
 func (s *Server) Ready(*http.Request) error {

@@ -76,7 +76,7 @@ or judged. docs/check.md says more.`,
 				return exitWith(2, err)
 			}
 			if n := len(found.Errors); n > 0 {
-				return exitWith(2, fmt.Errorf("not everything could be judged: %d errors, see the report", n))
+				return exitWith(2, fmt.Errorf("not everything could be judged: %s, see the report", plural(n, "error")))
 			}
 			return verdict(found, o.failOn)
 		},
@@ -120,7 +120,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	}
 	bar := newReading(cmd.ErrOrStderr())
 	o.charts.Namespace = judgement.Namespace
-	loader := manifests.Loader{Stdin: cmd.InOrStdin(), Chart: o.charts.Chart, Kustomization: render.Kustomization, Progress: bar.show}
+	loader := manifests.Loader{Stdin: cmd.InOrStdin(), Chart: o.charts.Chart, Kustomization: render.Kustomization, Sparse: o.context == "", Progress: bar.show}
 	set := loader.Load(paths...)
 	if o.base != "" {
 		if judgement.Base, err = loader.Base(o.base, paths...); err != nil {

@@ -40,5 +40,13 @@ func verdict(r report.Report, failOn string) error {
 			n++
 		}
 	}
-	return exitWith(1, fmt.Errorf("%d findings at or above %s", n, failOn))
+	return exitWith(1, fmt.Errorf("%s at or above %s", plural(n, "finding"), failOn))
+}
+
+// plural writes a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

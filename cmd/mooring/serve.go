@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -43,7 +45,7 @@ type serveOptions struct {
 	drainDelay                                    time.Duration
 	certMode, certDir                             string
 	callers                                       webhooks.Callers
-	certs                                         certs.Options
+	certs                                         certs.CertManagerOptions
 	scan                                          bool
 	scanInterval, scanStuckAfter                  time.Duration
 	scanExcluded                                  []string
@@ -59,6 +61,9 @@ keeps its own certificate, and is ready once policies, caches and certificate ar
 cluster already, and keeps policy reports and metrics of it.`,
 		Example: `  # In a Pod, as the chart runs it
   mooring serve --leader-elect --default-profile=baseline
+
+  # With a certificate that cert-manager issues
+  mooring serve --leader-elect --cert-mode=cert-manager --cert-issuer=ClusterIssuer/internal
 
   # On this machine, for a cluster that reaches it under https://127.0.0.1:9443
   mooring serve --kubeconfig=$HOME/.kube/config --namespace=mooring-system --webhook-bind-address=127.0.0.1:9443 --cert-extra-name=127.0.0.1`,
@@ -90,7 +95,12 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.StringVar(&o.defaultProfile, "default-profile", "baseline", "profile of namespaces that choose none: baseline, restricted or off")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
 	f.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long to go on serving after the signal to stop")
-	f.StringVar(&o.certMode, "cert-mode", "self-signed", "where the certificate comes from: self-signed, or files")
+	f.StringVar(&o.certMode, "cert-mode", "self-signed", "where the certificate comes from: self-signed, cert-manager, or files")
+	f.StringVar(&o.certs.Issuer, "cert-issuer", "", "who signs, for --cert-mode=cert-manager: Issuer/NAME, ClusterIssuer/NAME or KIND.GROUP/NAME; empty for a CA made for Mooring")
+	f.DurationVar(&o.certs.Timeout, "cert-timeout", 5*time.Minute, "how long to wait for the first certificate, for --cert-mode=cert-manager")
+	f.DurationVar(&o.certs.LeafValidity, "cert-validity", 90*24*time.Hour, "how long a certificate is valid; it is renewed when a third is left")
+	f.DurationVar(&o.certs.CAValidity, "cert-ca-validity", 365*24*time.Hour, "how long the CA made for Mooring is valid; it is renewed when a third is left")
+	f.DurationVar(&o.certs.Settle, "cert-settle", time.Minute, "how long every API server may take to see a new CA; no certificate of it is served sooner")
 	f.StringVar(&o.certDir, "cert-dir", "", "folder with tls.crt and tls.key, for --cert-mode=files")
 	f.StringVar(&o.certs.Secret, "secret-name", "mooring-webhook-cert", "Secret that the replicas share the certificate in")
 	f.StringVar(&o.certs.Service, "service-name", "mooring-webhook", "Service under which the API server reaches the webhook")
@@ -107,7 +117,7 @@ cluster already, and keeps policy reports and metrics of it.`,
 	registerCompletions(cmd, map[string][]string{
 		"default-profile": {"baseline", "restricted", "off"},
 		"log-level":       {"debug", "info", "error"},
-		"cert-mode":       {"self-signed", "files"},
+		"cert-mode":       {"self-signed", "cert-manager", "files"},
 	})
 	return cmd
 }
@@ -172,7 +182,8 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
-	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetClient(), mgr.GetAPIReader()), mgr.GetEventRecorder("mooring"))
+	recorder := mgr.GetEventRecorder("mooring")
+	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetClient(), mgr.GetAPIReader()), recorder)
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
 	server := &webhooks.Server{
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,
@@ -182,10 +193,13 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		server.Callers = &o.callers
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
+	var informers []cache.Informer
 	for o := range webhooks.Cached() {
-		if _, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
+		informer, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false))
+		if err != nil {
 			return err
 		}
+		informers = append(informers, informer)
 	}
 	if o.scan {
 		scanner := &audit.Scanner{
@@ -196,12 +210,17 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 			return err
 		}
 	}
+	expiry := &certs.ExpiryWarning{Source: source, Recorder: recorder, Log: log.WithName("certificate"), Regarding: &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.certs.Service},
+	}}
+	defer server.Wait()
 	return errors.Join(
-		mgr.Add(loader), mgr.Add(server),
+		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("certificate", source.Ready),
 		mgr.AddReadyzCheck("policies", loader.Ready),
-		mgr.AddReadyzCheck("caches", cachesReady(mgr.GetCache())),
+		mgr.AddReadyzCheck("caches", cachesReady(informers)),
 		mgr.AddReadyzCheck("server", server.Ready),
 		mgr.Start(ctx),
 	)
@@ -221,23 +240,24 @@ func (o serveOptions) metrics(certificate func(*tls.ClientHelloInfo) (*tls.Certi
 func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {
 	switch o.certMode {
 	case "self-signed":
-		return certs.SelfSigned(mgr, o.certs)
+		return certs.SelfSigned(mgr, o.certs.Options)
+	case "cert-manager":
+		return certs.CertManager(mgr, o.certs)
 	case "files":
 		if o.certDir == "" {
 			return nil, errors.New("--cert-mode=files needs --cert-dir, a folder with tls.crt and tls.key")
 		}
 		return certs.Files(mgr, o.certDir)
 	default:
-		return nil, fmt.Errorf("--cert-mode: %q is neither self-signed nor files", o.certMode)
+		return nil, fmt.Errorf("--cert-mode: %q is none of self-signed, cert-manager and files", o.certMode)
 	}
 }
 
-// cachesReady is a readiness check: every cache holds what the cluster holds.
-func cachesReady(c cache.Cache) healthz.Checker {
-	return func(r *http.Request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-		defer cancel()
-		if !c.WaitForCacheSync(ctx) {
+// cachesReady is a readiness check: what reviews are judged by is what the cluster holds. What only the scanner watches
+// holds no review up.
+func cachesReady(informers []cache.Informer) healthz.Checker {
+	return func(*http.Request) error {
+		if slices.ContainsFunc(informers, func(i cache.Informer) bool { return !i.HasSynced() }) {
 			return errors.New("the caches are not filled yet")
 		}
 		return nil

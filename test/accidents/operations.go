@@ -28,10 +28,12 @@ kubectl patch statefulset db -p '{"spec":{"updateStrategy":{"rollingUpdate":{"pa
 kubectl rollout status statefulset db --timeout=90s`},
 	{Name: "a rollout by hand, one Pod after the other", Stage: Stage{Spec: onDelete}, Do: `kubectl set image statefulset/db db=registry.example/db:2
 kubectl delete pod db-2
+kubectl wait pod/db-2 --for=create --timeout=90s
 kubectl wait pod/db-2 --for=condition=Ready --timeout=90s`},
 	{Name: "more memory for the members", Do: `kubectl set resources statefulset db --requests=memory=1Gi
 kubectl rollout status statefulset db --timeout=90s`},
 	{Name: "a member that hangs is deleted, with time to stop", Do: `kubectl delete pod db-1
+kubectl wait pod/db-1 --for=create --timeout=90s
 kubectl wait pod/db-1 --for=condition=Ready --timeout=90s`},
 
 	// More members and fewer.

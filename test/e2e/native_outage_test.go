@@ -42,13 +42,13 @@ func TestNativeFallback(t *testing.T) {
 	for _, labels := range []string{"shop", "strict mooring.dev/profile=restricted", "lenient mooring.dev/mode=warn", "free mooring.dev/profile=off"} {
 		name, label, labelled := strings.Cut(labels, " ")
 		must("", "create", "namespace", name)
-		must(strings.ReplaceAll(service+"---\n"+statefulSet("replicas: 3"), "NAMESPACE", name), "apply", "-f", "-")
+		must(strings.ReplaceAll(service+"---\n"+statefulSet("replicas: 5"), "NAMESPACE", name), "apply", "-f", "-")
 		if labelled {
 			must("", "label", "namespace", name, label)
 		}
 	}
 	for _, name := range []string{"shop", "strict", "lenient", "free"} {
-		must("", "-n", name, "wait", "statefulset/db", "--for=jsonpath={.status.availableReplicas}=3", "--timeout=60s")
+		must("", "-n", name, "wait", "statefulset/db", "--for=jsonpath={.status.availableReplicas}=5", "--timeout=60s")
 	}
 	in.Kill()
 	must("", "delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "mooring")
@@ -56,8 +56,8 @@ func TestNativeFallback(t *testing.T) {
 	refused("scale-down/quorum", "-n", "shop", "scale", "statefulset/db", "--replicas=1")
 	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulset/db", "--replicas=0")
 	refused("scale-down/to-zero", "-n", "shop", "patch", "statefulset/db", "-p", `{"spec":{"replicas":0}}`)
-	refused("scale-down/step", "-n", "strict", "scale", "statefulset/db", "--replicas=1")
-	refused("retention-policy/weakening", "-n", "strict", "patch", "statefulset/db", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}`)
+	refused("scale-down/step", "-n", "strict", "scale", "statefulset/db", "--replicas=3")
+	refused("retention-policy/required", "-n", "strict", "patch", "statefulset/db", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}`)
 	refused("delete-protection/in-use", "-n", "shop", "delete", "persistentvolumeclaim", "data-db-0", "--wait=false")
 	refused("delete-protection/namespace", "delete", "namespace", "shop", "--wait=false")
 	must("", "-n", "shop", "patch", "statefulset/db", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}`)
@@ -70,8 +70,8 @@ func TestNativeFallback(t *testing.T) {
 		t.Errorf("a namespace in mode warn is not warned:\n%s", out)
 	}
 	must("", "-n", "free", "scale", "statefulset/db", "--replicas=0")
-	must("", "-n", "shop", "scale", "statefulset/db", "--replicas=4")
-	must("", "-n", "shop", "scale", "statefulset/db", "--replicas=3")
+	must("", "-n", "shop", "scale", "statefulset/db", "--replicas=6")
+	must("", "-n", "shop", "scale", "statefulset/db", "--replicas=5")
 
 	// A bypass counts for who may have it.
 	developer, err := in.KubeconfigFor("developer")

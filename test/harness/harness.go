@@ -4,6 +4,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -28,6 +29,8 @@ type Options struct {
 	Values map[string]any
 	// Args are appended to mooring serve's.
 	Args []string
+	// URL is where the API server calls the webhook, if not at the first replica itself.
+	URL string
 }
 
 // Installation is Mooring on a control plane.
@@ -75,7 +78,7 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 		ControlPlane: cp, binary: binary, Log: filepath.Join(cp.Dir, "mooring.log"),
 		Webhook: "https://" + addresses[0], Metrics: "http://" + addresses[1], Health: "http://" + addresses[2],
 	}
-	values := map[string]any{"namespace": map[string]any{"create": true}, "webhook": map[string]any{"url": in.Webhook}}
+	values := map[string]any{"namespace": map[string]any{"create": true}, "webhook": map[string]any{"url": cmp.Or(o.URL, in.Webhook)}}
 	for k, v := range o.Values {
 		values[k] = v
 	}
@@ -241,18 +244,46 @@ func Get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
+// Metric returns the sum of the metrics of the server that begin like this, 0 where there are none.
+func (in *Installation) Metric(ctx context.Context, prefix string) (float64, error) {
+	body, err := Get(ctx, in.Metrics+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	var sum float64
+	for line := range strings.Lines(body) {
+		if strings.HasPrefix(line, prefix) {
+			var value float64
+			if _, err := fmt.Sscan(line[strings.LastIndexByte(line, ' ')+1:], &value); err != nil {
+				return 0, fmt.Errorf("%s: %w", line, err)
+			}
+			sum += value
+		}
+	}
+	return sum, nil
+}
+
 // Build builds the binary into dir, from the repository that this package is in.
 func Build(ctx context.Context, dir string) (string, error) {
-	chart, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mooring-dev/mooring/deploy").Output()
+	root, err := repository(ctx)
 	if err != nil {
-		return "", fmt.Errorf("finding the repository: %w", err)
+		return "", err
 	}
 	binary := filepath.Join(dir, "mooring")
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", filepath.Dir(strings.TrimSpace(string(chart))), "-o", binary, "./cmd/mooring")
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", root, "-o", binary, "./cmd/mooring")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building mooring: %w\n%s", err, out)
 	}
 	return binary, nil
+}
+
+// repository returns the folder of the repository that this package is in.
+func repository(ctx context.Context) (string, error) {
+	chart, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mooring-dev/mooring/deploy").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the repository: %w", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(chart))), nil
 }
 
 // freeAddresses returns addresses for webhook, metrics and health.

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"encoding/json"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -12,9 +13,10 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"k8s.io/apimachinery/pkg/util/yaml"
+
 	"github.com/mooring-dev/mooring/deploy"
 	"github.com/mooring-dev/mooring/test/harness"
-	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
 // monitored checks that every query of the dashboard and of the alerts is one to Prometheus, and that each metric and label
@@ -137,7 +139,7 @@ func alertQueries(t *testing.T) []string {
 	t.Helper()
 	var rule struct{ Spec json.RawMessage }
 	rendered(t, "PrometheusRule", &rule)
-	groups, errs := rulefmt.Parse(rule.Spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}))
+	groups, errs := rulefmt.Parse(rule.Spec, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}

@@ -10,7 +10,7 @@ app.kubernetes.io/name: mooring
 {{- end }}
 
 {{/* Where the API server finds the webhook: the Service, or a process outside of the cluster. Takes root and path. The
-     caBundle is missing on purpose: `mooring serve` writes it, and a value here would take it away again. */}}
+     caBundle is missing on purpose: it is written in the cluster, and a value here would take it away again. */}}
 {{- define "mooring.clientConfig" -}}
 {{- with .root.Values.webhook.url -}}
 url: {{ printf "%s%s" . $.path | quote }}
@@ -30,4 +30,30 @@ matchExpressions:
     operator: NotIn
     values:
       {{- concat (list "kube-system" "kube-node-lease" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toYaml | nindent 6 }}
+{{- end }}
+
+{{/* Whether a name is an IP address. */}}
+{{- define "mooring.isAddress" -}}
+{{- if regexMatch "^[0-9.]+$|:" . -}}true{{- end -}}
+{{- end }}
+
+{{/* Who signs, as `mooring serve` takes it. */}}
+{{- define "mooring.issuer" -}}
+{{- with .Values.certs.issuer -}}
+{{- if not .name -}}
+Issuer/mooring-ca
+{{- else if eq .group "cert-manager.io" -}}
+{{ .kind }}/{{ .name }}
+{{- else -}}
+{{ .kind }}.{{ .group }}/{{ .name }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Who writes the caBundles: `mooring serve`, or cert-manager's cainjector, from the Secret that mooring serve keeps. */}}
+{{- define "mooring.injection" -}}
+{{- if eq .Values.certs.mode "cert-manager" -}}
+annotations:
+  cert-manager.io/inject-ca-from-secret: {{ .Release.Namespace }}/mooring-webhook-cert-ca
+{{- end -}}
 {{- end }}

@@ -1,0 +1,367 @@
+package certs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/cert"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// CertManagerOptions say what [CertManager] asks for.
+type CertManagerOptions struct {
+	Options
+
+	// Issuer signs the certificate: KIND/NAME, such as ClusterIssuer/internal, or KIND.GROUP/NAME for an issuer that is no
+	// part of cert-manager. Empty means one of our own, a CA that is made for Mooring alone.
+	Issuer string
+
+	// Timeout is how long to wait for the first certificate; after that the manager ends with an error that says what is
+	// missing. The default is five minutes.
+	Timeout time.Duration
+}
+
+// ownIssuer is the name of the Issuer, of the Certificate of its CA, and of the Secret with that CA.
+const ownIssuer = "mooring-ca"
+
+// injectAnnotation asks cert-manager's cainjector to write the ca.crt of the Secret NAMESPACE/NAME into the caBundles.
+const injectAnnotation = certmanager.WantInjectFromSecretAnnotation
+
+// certManager runs on every replica: it serves what cert-manager issues, as soon as the API server will accept it.
+type certManager struct {
+	*stored
+	issuer  cmmeta.IssuerReference
+	own     bool
+	timeout time.Duration
+	live    client.Client
+
+	// Since when the caBundles have accepted the certificate that waits to be served.
+	waiting *chain
+	since   time.Time
+}
+
+// CertManager returns a certificate that cert-manager issues, into a Certificate and a Secret that both have the name
+// o.Secret. The leader sees to it that Certificate and, if none is named, Issuer are there; what is there and fits is left
+// as it is. The caBundles are cainjector's: the leader keeps the Secret that it injects them from, o.Secret with "-ca"
+// appended, and adds a new CA to the old ones. A replica serves a renewed certificate when every caBundle has accepted it
+// for o.Settle, and goes on serving the last one until then.
+func CertManager(mgr manager.Manager, o CertManagerOptions) (Source, error) {
+	issuer, own, err := parseIssuer(o.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), admissionv1.AddToScheme(scheme), certmanager.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	certificates := certmanager.SchemeGroupVersion.WithKind(certmanager.CertificateKind)
+	if _, err := mgr.GetRESTMapper().RESTMapping(certificates.GroupKind(), certificates.Version); err != nil {
+		return nil, fmt.Errorf("the cluster does not know cert-manager's Certificates; install cert-manager first, or use --cert-mode=self-signed: %w", err)
+	}
+	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme, HTTPClient: mgr.GetHTTPClient()})
+	if err != nil {
+		return nil, err
+	}
+	certificate := &certmanager.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Secret}}
+	base, err := newStored(mgr, scheme, o.Options, o.secret(o.Secret), certificate)
+	if err != nil {
+		return nil, err
+	}
+	m := &certManager{
+		stored: base, issuer: issuer, own: own, timeout: cmp.Or(o.Timeout, 5*time.Minute),
+		live: client.WithFieldOwner(live, "mooring-certs"),
+	}
+	return m, errors.Join(
+		m.control(mgr, "certificate-replica", false, reconcile.Func(m.load)),
+		m.control(mgr, "certificate-requester", true, reconcile.Func(m.request)),
+		mgr.Add(m),
+	)
+}
+
+// parseIssuer reads KIND[.GROUP]/NAME; of an empty one it says that it is our own.
+func parseIssuer(s string) (issuer cmmeta.IssuerReference, own bool, err error) {
+	if s == "" {
+		return cmmeta.IssuerReference{Group: certmanager.SchemeGroupVersion.Group, Kind: certmanager.IssuerKind, Name: ownIssuer}, true, nil
+	}
+	qualified, name, _ := strings.Cut(s, "/")
+	kind, group, external := strings.Cut(qualified, ".")
+	if !external {
+		group = certmanager.SchemeGroupVersion.Group
+	}
+	known := external || kind == certmanager.IssuerKind || kind == certmanager.ClusterIssuerKind
+	if kind == "" || name == "" || group == "" || !known {
+		return issuer, false, fmt.Errorf("the issuer %q is not of the form Issuer/NAME, ClusterIssuer/NAME or KIND.GROUP/NAME", s)
+	}
+	return cmmeta.IssuerReference{Group: group, Kind: kind, Name: name}, false, nil
+}
+
+// NeedLeaderElection is false: every replica waits for its certificate.
+func (*certManager) NeedLeaderElection() bool { return false }
+
+// Start returns an error if there is nothing to serve when the timeout is over.
+func (m *certManager) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-m.Clock.After(m.timeout):
+		if _, err := m.GetCertificate(nil); err != nil {
+			return fmt.Errorf("waited %s: %w", m.timeout, err)
+		}
+	}
+	return nil
+}
+
+// load takes over what the Secret holds, at once if there is nothing better, else when the API server accepts it.
+func (m *certManager) load(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	now := m.Clock.Now()
+	issued, err := m.issued(ctx, now)
+	held := m.serving.Load()
+	switch {
+	case err != nil && held == nil:
+		err = fmt.Errorf("%w; %w", err, m.status(ctx))
+		log.FromContext(ctx).Info("There is no certificate yet", "reason", err.Error())
+		m.problem.Store(&err)
+		return reconcile.Result{RequeueAfter: min(m.Settle, 5*time.Second)}, nil
+	case err != nil:
+		log.FromContext(ctx).Info("Serving the certificate that was there before", "reason", err.Error(), "expires", held.leaf.Leaf.NotAfter)
+		return reconcile.Result{}, nil
+	case held == nil || held.expired(now) != nil || held.leaf.Leaf.Equal(issued.leaf.Leaf):
+		m.waiting = nil
+		m.serve(ctx, issued)
+		return reconcile.Result{}, nil
+	}
+
+	switch err := m.accepted(ctx, &issued.leaf, now); {
+	case err != nil:
+		log.FromContext(ctx).V(1).Info("The new certificate has to wait", "reason", err.Error())
+		m.waiting = nil
+	case m.waiting == nil || !m.waiting.leaf.Leaf.Equal(issued.leaf.Leaf):
+		m.waiting, m.since = issued, now
+	case now.Sub(m.since) >= m.Settle:
+		m.waiting = nil
+		m.serve(ctx, issued)
+	}
+	return reconcile.Result{}, nil
+}
+
+// issued returns what the Secret holds.
+func (m *certManager) issued(ctx context.Context, now time.Time) (*chain, error) {
+	secret := &corev1.Secret{}
+	if err := m.client.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Secret}, secret); err != nil {
+		return nil, err
+	}
+	c, err := parseIssued(secret.Data)
+	if err == nil {
+		err = c.expired(now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate Secret %s/%s: %w", m.Namespace, m.Secret, err)
+	}
+	return c, nil
+}
+
+// parseIssued reads a Secret of cert-manager's. The error never quotes it.
+func parseIssued(data map[string][]byte) (*chain, error) {
+	var c chain
+	var err error
+	if c.leaf, err = tls.X509KeyPair(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey]); err != nil {
+		return nil, fmt.Errorf("tls.crt and tls.key: %w", err)
+	}
+	if len(data[cmmeta.TLSCAKey]) == 0 {
+		return nil, errors.New("there is no ca.crt, which the API server needs; use an issuer with a CA of its own, not a public one")
+	}
+	if c.cas, err = cert.ParseCertsPEM(data[cmmeta.TLSCAKey]); err != nil {
+		return nil, fmt.Errorf("ca.crt: %w", err)
+	}
+	return &c, nil
+}
+
+// request runs on the leader: it takes one step towards Certificate, Issuer and caBundles that are as they should be. None
+// of them waits for another, so that where somebody else keeps one, and this one may not, the rest goes on.
+func (m *certManager) request(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	var errs []error
+	if m.own {
+		for _, o := range m.ownIssuer() {
+			errs = append(errs, m.ensure(ctx, o, func() {}))
+		}
+	}
+	certificate := &certmanager.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Secret}}
+	errs = append(errs,
+		m.ensure(ctx, certificate, func() { m.ask(&certificate.Spec) }),
+		m.keepBundle(ctx),
+		m.annotate(ctx))
+	return reconcile.Result{}, errors.Join(errs...)
+}
+
+// ownIssuer is a CA made for Mooring alone: an Issuer that signs for itself makes it, an Issuer signs with it.
+func (m *certManager) ownIssuer() []client.Object {
+	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: m.Namespace, Name: name} }
+	selfSigned := certmanager.IssuerConfig{SelfSigned: &certmanager.SelfSignedIssuer{}}
+	signs := certmanager.IssuerConfig{CA: &certmanager.CAIssuer{SecretName: ownIssuer}}
+	return []client.Object{
+		&certmanager.Issuer{ObjectMeta: meta("mooring-selfsigned"), Spec: certmanager.IssuerSpec{IssuerConfig: selfSigned}},
+		&certmanager.Certificate{ObjectMeta: meta(ownIssuer), Spec: certmanager.CertificateSpec{
+			IsCA: true, CommonName: "mooring-webhook-ca", SecretName: ownIssuer,
+			Duration:   &metav1.Duration{Duration: m.CAValidity},
+			PrivateKey: &certmanager.CertificatePrivateKey{Algorithm: certmanager.ECDSAKeyAlgorithm, Size: 256},
+			IssuerRef:  cmmeta.IssuerReference{Group: certmanager.SchemeGroupVersion.Group, Kind: certmanager.IssuerKind, Name: "mooring-selfsigned"},
+		}},
+		&certmanager.Issuer{ObjectMeta: meta(ownIssuer), Spec: certmanager.IssuerSpec{IssuerConfig: signs}},
+	}
+}
+
+// ask changes a Certificate that is not for our Secret, our issuer and all our names. Others' wishes stay.
+func (m *certManager) ask(spec *certmanager.CertificateSpec) {
+	spec.SecretName, spec.IssuerRef = m.Secret, m.issuer
+	if spec.PrivateKey == nil {
+		spec.PrivateKey = &certmanager.CertificatePrivateKey{Algorithm: certmanager.ECDSAKeyAlgorithm, Size: 256}
+	}
+	if spec.Duration == nil {
+		spec.Duration = &metav1.Duration{Duration: m.LeafValidity}
+	}
+	for _, name := range m.names() {
+		list := &spec.DNSNames
+		if net.ParseIP(name) != nil {
+			list = &spec.IPAddresses
+		}
+		if !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
+	}
+}
+
+// ensure creates the object, or changes the one that is there.
+func (m *certManager) ensure(ctx context.Context, object client.Object, change func()) error {
+	err := m.live.Get(ctx, client.ObjectKeyFromObject(object), object)
+	if apierrors.IsNotFound(err) {
+		change()
+		return m.say(ctx, "Created", object, m.live.Create(ctx, object))
+	}
+	if err != nil {
+		return err
+	}
+	before := object.DeepCopyObject().(client.Object)
+	change()
+	patch := client.MergeFrom(before)
+	if data, err := patch.Data(object); err != nil || string(data) == "{}" {
+		return err
+	}
+	return m.say(ctx, "Changed", object, m.live.Patch(ctx, object, patch))
+}
+
+func (m *certManager) say(ctx context.Context, did string, object client.Object, err error) error {
+	what := fmt.Sprintf("%T %s", object, client.ObjectKeyFromObject(object))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	log.FromContext(ctx).Info(did, "object", what)
+	return nil
+}
+
+// keepBundle keeps the Secret that cainjector reads: the CA of the certificate that was issued and of the one that is being
+// served, and those before them until they expire.
+func (m *certManager) keepBundle(ctx context.Context) error {
+	now := m.Clock.Now()
+	issued, err := m.issued(ctx, now)
+	if err != nil {
+		return nil // load says so; there is nothing to trust yet
+	}
+	secret := m.secret(m.Secret + "-ca").(*corev1.Secret)
+	return m.ensure(ctx, secret, func() {
+		cas := issued.unexpired(now)
+		if held := m.serving.Load(); held != nil {
+			cas = append(cas, held.unexpired(now)...)
+		}
+		if kept, err := cert.ParseCertsPEM(secret.Data[caCertKey]); err == nil {
+			cas = append(cas, (&chain{cas: kept}).unexpired(now)...)
+		}
+		data, err := bundleOf(cas)
+		if err == nil && !bytes.Equal(data, secret.Data[caCertKey]) {
+			secret.Data = map[string][]byte{caCertKey: data}
+		}
+		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, certmanager.AllowsInjectionFromSecretAnnotation, "true")
+	})
+}
+
+// annotate has cainjector look after the caBundles.
+func (m *certManager) annotate(ctx context.Context) error {
+	for _, object := range m.configurations() {
+		if err := m.client.Get(ctx, client.ObjectKeyFromObject(object), object); apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		wanted := m.Namespace + "/" + m.Secret + "-ca"
+		if object.GetAnnotations()[injectAnnotation] == wanted {
+			continue
+		}
+		patch := client.MergeFrom(object.DeepCopyObject().(client.Object))
+		annotations := map[string]string{injectAnnotation: wanted}
+		for k, v := range object.GetAnnotations() {
+			annotations[k] = cmp.Or(annotations[k], v)
+		}
+		object.SetAnnotations(annotations)
+		if err := m.say(ctx, "Annotated", object, m.live.Patch(ctx, object, patch)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// status says how far cert-manager has come, in its own words where it has any.
+func (m *certManager) status(ctx context.Context) error {
+	certificate := &certmanager.Certificate{}
+	if err := m.client.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Secret}, certificate); err != nil {
+		return fmt.Errorf("the leader asks for it: %w", err)
+	}
+	if err := m.issuerStatus(ctx, certificate.Spec.IssuerRef); err != nil {
+		return err
+	}
+	message := "cert-manager has not said anything about it; is it running?"
+	for _, c := range certificate.Status.Conditions {
+		if c.Type == certmanager.CertificateConditionReady || c.Reason == "Failed" {
+			message = c.Message
+		}
+	}
+	return fmt.Errorf("Certificate %s/%s: %s", m.Namespace, m.Secret, message)
+}
+
+// issuerStatus returns an error if the issuer is one of cert-manager's and cannot sign.
+func (m *certManager) issuerStatus(ctx context.Context, ref cmmeta.IssuerReference) error {
+	var issuer certmanager.GenericIssuer = &certmanager.Issuer{}
+	key, name := client.ObjectKey{Namespace: m.Namespace, Name: ref.Name}, fmt.Sprintf("Issuer %s/%s", m.Namespace, ref.Name)
+	switch {
+	case ref.Group != "" && ref.Group != certmanager.SchemeGroupVersion.Group:
+		return nil
+	case ref.Kind == certmanager.ClusterIssuerKind:
+		issuer, key.Namespace, name = &certmanager.ClusterIssuer{}, "", "ClusterIssuer "+ref.Name
+	}
+	if err := m.live.Get(ctx, key, issuer); apierrors.IsNotFound(err) {
+		return fmt.Errorf("%s does not exist: create it, or name another with --cert-issuer", name)
+	} else if err != nil {
+		return err
+	}
+	for _, c := range issuer.GetStatus().Conditions {
+		if c.Type == certmanager.IssuerConditionReady && c.Status != cmmeta.ConditionTrue {
+			return fmt.Errorf("%s is not ready: %s", name, c.Message)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+)
+
+// ExpiryWarning warns, as a manager's Runnable, of a serving certificate that nobody renews: by an Event and a log line,
+// every hour, once less than a sixth of its life is left. Whoever renews does so when a third is left.
+type ExpiryWarning struct {
+	Source   Source
+	Recorder events.EventRecorder
+	// Regarding is the object that the Events are about.
+	Regarding runtime.Object
+	Log       logr.Logger
+	// Clock defaults to the real one.
+	Clock clock.Clock
+}
+
+// NeedLeaderElection is false: each replica knows only its own certificate.
+func (*ExpiryWarning) NeedLeaderElection() bool { return false }
+
+// Start looks every minute until the context ends.
+func (w *ExpiryWarning) Start(ctx context.Context) error {
+	if w.Clock == nil {
+		w.Clock = clock.RealClock{}
+	}
+	var last time.Time
+	for {
+		now := w.Clock.Now()
+		if warning := w.warning(now); warning != "" && now.Sub(last) >= time.Hour {
+			last = now
+			w.Recorder.Eventf(w.Regarding, nil, corev1.EventTypeWarning, "CertificateExpires", "Serve", "%s", warning)
+			w.Log.Info("nobody renews the serving certificate", "warning", warning)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.Clock.After(time.Minute):
+		}
+	}
+}
+
+// warning says when the certificate expires if that is soon, or nothing.
+func (w *ExpiryWarning) warning(now time.Time) string {
+	certificate, err := w.Source.GetCertificate(nil)
+	if err != nil {
+		return "" // readiness says it
+	}
+	leaf := certificate.Leaf
+	if !expiresSoon(leaf, now) {
+		return ""
+	}
+	says := "expires"
+	if now.After(leaf.NotAfter) {
+		says = "expired"
+	}
+	return fmt.Sprintf("The webhook's serving certificate %s at %s; after that the API server reaches no webhook, and scale-downs and deletes are refused. "+
+		"See why nobody renews it in the log of mooring and, if cert-manager issues it, with kubectl describe certificate", says, leaf.NotAfter.Format(time.RFC3339))
+}
+
+// expiresSoon says whether the last sixth of a certificate's validity has begun.
+func expiresSoon(leaf *x509.Certificate, now time.Time) bool {
+	return leaf.NotAfter.Sub(now) < leaf.NotAfter.Sub(leaf.NotBefore)/6
+}

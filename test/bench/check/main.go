@@ -1,0 +1,134 @@
+// Command check measures mooring check as a whole process: it generates sets of manifests of several sizes, runs the program
+// on each a few times, and prints the wall time and the peak memory.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	program := flag.String("mooring", "bin/mooring", "the program to measure")
+	runs := flag.Int("runs", 7, "how often to run it on each set; the median counts")
+	sizes := flag.String("objects", "819,1000,4000,16000", "sizes of the sets")
+	keep := flag.String("keep", "", "folder to leave the sets in (default: a temporary one)")
+	flag.Parse()
+	if err := run(*program, *runs, *sizes, *keep); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(program string, runs int, sizes, keep string) error {
+	folder := keep
+	if folder == "" {
+		temporary, err := os.MkdirTemp("", "mooring-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temporary)
+		folder = temporary
+	}
+	start, err := measure(runs, program, "version", "--short")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%-34s %8s %8s %8s %9s\n", "", "fastest", "median", "CPU", "memory")
+	start.print("to start and say its version")
+	for size := range strings.SplitSeq(sizes, ",") {
+		objects, err := strconv.Atoi(size)
+		if err != nil {
+			return err
+		}
+		set := filepath.Join(folder, size)
+		files, bytes, err := generate(set, objects)
+		if err != nil {
+			return err
+		}
+		taken, err := measure(runs, program, "check", set, "-o", "json")
+		if err != nil {
+			return err
+		}
+		taken.print(fmt.Sprintf("%d objects, %d files, %.1f MB", objects, files, float64(bytes)/1e6))
+	}
+	return nil
+}
+
+// taken is what a number of runs took.
+type taken struct {
+	walls, cpus []time.Duration
+	// peak is the most memory that any run had resident, in bytes.
+	peak int64
+}
+
+func (t taken) print(what string) {
+	slices.Sort(t.walls)
+	slices.Sort(t.cpus)
+	fmt.Printf("%-34s %6d ms %6d ms %6d ms %5.1f MiB\n", what, t.walls[0].Milliseconds(), t.walls[len(t.walls)/2].Milliseconds(),
+		t.cpus[len(t.cpus)/2].Milliseconds(), float64(t.peak)/(1<<20))
+}
+
+// measure runs the program. Findings are what it is to find.
+func measure(runs int, program string, args ...string) (taken, error) {
+	var t taken
+	for range runs {
+		cmd := exec.Command(program, args...)
+		cmd.Stderr = os.Stderr
+		if len(args) > 0 && args[0] == "check" {
+			cmd.Stderr = nil
+		}
+		began := time.Now()
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1 && args[0] == "check") {
+			return t, fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
+		}
+		t.walls = append(t.walls, time.Since(began))
+		t.cpus = append(t.cpus, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			t.peak = max(t.peak, usage.Maxrss*1024)
+		}
+	}
+	return t, nil
+}
+
+// generate writes a set of that many objects: applications of a database and its clients, each in a namespace of its own, in
+// files of about 35 KB. It returns the number of files and their bytes.
+func generate(folder string, objects int) (files, bytes int, err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return 0, 0, err
+	}
+	var text strings.Builder
+	flush := func() error {
+		if text.Len() == 0 {
+			return nil
+		}
+		files, bytes = files+1, bytes+text.Len()
+		defer text.Reset()
+		return os.WriteFile(filepath.Join(folder, fmt.Sprintf("apps-%04d.yaml", files)), []byte(text.String()), 0o644)
+	}
+	for app, left := 0, objects; left > 0; app++ {
+		for _, o := range application(app) {
+			if left--; left < 0 {
+				break
+			}
+			text.WriteString("---\n" + o)
+		}
+		if text.Len() > 30_000 {
+			if err := flush(); err != nil {
+				return files, bytes, err
+			}
+		}
+	}
+	return files, bytes, flush()
+}

@@ -1,0 +1,63 @@
+package webhooks
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+)
+
+// TestShedding fills the gate with reviews that are not answered, and shows that the next one is turned away while its
+// sender still waits, and let in when there is room again.
+func TestShedding(t *testing.T) {
+	review, err := os.ReadFile("testdata/scale-down.review.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, judging := make(chan struct{}), make(chan struct{}, 1000)
+	slow := func(context.Context, *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
+		judging <- struct{}{}
+		<-release
+		return allowed(), nil
+	}
+	handler := serve("validate", logr.Discard(), newGate(), slow)
+	send := func(timeout string) int {
+		recorder := httptest.NewRecorder()
+		request := httptest.NewRequest(http.MethodPost, ValidatePath+"?timeout="+timeout, bytes.NewReader(review))
+		request.Header.Set("Content-Type", "application/json")
+		handler.ServeHTTP(recorder, request)
+		return recorder.Code
+	}
+	var held sync.WaitGroup
+	for range maxUnderWay / leastWeight {
+		held.Go(func() {
+			if code := send("30s"); code != http.StatusOK {
+				t.Errorf("a review that was let in is answered with %d", code)
+			}
+		})
+		<-judging
+	}
+	if code := send("100ms"); code != http.StatusTooManyRequests {
+		t.Errorf("with the gate full, the answer is %d", code)
+	}
+	close(release)
+	held.Wait()
+	if code := send("30s"); code != http.StatusOK {
+		t.Errorf("with the gate empty, the answer is %d", code)
+	}
+}
+
+// TestGateTakesTheLargest: what may be read must be able to get in.
+func TestGateTakesTheLargest(t *testing.T) {
+	leave, err := newGate().enter(t.Context(), maxBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+}

@@ -1,0 +1,120 @@
+package webhooks
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// send posts a body to a webhook and returns the status and the answer.
+func send(handler http.Handler, path string, body []byte) (int, string) {
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	handler.ServeHTTP(recorder, request)
+	return recorder.Code, recorder.Body.String()
+}
+
+// TestHostileReviews sends what an API server would not send, and some of the worst that it would. Nothing panics, what is
+// no review gets an HTTP error, and what is one gets a verdict.
+func TestHostileReviews(t *testing.T) {
+	scale, err := os.ReadFile("testdata/scale-down.review.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	weaken, err := os.ReadFile("testdata/statefulset-scale-down.review.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// with puts text in front of a review's object, where it is a member of the same name or another.
+	with := func(review []byte, text string) []byte {
+		at := bytes.Index(review, []byte(`"object": {`))
+		if at < 0 {
+			t.Fatal("the review has no object where it is expected")
+		}
+		at += len(`"object": {`)
+		return []byte(string(review[:at]) + text + string(review[at:]))
+	}
+	annotation := func(key, value string) []byte {
+		at := bytes.LastIndex(weaken, []byte(`"metadata": {`))
+		return []byte(string(weaken[:at]) + `"metadata": {"annotations": {"` + key + `": "` + value + `"},` + string(weaken[at+len(`"metadata": {`):]))
+	}
+	for name, c := range map[string]struct {
+		body   []byte
+		status int
+		denied bool
+	}{
+		"as it was recorded":                {scale, 200, true},
+		"100,000 arrays in one another":     {[]byte(strings.Repeat("[", 100_000)), 400, false},
+		"100,000 objects in one another":    {with(weaken, `"x":`+strings.Repeat(`{"x":`, 100_000)+"1"+strings.Repeat("}", 100_000)+","), 400, false},
+		"1.5 MB of an unknown field":        {with(weaken, `"x": "`+strings.Repeat("x", 3<<19)+`",`), 200, true},
+		"256 KiB of rules to bypass":        {annotation("mooring.dev/bypass", strings.Repeat("scale-down,", 256<<10/11)), 200, true},
+		"256 KiB of reasons":                {annotation("mooring.dev/bypass-reason", strings.Repeat("x", 256<<10)), 200, true},
+		"no UTF-8 in a string":              {with(scale, `"x": "`+"\xff\xfe"+`",`), 200, true},
+		"no UTF-8 outside of one":           {append([]byte("\xff\xfe"), scale...), 400, false},
+		"a NUL":                             {append([]byte{0}, scale...), 400, false},
+		"a second review behind it":         {append(bytes.Clone(scale), scale...), 400, false},
+		"a spec before the real one":        {with(scale, `"spec": {"replicas": 5},`), 200, true},
+		"a spec in capitals before the one": {with(scale, `"SPEC": {"replicas": 5},`), 200, true},
+		"a number that is none":             {with(scale, `"x": 1e999999999,`), 200, true},
+		"half of it":                        {scale[:len(scale)/2], 400, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			panics := testutil.ToFloat64(panicsTotal.WithLabelValues("validate"))
+			status, answer := send(testReviewer(t, databaseWorld(t)).Handler(logr.Discard()), ValidatePath, c.body)
+			if status != c.status {
+				t.Errorf("the status is %d, want %d: %.200s", status, c.status, answer)
+			}
+			if denied := strings.Contains(answer, `"allowed":false`); denied != c.denied {
+				t.Errorf("denied: %t, want %t: %.200s", denied, c.denied, answer)
+			}
+			if testutil.ToFloat64(panicsTotal.WithLabelValues("validate")) != panics {
+				t.Error("a rule panicked")
+			}
+		})
+	}
+}
+
+// FuzzAnnotations puts any text into the annotations by which owners speak to Mooring. None of them lets somebody through
+// who may not bypass, and all are judged.
+func FuzzAnnotations(f *testing.F) {
+	f.Add("scale-down", "moved", "2001-01-01T00:00:00Z", "update-strategy")
+	f.Add("scale-down,*", "", "never", "*")
+	f.Add(",,,", "\xff", "9999-99-99T99:99:99Z", ",")
+	review, err := os.ReadFile("testdata/statefulset-scale-down.review.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	var decoded map[string]any
+	if err := json.Unmarshal(review, &decoded); err != nil {
+		f.Fatal(err)
+	}
+	handler := testReviewer(f, databaseWorld(f)).Handler(logr.Discard())
+	f.Fuzz(func(t *testing.T, bypass, reason, until, keep string) {
+		request := decoded["request"].(map[string]any)
+		for _, object := range []string{"object", "oldObject"} {
+			request[object].(map[string]any)["metadata"].(map[string]any)["annotations"] = map[string]any{
+				"mooring.dev/bypass": bypass, "mooring.dev/bypass-reason": reason, "mooring.dev/bypass-until": until, "mooring.dev/keep": keep,
+				"kubectl.kubernetes.io/last-applied-configuration": fmt.Sprintf(`{"spec":%s}`, keep),
+			}
+		}
+		body, err := json.Marshal(decoded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, answer := send(handler, ValidatePath, body); status != http.StatusOK || !strings.Contains(answer, `"allowed":false`) {
+			t.Fatalf("the answer is %d %s", status, answer)
+		}
+		if status, answer := send(handler, MutatePath, body); status != http.StatusOK {
+			t.Fatalf("the answer is %d %s", status, answer)
+		}
+	})
+}

@@ -56,6 +56,11 @@ func (l Loader) Load(paths ...string) *Set {
 		w.path(path)
 	}
 	w.render()
+	return w.load()
+}
+
+// load reads the files of the walk.
+func (w *walk) load() *Set {
 	set := &Set{Errors: w.errs}
 	// Each file has a slot of its own, so that the order is that of the paths, whoever is first.
 	objects := make([]int, len(w.files))
@@ -65,10 +70,10 @@ func (l Loader) Load(paths ...string) *Set {
 	for range min(runtime.GOMAXPROCS(0), len(w.files)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(w.files); i = int(next.Add(1)) - 1 {
-				w.files[i].sparse = l.Sparse
+				w.files[i].sparse = w.Sparse
 				objects[i], errs[i] = w.files[i].read()
-				if l.Progress != nil {
-					l.Progress(int(read.Add(1)), len(w.files))
+				if w.Progress != nil {
+					w.Progress(int(read.Add(1)), len(w.files))
 				}
 			}
 		})

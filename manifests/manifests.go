@@ -43,6 +43,8 @@ type File struct {
 	// Documents are the file's objects that rules read.
 	Documents []*Document
 
+	// fixable tells that the file may be written to. See Loader.Sources.
+	fixable bool
 	// contested numbers the objects of this file that other files have too. See view.
 	contested []int
 	// sparse is the loader's.

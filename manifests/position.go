@@ -65,21 +65,29 @@ func (t *tree) position(path string) (line, column int) {
 // path goes on.
 func (t *tree) walk(path string) (at, value *yaml.Node, rest bool) {
 	at, value = t.root, t.root
-	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' }) {
-		var key, next *yaml.Node
-		if digits, ok := strings.CutSuffix(segment, "]"); ok {
-			if i, err := strconv.Atoi(digits); err == nil && value.Kind == yaml.SequenceNode && i >= 0 && i < len(value.Content) {
-				key, next = value.Content[i], value.Content[i]
-			}
-		} else if value.Kind == yaml.MappingNode {
-			key, next = lookUpKey(value, segment, 0)
-		}
+	for segment := range strings.FieldsFuncSeq(path, separatesSegments) {
+		key, next := child(value, segment)
 		if next == nil {
 			return at, value, true
 		}
 		at, value = key, follow(next)
 	}
 	return at, value, false
+}
+
+// separatesSegments tells whether the character of a path separates its segments: names, and numbers in the form 0].
+func separatesSegments(r rune) bool { return r == '.' || r == '[' }
+
+// child returns what a segment of a path names in the node, with the node that marks its place; nil if there is nothing.
+func child(n *yaml.Node, segment string) (key, value *yaml.Node) {
+	if digits, ok := strings.CutSuffix(segment, "]"); ok {
+		if i, err := strconv.Atoi(digits); err == nil && n.Kind == yaml.SequenceNode && i >= 0 && i < len(n.Content) {
+			return n.Content[i], n.Content[i]
+		}
+	} else if n.Kind == yaml.MappingNode {
+		return lookUpKey(n, segment, 0)
+	}
+	return nil, nil
 }
 
 // lookUpKey returns the key of that name and its value, of a mapping or of one that it merges in.

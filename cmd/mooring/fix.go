@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mooring-dev/mooring/manifests"
+	"github.com/mooring-dev/mooring/policies"
+)
+
+type fixOptions struct {
+	diff, together, complete bool
+	namespace                string
+	policies                 policyFlags
+}
+
+func newFix() *cobra.Command {
+	var o fixOptions
+	cmd := &cobra.Command{
+		Use:   "fix [PATH]...",
+		Short: "Write into files what needs no decision to be put right",
+		Long: `Fix writes into manifests what the policies' defaults would fill in at admission, makes a governing Service headless that
+has no cluster IP, and adds a headless Service, or a PodDisruptionBudget for several replicas, that is missing. Every line that
+it need not change stays as it is, with its comments. It takes files, folders, and the plain resources of kustomizations;
+charts are left alone. Running it again changes nothing.
+
+The exit code is 0, and 2 where something could not be read, judged or written; everything else is fixed all the same. With --diff,
+which writes nothing, it is 1 where there is something to change. docs/fix.md says more.`,
+		Example: `  # What would change
+  mooring fix --diff deploy
+
+  # With the defaults of a policy
+  mooring fix --policy=policy.yaml deploy
+
+  # As strictly as the restricted profile asks
+  mooring fix --profile=restricted deploy/db.yaml`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				paths = []string{"."}
+			}
+			return o.run(cmd, paths)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.diff, "diff", false, "show the changes as a unified diff instead of making them")
+	f.BoolVar(&o.complete, "complete", false, "the files are all there is: what is not among them does not exist")
+	f.BoolVar(&o.together, "together", false, "take all files for one set, even if several hold the same object")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none")
+	o.policies.add(cmd)
+	return cmd
+}
+
+func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
+	all, err := o.policies.read()
+	if err != nil {
+		return exitWith(2, err)
+	}
+	set, charts := manifests.Loader{}.Sources(paths...)
+	more, errs := set.Policies()
+	j := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
+	if j.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {
+		return exitWith(2, err)
+	}
+	fixes := set.Fix(j)
+	failures := 0
+	fail := func(what any) {
+		failures++
+		fmt.Fprintf(cmd.ErrOrStderr(), "mooring: %v\n", what)
+	}
+	for _, e := range append(fixes.Errors, errs...) {
+		fail(e)
+	}
+	out := cmd.OutOrStdout()
+	for _, file := range fixes.Files {
+		if o.diff {
+			fmt.Fprint(out, file.Diff())
+		} else if err := file.Write(); err != nil {
+			fail(err)
+		}
+	}
+	if o.diff {
+		// What is no diff would keep patch from reading it.
+		out = cmd.ErrOrStderr()
+	}
+	o.summarize(out, fixes, charts)
+	switch {
+	case failures > 0:
+		return exitWith(2, fmt.Errorf("not everything could be fixed: %d errors", failures))
+	case o.diff && len(fixes.Files) > 0:
+		return exitWith(1, fmt.Errorf("%d files would change", len(fixes.Files)))
+	}
+	return nil
+}
+
+// summarize says what was done and what was not.
+func (o *fixOptions) summarize(out io.Writer, fixes manifests.Fixes, charts []string) {
+	if !o.diff {
+		for _, r := range fixes.Made {
+			fmt.Fprintf(out, "fixed  %s\n", r)
+		}
+	}
+	for _, r := range fixes.Left {
+		fmt.Fprintf(out, "left   %s\n", r)
+	}
+	for _, chart := range charts {
+		fmt.Fprintf(out, "left   %s: it is a chart, whose templates are not touched\n", chart)
+	}
+	would := ""
+	if o.diff {
+		would = "would be "
+	}
+	fmt.Fprintf(out, "%d changes %smade in %d files, %d left to do by hand.", len(fixes.Made), would, len(fixes.Files), len(fixes.Left))
+	if fixes.Remaining > 0 {
+		fmt.Fprintf(out, " %d findings have no mechanical remedy; mooring check shows them.", fixes.Remaining)
+	}
+	fmt.Fprintln(out)
+}

@@ -1,0 +1,101 @@
+package manifests
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mooring-dev/mooring/report"
+)
+
+// Sources loads the manifests that may be written to: the files that the paths name, and of folders what Load takes for
+// plain files. Of a kustomization they are the files among its resources, not its patches; those that lie elsewhere than
+// below the paths are there for the rules to see. Of a chart there are none. Skipped are the charts that the paths hold.
+func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
+	s := sources{roots: paths, outside: map[string]bool{}}
+	l.Chart = func(folder string) ([]Rendered, error) {
+		skipped = append(skipped, folder)
+		return nil, nil
+	}
+	w := walk{Loader: l, seen: map[string]bool{}}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case path == Stdin:
+			w.errs = append(w.errs, report.Error{Position: report.Position{File: "stdin"}, Message: "fix writes to files; standard input is none"})
+		case err == nil && chartOf(path) != "":
+			skipped = append(skipped, chartOf(path))
+		case err == nil && !info.IsDir() && IsKustomization(path):
+			w.kustomizations = append(w.kustomizations, filepath.Dir(path))
+		default:
+			w.path(path)
+		}
+	}
+	for _, folder := range w.kustomizations {
+		s.resources(&w, folder)
+	}
+	set = w.load()
+	for _, f := range set.Files {
+		f.fixable = !s.outside[f.Name]
+	}
+	slices.Sort(skipped)
+	return set, slices.Compact(skipped)
+}
+
+// chartOf returns the chart that a path is in, if it is in one.
+func chartOf(path string) string {
+	folder, err := filepath.Abs(path)
+	for err == nil {
+		if isFile(filepath.Join(folder, "Chart.yaml")) {
+			return folder
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return ""
+		}
+		folder = parent
+	}
+	return ""
+}
+
+// sources follows kustomizations to the files that they are made of.
+type sources struct {
+	roots   []string
+	outside map[string]bool
+	visited []string
+}
+
+// resources adds the files among the kustomization's resources, and what those of its folders add.
+func (s *sources) resources(w *walk, folder string) {
+	folder = filepath.Clean(folder)
+	if slices.Contains(s.visited, folder) {
+		return
+	}
+	s.visited = append(s.visited, folder)
+	k, named, err := readKustomization(folder)
+	if err != nil {
+		w.fail(cmp.Or(named, folder), err)
+		return
+	}
+	for _, resource := range slices.Concat(k.Resources, k.Bases, k.Components) {
+		// What is neither is an address of somewhere else.
+		switch path := filepath.Join(folder, resource); {
+		case isFile(path) && chartOf(path) == "":
+			w.file(path)
+			s.outside[path] = !slices.ContainsFunc(s.roots, func(root string) bool { return isBelow(root, path) })
+		case exists(path):
+			s.resources(w, path)
+		}
+	}
+}
+
+// isBelow tells whether the path is the root's or of something in it.
+func isBelow(root, path string) bool {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return false
+	}
+	path, err = filepath.Abs(path)
+	return err == nil && inside(path, map[string]bool{root: true})
+}

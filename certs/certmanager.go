@@ -340,7 +340,7 @@ func (m *certManager) status(ctx context.Context) error {
 			message = c.Message
 		}
 	}
-	return fmt.Errorf("Certificate %s/%s: %s", m.Namespace, m.Secret, message)
+	return fmt.Errorf("the Certificate %s/%s: %s", m.Namespace, m.Secret, message)
 }
 
 // issuerStatus returns an error if the issuer is one of cert-manager's and cannot sign.

@@ -102,12 +102,12 @@ test-unit: ## Run the unit tests under the race detector.
 # The suite on the oldest version that is looked after. make test K8S=1.34 runs everything on it.
 .PHONY: test-older
 test-older: ## Run the end-to-end tests on Kubernetes 1.34; builds it for minutes the first time.
-	MOORING_TEST_K8S=v1.34 go -C test test -count=1 ./e2e ./security
+	MOORING_TEST_K8S=v1.34 go -C test test -count=1 -timeout 30m ./e2e ./security
 
 .PHONY: test-cluster
 test-cluster: controlplane ## Run the tests on a real control plane.
 	go -C test/controlplane test -count=1 ./...
-	go -C test test -count=1 ./...
+	go -C test test -count=1 -timeout 30m ./...
 
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
@@ -119,10 +119,6 @@ corpus: ## Count the findings of each rule in each of the charts that MOORING_CO
 .PHONY: bench-check
 bench-check: build ## Measure mooring check on generated manifests: wall time and peak memory of the whole process.
 	@go -C test run ./bench/check -mooring $(BIN)/mooring
-
-.PHONY: fuzz-manifests
-fuzz-manifests: ## Fuzz the loader of manifests for FUZZTIME, 60s unless told otherwise.
-	go test ./manifests -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $${FUZZTIME:-60s}
 
 .PHONY: bench
 bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.

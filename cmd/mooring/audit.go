@@ -66,13 +66,13 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 			ctrl.SetLogger(logr.Discard())
 			found, err := o.run(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
-				return exitWith(2, err)
+				return err
 			}
 			if err := o.outputs.Write(found, cmd.OutOrStdout()); err != nil {
-				return exitWith(2, err)
+				return err
 			}
 			if n := len(found.Errors); n > 0 {
-				return exitWith(2, fmt.Errorf("not everything could be judged: %d errors, see the report", n))
+				return fmt.Errorf("not everything could be judged: %d errors, see the report", n)
 			}
 			return verdict(found, o.failOn)
 		},

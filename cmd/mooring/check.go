@@ -70,13 +70,13 @@ or judged. docs/check.md says more.`,
 			}
 			found, err := o.run(cmd, paths)
 			if err != nil {
-				return exitWith(2, err)
+				return err
 			}
 			if err := o.outputs.Write(found, cmd.OutOrStdout()); err != nil {
-				return exitWith(2, err)
+				return err
 			}
 			if n := len(found.Errors); n > 0 {
-				return exitWith(2, fmt.Errorf("not everything could be judged: %s, see the report", plural(n, "error")))
+				return fmt.Errorf("not everything could be judged: %s, see the report", plural(n, "error"))
 			}
 			return verdict(found, o.failOn)
 		},

@@ -55,13 +55,13 @@ which writes nothing, it is 1 where there is something to change. docs/fix.md sa
 func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	all, err := o.policies.read()
 	if err != nil {
-		return exitWith(2, err)
+		return err
 	}
 	set, charts := manifests.Loader{}.Sources(paths...)
 	more, errs := set.Policies()
 	j := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
 	if j.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {
-		return exitWith(2, err)
+		return err
 	}
 	fixes := set.Fix(j)
 	failures := 0
@@ -87,7 +87,7 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	o.summarize(out, fixes, charts)
 	switch {
 	case failures > 0:
-		return exitWith(2, fmt.Errorf("not everything could be fixed: %d errors", failures))
+		return fmt.Errorf("not everything could be fixed: %d errors", failures)
 	case o.diff && len(fixes.Files) > 0:
 		return exitWith(1, fmt.Errorf("%d files would change", len(fixes.Files)))
 	}

@@ -29,7 +29,8 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 	asPlugin(root, os.Args[0])
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
-		code := exitError{code: 1}
+		// What cannot be understood or read. That something was found says so itself.
+		code := exitError{code: 2}
 		errors.As(err, &code)
 		os.Exit(code.code)
 	}

@@ -44,15 +44,15 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 			logs, closeAll, err := openLogs(files, cmd.InOrStdin())
 			defer closeAll()
 			if err != nil {
-				return exitWith(2, err)
+				return err
 			}
 			found := audit.Replay(logs, options)
 			found.Version = buildVersion()
 			if err := outputs.Write(found, cmd.OutOrStdout()); err != nil {
-				return exitWith(2, err)
+				return err
 			}
 			if n := len(found.Errors); n > 0 {
-				return exitWith(2, fmt.Errorf("the logs are damaged: %d errors, see the report", n))
+				return fmt.Errorf("the logs are damaged: %d errors, see the report", n)
 			}
 			return nil
 		},

@@ -8,6 +8,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -114,6 +115,10 @@ before, always pass, and so does every delete in a namespace that is itself bein
 		{
 			Name: "the volume of a claim that was kept", Given: []string{`{kind: StatefulSet, spec: {replicas: 0}}`}, Claims: []int32{0},
 			Old: `{kind: PersistentVolume, status: {phase: Bound}}`, Want: []string{"volume"},
+		},
+		{
+			Name: "a volume whose claim is gone, before its phase says so", Given: []string{`kind: StatefulSet`},
+			Old: `{kind: PersistentVolume, status: {phase: Bound}}`,
 		},
 		{
 			Name: "a volume that nobody claims any more", Given: []string{`kind: StatefulSet`},
@@ -335,8 +340,15 @@ func holdsMember(volume *corev1.PersistentVolume, c Cluster, p v1alpha1.DeletePr
 	if claimed == nil || volume.Status.Phase != corev1.VolumeBound {
 		return nil, nil
 	}
+	claim, err := c.Claim(claimed.Namespace, claimed.Name)
+	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
+		// With its claim gone, whoever provisioned it may take it back, whatever its phase still says.
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	sets, err := c.StatefulSets(claimed.Namespace)
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: claimed.Namespace, Name: claimed.Name}}
 	for _, set := range sets {
 		n, ok := ClaimOrdinal(set, claim)
 		if !ok {

@@ -8,7 +8,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -340,14 +339,16 @@ func holdsMember(volume *corev1.PersistentVolume, c Cluster, p v1alpha1.DeletePr
 	if claimed == nil || volume.Status.Phase != corev1.VolumeBound {
 		return nil, nil
 	}
-	claim, err := c.Claim(claimed.Namespace, claimed.Name)
-	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
-		// With its claim gone, whoever provisioned it may take it back, whatever its phase still says.
-		return nil, nil
-	}
+	claims, err := c.Claims(claimed.Namespace)
 	if err != nil {
 		return nil, err
 	}
+	i := slices.IndexFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.Name == claimed.Name })
+	if i < 0 || claims[i].DeletionTimestamp != nil {
+		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
+		return nil, nil
+	}
+	claim := claims[i]
 	sets, err := c.StatefulSets(claimed.Namespace)
 	for _, set := range sets {
 		n, ok := ClaimOrdinal(set, claim)

@@ -116,6 +116,10 @@ before, always pass, and so does every delete in a namespace that is itself bein
 			Old: `{kind: PersistentVolume, status: {phase: Bound}}`, Want: []string{"volume"},
 		},
 		{
+			Name: "a volume whose claim is gone, before its phase says so", Given: []string{`kind: StatefulSet`},
+			Old: `{kind: PersistentVolume, status: {phase: Bound}}`,
+		},
+		{
 			Name: "a volume that nobody claims any more", Given: []string{`kind: StatefulSet`},
 			Old: `{kind: PersistentVolume, status: {phase: Released}}`,
 		},
@@ -332,8 +336,17 @@ func holdsMember(volume *corev1.PersistentVolume, c Cluster, p v1alpha1.DeletePr
 	if claimed == nil || volume.Status.Phase != corev1.VolumeBound {
 		return nil, nil
 	}
+	claims, err := c.Claims(claimed.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.Name == claimed.Name })
+	if i < 0 || claims[i].DeletionTimestamp != nil {
+		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
+		return nil, nil
+	}
+	claim := claims[i]
 	sets, err := c.StatefulSets(claimed.Namespace)
-	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: claimed.Namespace, Name: claimed.Name}}
 	for _, set := range sets {
 		n, ok := ClaimOrdinal(set, claim)
 		if !ok {

@@ -84,6 +84,7 @@ spec:
   - {type: External, external: {metric: {name: load}, target: {type: AverageValue, averageValue: "1"}}}
   behavior: {scaleDown: {stabilizationWindowSeconds: 0}}
 `, "apply", "-f", "-")
+	t.Cleanup(func() { s.must("delete", "horizontalpodautoscaler", "db") })
 
 	var walked []int32
 	for done, late := false, time.After(2*time.Minute); !done; {

@@ -102,12 +102,17 @@ test-unit: ## Run the unit tests under the race detector.
 # The suite on the oldest version that is looked after. make test K8S=1.34 runs everything on it.
 .PHONY: test-older
 test-older: ## Run the end-to-end tests on Kubernetes 1.34; builds it for minutes the first time.
-	MOORING_TEST_K8S=v1.34 go -C test test -count=1 -timeout 30m ./e2e ./security
+	MOORING_TEST_K8S=v1.34 go -C test test -count=1 -p 1 -timeout 30m ./e2e ./security
 
+# One package at a time: each has control planes of its own, and two of them leave two processors no time for an answer.
 .PHONY: test-cluster
 test-cluster: controlplane ## Run the tests on a real control plane.
 	go -C test/controlplane test -count=1 ./...
-	go -C test test -count=1 -timeout 30m ./...
+	go -C test test -count=1 -p 1 -timeout 30m ./e2e ./audit ./helm ./replay ./report ./security
+
+.PHONY: test-long
+test-long: controlplane ## Let every accident happen, and break everything under load; some twenty minutes more.
+	go -C test test -count=1 -p 1 -timeout 60m ./accidents ./faults
 
 .PHONY: test
 test: test-unit test-cluster ## Run every test.

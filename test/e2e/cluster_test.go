@@ -124,7 +124,7 @@ func TestBadInput(t *testing.T) {
 		{"no request", "application/json", strings.NewReader(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}`), 400, "no request"},
 		{"no uid", "application/json", strings.NewReader(review(`{}`)), 400, "no uid"},
 		{"10 MiB", "application/json", bytes.NewReader(bytes.Repeat([]byte(" "), 10<<20)), 413, "larger than"},
-		{"an object that does not decode", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE","object":{"spec":{"replicas":"three"}}}`)), 400, "no apps/v1 StatefulSet"},
+		{"an object that does not decode", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE","object":{"spec":{"replicas":"three"}}}`)), 400, "/request/object/spec/replicas"},
 		{"no object", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE"}`)), 400, "has no object"},
 		{"an unknown kind", "application/json", strings.NewReader(review(`{"uid":"1","kind":{"group":"x.example","version":"v1","kind":"Thing"},"operation":"CREATE","object":{}}`)), 400, "x.example/v1 Thing"},
 	} {

@@ -13,7 +13,7 @@ const preamble = `# Accidents
 What tired people and eager tools send, on a real control plane of etcd, kube-apiserver, kube-controller-manager and
 kube-scheduler, first without Mooring, then with it. What is lost is found by looking: at claims, volumes, ready members and
 the names that DNS has for them. The StatefulSet has three or five ready members with a claim each. ` + "`make accidents`" + ` lets
-everything happen again and writes this page; ` + "`make test`" + ` fails where an accident gets through, where an operation is refused,
+everything happen again and writes this page; ` + "`make test-long`" + ` fails where an accident gets through, where an operation is refused,
 or where this page does not say what happened.
 
 What no admission webhook can stop is at the end.

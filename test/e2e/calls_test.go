@@ -32,8 +32,9 @@ func TestWebhookCalls(t *testing.T) {
 	s.must("annotate", "namespace", s.namespace, "mooring.dev/bypass=delete-protection", "mooring.dev/bypass-reason=its life is over")
 	s.must("delete", "namespace", s.namespace, "--timeout=60s")
 	stage("namespace deleted, with its claims")
-	// kwok sends the volume of each of the three claims three times, where a provisioner sends it once.
-	const most, repeated = 12, 6
+	// kwok sends the volume of each of the three claims three times, where a provisioner sends it once, and may delete it
+	// before its phase says that its claim is gone, which a provisioner waits for.
+	const most, repeated = 12, 9
 	if calls := at - before - repeated; calls > most {
 		t.Errorf("%v calls in all, want %d at most", calls, most)
 	} else {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,11 +33,15 @@ type apiServer struct {
 	// expires is how many tokens turn out to be too old.
 	expires int
 	lists   int
+	// asked keeps the two: each kind is listed by a goroutine of its own.
+	asked sync.Mutex
 }
 
 func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
 	var o client.ListOptions
 	o.ApplyOptions(options)
+	s.asked.Lock()
+	defer s.asked.Unlock()
 	s.lists++
 	var all []runtime.Object
 	for _, object := range s.objects {

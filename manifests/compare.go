@@ -143,8 +143,10 @@ func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policie
 	older, ok1 := ch.Old.(*appsv1.StatefulSet)
 	newer, ok2 := ch.New.(*appsv1.StatefulSet)
 	if ok1 && ok2 && p.now.silent && v.autoscaled(newer) {
-		// The number is the autoscaler's, and stays what it is.
-		newer.Spec.Replicas = older.Spec.Replicas
+		// The number is the autoscaler's, and stays what it is. The object itself is what others are judged beside meanwhile.
+		kept := *newer
+		kept.Spec.Replicas = older.Spec.Replicas
+		ch.New = &kept
 	}
 	return ch, nil
 }

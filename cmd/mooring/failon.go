@@ -40,7 +40,7 @@ func verdict(r report.Report, failOn string) error {
 			n++
 		}
 	}
-	return exitWith(1, fmt.Errorf("%s at or above %s", plural(n, "finding"), failOn))
+	return foundError{fmt.Errorf("%s at or above %s", plural(n, "finding"), failOn)}
 }
 
 // plural writes a count with its noun.

@@ -89,7 +89,7 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	case failures > 0:
 		return fmt.Errorf("not everything could be fixed: %d errors", failures)
 	case o.diff && len(fixes.Files) > 0:
-		return exitWith(1, fmt.Errorf("%d files would change", len(fixes.Files)))
+		return foundError{fmt.Errorf("%d files would change", len(fixes.Files))}
 	}
 	return nil
 }

@@ -29,10 +29,10 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 	asPlugin(root, os.Args[0])
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
-		// What cannot be understood or read. That something was found says so itself.
-		code := exitError{code: 2}
-		errors.As(err, &code)
-		os.Exit(code.code)
+		if errors.As(err, &foundError{}) {
+			os.Exit(1)
+		}
+		os.Exit(2)
 	}
 }
 
@@ -44,13 +44,9 @@ func asPlugin(root *cobra.Command, program string) {
 	}
 }
 
-// exitError is an error with the exit code that it ends the program with.
-type exitError struct {
-	error
-	code int
-}
-
-func exitWith(code int, err error) error { return exitError{err, code} }
+// foundError says that what was asked for was found, which the program ends with 1 for. Any other error says that something
+// could not be understood or read, and ends it with 2.
+type foundError struct{ error }
 
 // buildVersion is the linker's version, or the one of the module that was built.
 func buildVersion() string {

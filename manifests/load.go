@@ -15,7 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mooring-dev/mooring/report"
 )
@@ -34,6 +34,16 @@ type Rendered struct {
 	Template string
 	Data     []byte
 }
+
+// RenderError is what keeps a chart or a kustomization from being rendered, where a Renderer knows the place.
+type RenderError struct {
+	// Source is the file at fault, below the folder, and Line and Column are the place in it; 0 where nobody knows.
+	Source       string
+	Line, Column int
+	Message      string
+}
+
+func (e *RenderError) Error() string { return e.Message }
 
 // Loader reads manifests. The zero value reads files and folders.
 type Loader struct {
@@ -113,7 +123,11 @@ func unreadable(name string, err error) report.Error {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return report.Error{Position: report.Position{File: name}, Message: fmt.Sprintf("cannot be read: %v", err)}
+	line, message := 0, err.Error()
+	if yamlLine.MatchString(message) {
+		line, message = place(err)
+	}
+	return report.Error{Position: report.Position{File: name, Line: line}, Message: "cannot be read: " + message}
 }
 
 // walk collects the files to read.
@@ -278,7 +292,12 @@ func (w *walk) rendered(folder, named string, render Renderer) {
 	}
 	manifests, err := render(folder)
 	if err != nil {
-		w.errs = append(w.errs, report.Error{Position: report.Position{File: named}, Message: fmt.Sprintf("cannot be rendered: %v", err)})
+		at := report.Position{File: named}
+		var placed *RenderError
+		if errors.As(err, &placed) {
+			at = report.Position{File: filepath.Join(folder, placed.Source), Line: placed.Line, Column: placed.Column}
+		}
+		w.errs = append(w.errs, report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered: %v", err)})
 	}
 	for _, m := range manifests {
 		name := named
@@ -328,7 +347,12 @@ func readKustomization(folder string) (k kustomization, named string, err error)
 		if err != nil {
 			return k, named, err
 		}
-		return k, named, yaml.Unmarshal(data, &k)
+		err = yaml.Unmarshal(data, &k)
+		var wrong *yaml.TypeError
+		if errors.As(err, &wrong) {
+			err = errors.New("yaml: " + wrong.Errors[0])
+		}
+		return k, named, err
 	}
 	return k, "", fs.ErrNotExist
 }

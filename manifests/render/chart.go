@@ -5,9 +5,12 @@ package render
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -28,6 +31,10 @@ type Release struct {
 	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
 	ValueFiles, Values []string
 }
+
+// kubeVersion is the Kubernetes that charts are rendered for, that of k8s.io/client-go in go.mod, as helm template has it.
+// Helm's packages say 1.20 of themselves.
+var kubeVersion = chartutil.KubeVersion{Version: "v1.37.0", Major: "1", Minor: "37"}
 
 // Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
 func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
@@ -55,13 +62,15 @@ func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
 	if release.Namespace == "" {
 		release.Namespace = "default"
 	}
-	context, err := chartutil.ToRenderValues(loaded, values, release, chartutil.DefaultCapabilities)
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = kubeVersion
+	context, err := chartutil.ToRenderValues(loaded, values, release, capabilities)
 	if err != nil {
 		return nil, err
 	}
 	texts, err := engine.Engine{}.Render(loaded, context)
 	if err != nil {
-		return nil, err
+		return nil, placed(err)
 	}
 	var rendered []manifests.Rendered
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
@@ -72,6 +81,23 @@ func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
 		}
 	}
 	return rendered, nil
+}
+
+// templateError is how Helm begins what it says of a template: with the chart's name, and the file, line and column in it.
+var templateError = regexp.MustCompile(`^(?:template: |parse error at \(|execution error at \()[^/]+/([^:]+):(\d+)(?::(\d+))?\)?: `)
+
+// placed gives the error of a template its place.
+func placed(err error) error {
+	m := templateError.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	line, _ := strconv.Atoi(m[2])
+	column := 0
+	if before, err := strconv.Atoi(m[3]); err == nil {
+		column = before + 1
+	}
+	return &manifests.RenderError{Source: m[1], Line: line, Column: column, Message: strings.TrimPrefix(err.Error(), m[0])}
 }
 
 // missing returns the names of the dependencies that the chart asks for and does not hold.
@@ -95,6 +121,10 @@ func (r Release) values() (map[string]any, error) {
 	for _, name := range r.ValueFiles {
 		read, err := chartutil.ReadValuesFile(name)
 		if err != nil {
+			var at *fs.PathError
+			if errors.As(err, &at) {
+				err = at.Err
+			}
 			return nil, fmt.Errorf("--values: %s: %w", name, err)
 		}
 		values = chartutil.MergeTables(read, values)

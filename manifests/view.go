@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -237,10 +236,14 @@ func (v view) MayBypass(string) (bool, error) { return false, policies.ErrUnknow
 
 // autoscaled tells whether an autoscaler among the files scales the StatefulSet.
 func (v view) autoscaled(set *appsv1.StatefulSet) bool {
-	return slices.ContainsFunc(v.kinds[inNamespace{"HorizontalPodAutoscaler", set.Namespace}], func(d *Document) bool {
-		hpa, ok := d.Object.(*autoscalingv2.HorizontalPodAutoscaler)
-		return ok && v.sees(d.File) && hpa.Spec.ScaleTargetRef.Kind == "StatefulSet" && hpa.Spec.ScaleTargetRef.Name == set.Name
-	})
+	for _, autoscaler := range []string{"HorizontalPodAutoscaler", "ScaledObject"} {
+		for _, d := range v.kinds[inNamespace{autoscaler, set.Namespace}] {
+			if kind, name := scales(d.Object); kind == "StatefulSet" && name == set.Name && v.sees(d.File) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // stored returns the live object of the document's name, or nil where there is none, or nobody to ask.

@@ -325,6 +325,11 @@ func TestLoadRendersChartsAndKustomizations(t *testing.T) {
 	if diff := cmp.Diff([]string{"chart chart", "kustomization overlays/prod"}, rendered); diff != "" {
 		t.Errorf("rendered (-want +got)\n%s", diff)
 	}
+	rendered = nil
+	Loader{Chart: render("chart"), Kustomization: render("kustomization")}.Load("chart/Chart.yaml", "overlays/prod/kustomization.yaml")
+	if diff := cmp.Diff([]string{"chart chart", "kustomization overlays/prod"}, rendered); diff != "" {
+		t.Errorf("rendered by the file that makes them what they are (-want +got)\n%s", diff)
+	}
 	i := slices.IndexFunc(set.Documents(), func(d *Document) bool { return d.File.Folder == "chart" })
 	want := report.Position{File: "chart/templates/a.yaml", Line: 3, Column: 3, Template: "db/templates/a.yaml"}
 	if got := set.Documents()[i].Position("spec.replicas"); got != want {

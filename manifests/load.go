@@ -156,10 +156,14 @@ func (w *walk) path(path string) {
 	switch {
 	case err != nil:
 		w.fail(path, err)
-	case !info.IsDir():
-		w.file(path)
-	default:
+	case info.IsDir():
 		w.folder(path)
+	case isChart(path):
+		w.chart(filepath.Dir(path))
+	case IsKustomization(path):
+		w.kustomizations = append(w.kustomizations, filepath.Dir(path))
+	default:
+		w.file(path)
 	}
 }
 

@@ -171,12 +171,13 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 // reading shows how many files have been read, once that takes a while, on a terminal.
 type reading struct {
 	sync.Mutex
-	to   io.Writer
-	next time.Time
+	to    io.Writer
+	next  time.Time
+	shown bool
 }
 
 func newReading(to io.Writer) *reading {
-	if file, ok := to.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
+	if file, ok := to.(*os.File); !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(file.Fd())) {
 		to = io.Discard
 	}
 	return &reading{to: to, next: time.Now().Add(time.Second)}
@@ -186,9 +187,14 @@ func (r *reading) show(read, of int) {
 	r.Lock()
 	defer r.Unlock()
 	if now := time.Now(); now.After(r.next) {
-		r.next = now.Add(100 * time.Millisecond)
+		r.next, r.shown = now.Add(100*time.Millisecond), true
 		fmt.Fprintf(r.to, "\r\x1b[K%d of %d files read", read, of)
 	}
 }
 
-func (r *reading) clear() { fmt.Fprint(r.to, "\r\x1b[K") }
+// clear takes the line away, once nobody reads any more.
+func (r *reading) clear() {
+	if r.shown {
+		fmt.Fprint(r.to, "\r\x1b[K")
+	}
+}

@@ -57,7 +57,9 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	set, charts := manifests.Loader{}.Sources(paths...)
+	bar := newReading(cmd.ErrOrStderr())
+	set, charts := manifests.Loader{Progress: bar.show}.Sources(paths...)
+	bar.clear()
 	more, errs := set.Policies()
 	j := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
 	if j.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {

@@ -109,6 +109,9 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 		return report.Report{}, err
 	}
 	judgement := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
+	judgement.Forbidden = func(err error) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "mooring: --context: %v; what is there counts as unknown\n", err)
+	}
 	if o.context != "" {
 		if err := o.connect(cmd.Context(), &judgement); err != nil {
 			return report.Report{}, fmt.Errorf("--context: %w", err)
@@ -155,7 +158,7 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 		return err
 	}
 	j.Namespace = cmp.Or(j.Namespace, namespace)
-	config.UserAgent, config.QPS, config.Timeout = "mooring-check/"+buildVersion(), -1, time.Minute
+	config.UserAgent, config.QPS, config.Timeout = "mooring-check/"+buildVersion(), -1, 15*time.Second
 	live, err := client.New(config, client.Options{Scheme: audit.Scheme})
 	if err != nil {
 		return err
@@ -163,7 +166,7 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 	j.Live = webhooks.NewWorld(live, live).Around(ctx, authenticationv1.UserInfo{}, true)
 	// One clear answer is better than one for each object.
 	if _, err := j.Live.Namespace(j.Namespace); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-		return err
+		return fmt.Errorf("the cluster of %s cannot be asked: %w", o.context, err)
 	}
 	return nil
 }

@@ -35,6 +35,16 @@ type Rendered struct {
 	Data     []byte
 }
 
+// Release says how charts are rendered, as helm template would.
+type Release struct {
+	// Name of the release; empty stands for the chart's.
+	Name string
+	// Namespace that the release is installed into; empty stands for default.
+	Namespace string
+	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
+	ValueFiles, Values []string
+}
+
 // Loader reads manifests. The zero value reads files and folders.
 type Loader struct {
 	// Stdin is read for the path "-".

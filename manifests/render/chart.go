@@ -3,6 +3,7 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,18 +20,8 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// Release says how charts are rendered, as helm template would.
-type Release struct {
-	// Name of the release; empty stands for the chart's.
-	Name string
-	// Namespace that the release is installed into; empty stands for default.
-	Namespace string
-	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
-	ValueFiles, Values []string
-}
-
 // Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
-func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
+func Chart(release manifests.Release, folder string) ([]manifests.Rendered, error) {
 	loaded, err := loader.LoadDir(folder)
 	if err != nil {
 		return nil, err
@@ -41,21 +32,20 @@ func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
 	if missing := missing(loaded); len(missing) > 0 {
 		return nil, fmt.Errorf("its dependencies are not in its charts folder: %s; get them with: helm dependency build %s", strings.Join(missing, ", "), folder)
 	}
-	values, err := r.values()
+	values, err := merged(release)
 	if err != nil {
 		return nil, err
 	}
 	if err := chartutil.ProcessDependenciesWithMerge(loaded, values); err != nil {
 		return nil, err
 	}
-	release := chartutil.ReleaseOptions{Name: r.Name, Namespace: r.Namespace, IsInstall: true, Revision: 1}
-	if release.Name == "" {
-		release.Name = loaded.Name()
+	options := chartutil.ReleaseOptions{
+		Name:      cmp.Or(release.Name, loaded.Name()),
+		Namespace: cmp.Or(release.Namespace, "default"),
+		IsInstall: true,
+		Revision:  1,
 	}
-	if release.Namespace == "" {
-		release.Namespace = "default"
-	}
-	context, err := chartutil.ToRenderValues(loaded, values, release, chartutil.DefaultCapabilities)
+	context, err := chartutil.ToRenderValues(loaded, values, options, chartutil.DefaultCapabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +79,10 @@ func missing(c *chart.Chart) []string {
 	return names
 }
 
-// values merges the values of the release, without the chart's own.
-func (r Release) values() (map[string]any, error) {
+// merged returns the values of the release, without the chart's own.
+func merged(release manifests.Release) (map[string]any, error) {
 	values := map[string]any{}
-	for _, name := range r.ValueFiles {
+	for _, name := range release.ValueFiles {
 		read, err := chartutil.ReadValuesFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("--values: %s: %w", name, err)
@@ -100,7 +90,7 @@ func (r Release) values() (map[string]any, error) {
 		values = chartutil.MergeTables(read, values)
 	}
 	var errs []error
-	for _, assignment := range r.Values {
+	for _, assignment := range release.Values {
 		if err := strvals.ParseInto(assignment, values); err != nil {
 			errs = append(errs, fmt.Errorf("--set: %q: %w", assignment, err))
 		}

@@ -45,12 +45,26 @@ type RenderError struct {
 
 func (e *RenderError) Error() string { return e.Message }
 
+// Release says how charts are rendered, as helm template would.
+type Release struct {
+	// Name of the release; empty stands for the chart's.
+	Name string
+	// Namespace that the release is installed into; empty stands for default.
+	Namespace string
+	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
+	ValueFiles, Values []string
+}
+
 // Loader reads manifests. The zero value reads files and folders.
 type Loader struct {
 	// Stdin is read for the path "-".
 	Stdin io.Reader
 	// Chart and Kustomization render such folders. Without them the folders are errors.
 	Chart, Kustomization Renderer
+	// Release is what Chart renders charts for, and ChartOf renders them for another: Base has them rendered with the values
+	// files as they were. Without ChartOf it takes those that are there now.
+	Release Release
+	ChartOf func(Release) Renderer
 	// Sparse leaves out of Pod templates what no rule reads, such as the containers' environment: to judge a set by itself, and
 	// not for comparing its objects with those of a cluster.
 	Sparse bool

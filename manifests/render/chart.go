@@ -3,6 +3,7 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,22 +23,12 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// Release says how charts are rendered, as helm template would.
-type Release struct {
-	// Name of the release; empty stands for the chart's.
-	Name string
-	// Namespace that the release is installed into; empty stands for default.
-	Namespace string
-	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
-	ValueFiles, Values []string
-}
-
 // kubeVersion is the Kubernetes that charts are rendered for, that of k8s.io/client-go in go.mod, as helm template has it.
 // Helm's packages say 1.20 of themselves.
 var kubeVersion = chartutil.KubeVersion{Version: "v1.37.0", Major: "1", Minor: "37"}
 
 // Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
-func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
+func Chart(release manifests.Release, folder string) ([]manifests.Rendered, error) {
 	loaded, err := loader.LoadDir(folder)
 	if err != nil {
 		return nil, err
@@ -48,23 +39,22 @@ func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
 	if missing := missing(loaded); len(missing) > 0 {
 		return nil, fmt.Errorf("its dependencies are not in its charts folder: %s; get them with: helm dependency build %s", strings.Join(missing, ", "), folder)
 	}
-	values, err := r.values()
+	values, err := merged(release)
 	if err != nil {
 		return nil, err
 	}
 	if err := chartutil.ProcessDependenciesWithMerge(loaded, values); err != nil {
 		return nil, err
 	}
-	release := chartutil.ReleaseOptions{Name: r.Name, Namespace: r.Namespace, IsInstall: true, Revision: 1}
-	if release.Name == "" {
-		release.Name = loaded.Name()
-	}
-	if release.Namespace == "" {
-		release.Namespace = "default"
+	options := chartutil.ReleaseOptions{
+		Name:      cmp.Or(release.Name, loaded.Name()),
+		Namespace: cmp.Or(release.Namespace, "default"),
+		IsInstall: true,
+		Revision:  1,
 	}
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = kubeVersion
-	context, err := chartutil.ToRenderValues(loaded, values, release, capabilities)
+	context, err := chartutil.ToRenderValues(loaded, values, options, capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -115,10 +105,10 @@ func missing(c *chart.Chart) []string {
 	return names
 }
 
-// values merges the values of the release, without the chart's own.
-func (r Release) values() (map[string]any, error) {
+// merged returns the values of the release, without the chart's own.
+func merged(release manifests.Release) (map[string]any, error) {
 	values := map[string]any{}
-	for _, name := range r.ValueFiles {
+	for _, name := range release.ValueFiles {
 		read, err := chartutil.ReadValuesFile(name)
 		if err != nil {
 			var at *fs.PathError
@@ -130,7 +120,7 @@ func (r Release) values() (map[string]any, error) {
 		values = chartutil.MergeTables(read, values)
 	}
 	var errs []error
-	for _, assignment := range r.Values {
+	for _, assignment := range release.Values {
 		if err := strvals.ParseInto(assignment, values); err != nil {
 			errs = append(errs, fmt.Errorf("--set: %q: %w", assignment, err))
 		}

@@ -21,8 +21,11 @@ import (
 
 // loading renders charts with these values files and assignments, and kustomizations.
 func loading(valueFiles, assignments []string) manifests.Loader {
-	release := Release{Namespace: "shop", ValueFiles: valueFiles, Values: assignments}
-	return manifests.Loader{Chart: release.Chart, Kustomization: Kustomization}
+	release := manifests.Release{Namespace: "shop", ValueFiles: valueFiles, Values: assignments}
+	charts := func(release manifests.Release) manifests.Renderer {
+		return func(folder string) ([]manifests.Rendered, error) { return Chart(release, folder) }
+	}
+	return manifests.Loader{Chart: charts(release), Release: release, ChartOf: charts, Kustomization: Kustomization}
 }
 
 const (
@@ -130,7 +133,7 @@ func findings(t *testing.T, set *manifests.Set, base *manifests.Set) []string {
 	return lines
 }
 
-// objects writes the objects of a set, with the replicas of StatefulSets, one line each.
+// objects writes the objects of a set with their files, one line each.
 func objects(set *manifests.Set) []string {
 	var lines []string
 	for _, d := range set.Documents() {
@@ -389,16 +392,55 @@ func TestObjectsKnowTheirFiles(t *testing.T) {
 	}
 }
 
+// TestBaseHadNoSuchValuesFile says that a values file that is new had nothing to say of the chart before.
+func TestBaseHadNoSuchValuesFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, ".", with(nil))
+	commit(t)
+	write(t, ".", map[string]string{"new.yaml": "replicas: 0\n"})
+	l := loading([]string{"new.yaml"}, nil)
+	base, err := l.Base("HEAD", "db")
+	if err != nil || len(base.Errors) > 0 {
+		t.Fatal(err, base.Errors)
+	}
+	want := []string{
+		"db/templates/statefulset.yaml:7 StatefulSet shop/db headless-service/missing Warn",
+		"db/templates/statefulset.yaml:8 StatefulSet shop/db scale-down/to-zero Deny",
+	}
+	if diff := cmp.Diff(want, findings(t, l.Load("db"), base)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// commit makes what is in this folder the first revision of a repository there.
+func commit(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "base"}} {
+		if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+}
+
 // TestBase compares charts and kustomizations with a revision of git and with a folder.
 func TestBase(t *testing.T) {
 	quiet := "replicas: [{name: db, count: 3}]\n"
 	for _, tc := range []struct {
 		name, path string
 		was, is    map[string]string
+		valueFiles []string
 		want       []string
 	}{
 		{
 			name: "a chart's values", path: "db", was: with(nil), is: with(map[string]string{"db/values.yaml": "name: db\nreplicas: 0\n"}),
+			want: []string{
+				"db/templates/statefulset.yaml:7 StatefulSet shop/db headless-service/missing Warn",
+				"db/templates/statefulset.yaml:8 StatefulSet shop/db scale-down/to-zero Deny",
+			},
+		},
+		{
+			name: "a values file beside the chart", path: "db", valueFiles: []string{"prod.yaml"},
+			was: with(map[string]string{"prod.yaml": "replicas: 5\n"}), is: map[string]string{"prod.yaml": "replicas: 0\n"},
 			want: []string{
 				"db/templates/statefulset.yaml:7 StatefulSet shop/db headless-service/missing Warn",
 				"db/templates/statefulset.yaml:8 StatefulSet shop/db scale-down/to-zero Deny",
@@ -439,13 +481,9 @@ func TestBase(t *testing.T) {
 			write(t, was, tc.was)
 			write(t, is, tc.was)
 			t.Chdir(is)
-			for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "base"}} {
-				if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
-					t.Fatalf("git %v: %v\n%s", args, err, out)
-				}
-			}
+			commit(t)
 			write(t, is, tc.is)
-			l := loading(nil, nil)
+			l := loading(tc.valueFiles, nil)
 			for _, from := range []string{"HEAD", was} {
 				base, err := l.Base(from, tc.path)
 				if err != nil {

@@ -46,7 +46,7 @@ func (s shell) check(kubeconfig, manifest string, args ...string) checked {
 	}
 	var report struct {
 		Findings []struct{ Rule, Check, Action string }
-		Objects  int
+		Summary  struct{ Objects int }
 	}
 	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
 		s.Fatalf("%v\n%s", err, &out)
@@ -55,7 +55,7 @@ func (s shell) check(kubeconfig, manifest string, args ...string) checked {
 		c.found = append(c.found, f.Rule+"/"+f.Check+" "+f.Action)
 	}
 	slices.Sort(c.found)
-	c.objects = report.Objects
+	c.objects = report.Summary.Objects
 	return c
 }
 

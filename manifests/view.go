@@ -291,7 +291,8 @@ func (v view) stored(o policies.Object) (policies.Object, error) {
 		}
 		return nil, err
 	}
-	// A client leaves out what it asked for.
+	// A client leaves out what it asked for, and protobuf the kind of each claim template.
+	policies.Normalise(older)
 	older.GetObjectKind().SetGroupVersionKind(o.GetObjectKind().GroupVersionKind())
 	return older, nil
 }

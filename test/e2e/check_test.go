@@ -22,8 +22,8 @@ type checked struct {
 	// found are the findings, in the form rule/check action.
 	found []string
 	// objects counts those that were judged.
-	objects int
-	stderr  string
+	objects          int
+	messages, stderr string
 }
 
 // check runs mooring check on a manifest, with the test's namespace filled in for NAMESPACE.
@@ -45,7 +45,7 @@ func (s shell) check(kubeconfig, manifest string, args ...string) checked {
 		return c
 	}
 	var report struct {
-		Findings []struct{ Rule, Check, Action string }
+		Findings []struct{ Rule, Check, Action, Message string }
 		Summary  struct{ Objects int }
 	}
 	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
@@ -53,6 +53,7 @@ func (s shell) check(kubeconfig, manifest string, args ...string) checked {
 	}
 	for _, f := range report.Findings {
 		c.found = append(c.found, f.Rule+"/"+f.Check+" "+f.Action)
+		c.messages += f.Message + "\n"
 	}
 	slices.Sort(c.found)
 	c.objects = report.Summary.Objects
@@ -81,10 +82,17 @@ func TestCheckAsksACluster(t *testing.T) {
 		{name: "its Service there is not headless", there: notHeadless, manifest: probed, want: []string{"headless-service/not-headless Deny"}, code: 1},
 		{name: "its Service there is not headless, the one among the files is", there: notHeadless, manifest: service + "---" + probed, want: nil},
 		{
-			name: "the labels of its namespace there", labels: []string{"mooring.dev/profile=restricted", "mooring.dev/mode=warn"}, there: service, manifest: bare,
-			want: []string{"not-ready-addresses/not-published Warn", "readiness/no-probe Warn"},
+			name: "the profile of its namespace there", labels: []string{"mooring.dev/profile=restricted"}, there: service, manifest: bare,
+			want: []string{"readiness/no-probe Deny"}, code: 1,
 		},
-		{name: "a scale-down of what runs there", there: service + "---" + strings.Replace(probed, "replicas: 1", "replicas: 3", 1), manifest: strings.Replace(probed, "replicas: 1", "replicas: 0", 1), want: []string{"scale-down/to-zero Deny"}, code: 1},
+		{
+			name: "and its mode", labels: []string{"mooring.dev/profile=restricted", "mooring.dev/mode=warn"}, there: service, manifest: bare,
+			want: []string{"readiness/no-probe Warn"},
+		},
+		{
+			name: "a scale-down of what runs there", there: service + "---" + statefulSet("replicas: 3"), manifest: statefulSet("replicas: 0"),
+			want: []string{"readiness/no-probe Warn", "scale-down/to-zero Deny"}, code: 1,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newShell(t, tc.labels...)
@@ -96,7 +104,7 @@ func TestCheckAsksACluster(t *testing.T) {
 			}
 			got := s.check(s.kubeconfig, tc.manifest, "--context=mooring")
 			if diff := cmp.Diff(tc.want, got.found); diff != "" || got.code != tc.code {
-				t.Errorf("exit code %d, want %d, findings (-want +got)\n%s%s", got.code, tc.code, diff, got.stderr)
+				t.Errorf("exit code %d, want %d, findings (-want +got)\n%s%s", got.code, tc.code, diff, got.messages+got.stderr)
 			}
 			if got.objects == 0 {
 				t.Error("nothing was judged")

@@ -47,17 +47,13 @@ func (l Loader) Base(base string, paths ...string) (*Set, error) {
 
 // withValues is a loader that renders charts with other files in place of the values files: none where was says "".
 func (l Loader) withValues(was func(name string) string) Loader {
-	if l.ChartOf == nil {
-		return l
-	}
-	release := l.Release
-	release.ValueFiles = nil
+	var files []string
 	for _, name := range l.Release.ValueFiles {
 		if name = was(name); name != "" {
-			release.ValueFiles = append(release.ValueFiles, name)
+			files = append(files, name)
 		}
 	}
-	l.Chart = l.ChartOf(release)
+	l.Release.ValueFiles = files
 	return l
 }
 

@@ -321,12 +321,13 @@ func TestLoadRendersChartsAndKustomizations(t *testing.T) {
 			return []Rendered{{Source: "templates/a.yaml", Template: "db/templates/a.yaml", Data: []byte(statefulSet("db", "", "replicas: 3"))}}, nil
 		}
 	}
-	set := Loader{Chart: render("chart"), Kustomization: render("kustomization")}.Load(".")
+	chart := func(_ Release, folder string) ([]Rendered, error) { return render("chart")(folder) }
+	set := Loader{Chart: chart, Kustomization: render("kustomization")}.Load(".")
 	if diff := cmp.Diff([]string{"chart chart", "kustomization overlays/prod"}, rendered); diff != "" {
 		t.Errorf("rendered (-want +got)\n%s", diff)
 	}
 	rendered = nil
-	Loader{Chart: render("chart"), Kustomization: render("kustomization")}.Load("chart/Chart.yaml", "overlays/prod/kustomization.yaml")
+	Loader{Chart: chart, Kustomization: render("kustomization")}.Load("chart/Chart.yaml", "overlays/prod/kustomization.yaml")
 	if diff := cmp.Diff([]string{"chart chart", "kustomization overlays/prod"}, rendered); diff != "" {
 		t.Errorf("rendered by the file that makes them what they are (-want +got)\n%s", diff)
 	}

@@ -60,11 +60,10 @@ type Loader struct {
 	// Stdin is read for the path "-".
 	Stdin io.Reader
 	// Chart and Kustomization render such folders. Without them the folders are errors.
-	Chart, Kustomization Renderer
-	// Release is what Chart renders charts for, and ChartOf renders them for another: Base has them rendered with the values
-	// files as they were. Without ChartOf it takes those that are there now.
+	Chart         func(Release, string) ([]Rendered, error)
+	Kustomization Renderer
+	// Release is what charts are rendered for. Base takes its values files as they were.
 	Release Release
-	ChartOf func(Release) Renderer
 	// Sparse leaves out of Pod templates what no rule reads, such as the containers' environment: to judge a set by itself, and
 	// not for comparing its objects with those of a cluster.
 	Sparse bool
@@ -296,7 +295,13 @@ func inRepository(folder string) bool {
 	return false
 }
 
-func (w *walk) chart(folder string) { w.rendered(folder, filepath.Join(folder, "Chart.yaml"), w.Chart) }
+func (w *walk) chart(folder string) {
+	var render Renderer
+	if w.Chart != nil {
+		render = func(folder string) ([]Rendered, error) { return w.Chart(w.Release, folder) }
+	}
+	w.rendered(folder, filepath.Join(folder, "Chart.yaml"), render)
+}
 
 // rendered adds what the folder renders to. Named is the file that makes it what it is.
 func (w *walk) rendered(folder, named string, render Renderer) {

@@ -115,7 +115,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	bar := newReading(cmd.ErrOrStderr())
 	o.charts.Namespace = judgement.Namespace
 	loader := manifests.Loader{
-		Stdin: cmd.InOrStdin(), Chart: renderChart(o.charts), Release: o.charts, ChartOf: renderChart, Kustomization: renderKustomization,
+		Stdin: cmd.InOrStdin(), Chart: renderChart, Kustomization: renderKustomization, Release: o.charts,
 		Sparse: o.context == "", Progress: bar.show,
 	}
 	set := loader.Load(paths...)

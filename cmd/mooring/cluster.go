@@ -27,13 +27,7 @@ func inCluster() []*cobra.Command {
 	return []*cobra.Command{newAudit(), newExport(), newReplay(), newServe(), newRender()}
 }
 
-func renderChart(release manifests.Release) manifests.Renderer {
-	return func(folder string) ([]manifests.Rendered, error) { return render.Chart(release, folder) }
-}
-
-func renderKustomization(folder string) ([]manifests.Rendered, error) {
-	return render.Kustomization(folder)
-}
+var renderChart, renderKustomization = render.Chart, render.Kustomization
 
 // newRender makes the command that the lean build runs to have a folder rendered. It reads the release from the standard
 // input and writes a rendering, both as JSON.
@@ -47,13 +41,17 @@ func newRender() *cobra.Command {
 			if err := json.NewDecoder(cmd.InOrStdin()).Decode(&release); err != nil {
 				return fmt.Errorf("the release on the standard input: %w", err)
 			}
-			render, ok := map[string]manifests.Renderer{"chart": renderChart(release), "kustomization": renderKustomization}[args[0]]
-			if !ok {
-				return fmt.Errorf("%q is neither chart nor kustomization", args[0])
-			}
 			var answer rendering
 			var err error
-			if answer.Manifests, err = render(args[1]); err != nil && !errors.As(err, &answer.Error) {
+			switch args[0] {
+			case "chart":
+				answer.Manifests, err = renderChart(release, args[1])
+			case "kustomization":
+				answer.Manifests, err = renderKustomization(args[1])
+			default:
+				return fmt.Errorf("%q is neither chart nor kustomization", args[0])
+			}
+			if err != nil && !errors.As(err, &answer.Error) {
 				return err
 			}
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(answer)

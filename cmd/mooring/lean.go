@@ -90,8 +90,8 @@ func findComplete() (string, error) {
 // connect leaves the whole check to the complete build, which can ask the cluster.
 func (o *checkOptions) connect(context.Context, *manifests.Judgement) error { return handOver() }
 
-func renderChart(release manifests.Release) manifests.Renderer {
-	return func(folder string) ([]manifests.Rendered, error) { return renderComplete("chart", folder, release) }
+func renderChart(release manifests.Release, folder string) ([]manifests.Rendered, error) {
+	return renderComplete("chart", folder, release)
 }
 
 func renderKustomization(folder string) ([]manifests.Rendered, error) {

@@ -22,10 +22,7 @@ import (
 // loading renders charts with these values files and assignments, and kustomizations.
 func loading(valueFiles, assignments []string) manifests.Loader {
 	release := manifests.Release{Namespace: "shop", ValueFiles: valueFiles, Values: assignments}
-	charts := func(release manifests.Release) manifests.Renderer {
-		return func(folder string) ([]manifests.Rendered, error) { return Chart(release, folder) }
-	}
-	return manifests.Loader{Chart: charts(release), Release: release, ChartOf: charts, Kustomization: Kustomization}
+	return manifests.Loader{Chart: Chart, Release: release, Kustomization: Kustomization}
 }
 
 const (

@@ -45,7 +45,7 @@ test-image: image ## Check that the image holds the binary alone and runs, and n
 
 .PHONY: sbom
 sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the binary's bill of materials in CycloneDX.
-	$(BIN)/cyclonedx-gomod bin -json -licenses=false -output $(BIN)/mooring.cdx.json $(BIN)/mooring
+	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring
 	@echo "$$(grep -c '"purl"' $(BIN)/mooring.cdx.json) components in bin/mooring.cdx.json"
 
 ##@ Generated files

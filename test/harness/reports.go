@@ -12,7 +12,7 @@ import (
 // ReportDefinitions returns the CustomResourceDefinitions of the two APIs of policy reports: of openreports.io as its module
 // ships it, and of wgpolicyk8s.io, whose fields that one took over.
 func ReportDefinitions(ctx context.Context) (openReports, workingGroup string, err error) {
-	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/openreports/reports-api").Output()
+	dir, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Module.Dir}}", "github.com/openreports/reports-api/apis/openreports.io/v1alpha1").Output()
 	if err != nil {
 		return "", "", fmt.Errorf("finding the module of openreports.io: %w", err)
 	}

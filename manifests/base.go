@@ -25,6 +25,12 @@ func (l Loader) Base(base string, paths ...string) (*Set, error) {
 	if info, err2 := os.Stat(base); err2 != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%q is neither a folder nor a git revision: %w", base, err)
 	}
+	l = l.withValues(func(name string) string {
+		if was := filepath.Join(base, name); exists(was) {
+			return was
+		}
+		return name
+	})
 	set := &Set{}
 	for _, path := range paths {
 		was := filepath.Join(base, path)
@@ -37,6 +43,22 @@ func (l Loader) Base(base string, paths ...string) (*Set, error) {
 		set.add(l.Load(was), was, path)
 	}
 	return set, nil
+}
+
+// withValues is a loader that renders charts with other files in place of the values files: none where was says "".
+func (l Loader) withValues(was func(name string) string) Loader {
+	if l.ChartOf == nil {
+		return l
+	}
+	release := l.Release
+	release.ValueFiles = nil
+	for _, name := range l.Release.ValueFiles {
+		if name = was(name); name != "" {
+			release.ValueFiles = append(release.ValueFiles, name)
+		}
+	}
+	l.Chart = l.ChartOf(release)
+	return l
 }
 
 // add adds another set's files, named as though they were below to instead of from.
@@ -100,15 +122,11 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 		if path == Stdin {
 			continue
 		}
-		full, err := filepath.Abs(path)
+		rel, err := relative(top, path)
 		if err != nil {
 			return nil, err
 		}
-		if full, err = resolveLinks(full); err != nil {
-			return nil, err
-		}
-		rel, err := filepath.Rel(top, full)
-		if err != nil || !filepath.IsLocal(rel) {
+		if rel == "" {
 			return nil, fmt.Errorf("%s is not in the git repository %s", path, top)
 		}
 		within[path] = rel
@@ -118,9 +136,27 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 	if len(inside) == 0 {
 		return set, nil
 	}
+	values := map[string]string{}
+	for _, name := range l.Release.ValueFiles {
+		if values[name], err = relative(top, name); err != nil {
+			return nil, err
+		}
+		if values[name] != "" {
+			inside = append(inside, values[name])
+		}
+	}
 	if err := extract(top, commit, temporary, inside); err != nil {
 		return nil, err
 	}
+	l = l.withValues(func(name string) string {
+		if values[name] == "" {
+			return name
+		}
+		if was := filepath.Join(temporary, values[name]); exists(was) {
+			return was
+		}
+		return ""
+	})
 	if l.Kustomization != nil && l.kustomizes(temporary) {
 		// Kustomizations may build on any folder of the repository.
 		if err := extract(top, commit, temporary, []string{"."}); err != nil {
@@ -133,6 +169,22 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 		}
 	}
 	return set, nil
+}
+
+// relative returns the path as git has it below the top folder of its work tree, empty where it lies elsewhere.
+func relative(top, path string) (string, error) {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if full, err = resolveLinks(full); err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(top, full)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", nil
+	}
+	return rel, nil
 }
 
 // resolveLinks resolves symbolic links of a path that need not be there any more.

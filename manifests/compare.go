@@ -139,7 +139,7 @@ func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policie
 	if ch.Old == nil {
 		return ch, nil
 	}
-	ch.Operation = admissionv1.Update
+	ch.Operation, ch.InFiles = admissionv1.Update, true
 	older, ok1 := ch.Old.(*appsv1.StatefulSet)
 	newer, ok2 := ch.New.(*appsv1.StatefulSet)
 	if ok1 && ok2 && p.now.silent && v.autoscaled(newer) {

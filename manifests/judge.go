@@ -27,6 +27,9 @@ type Judgement struct {
 	Namespace string
 	// Live is a cluster to ask for what is not among the files, and for the objects as they are there now; nil for none.
 	Live policies.Cluster
+	// Forbidden, if set, is told what may not be read in that cluster, once for each resource and namespace: what is there
+	// counts as unknown.
+	Forbidden func(error)
 }
 
 // Judge says what the policies have against the objects of the set, in no particular order. The set's objects have the API
@@ -36,7 +39,7 @@ func (s *Set) Judge(j Judgement) report.Report {
 	r := report.Report{Objects: s.Objects, Errors: s.Errors}
 	prepare(documents, j.Namespace)
 	x := newIndex(documents, j.Together)
-	x.complete, x.live = j.Complete, j.Live
+	x.complete, x.live, x.tell = j.Complete, j.Live, j.Forbidden
 	var older []*Document
 	if j.Base != nil {
 		older = j.Base.Documents()

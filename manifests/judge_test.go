@@ -168,6 +168,9 @@ func TestBase(t *testing.T) {
 		return join(statefulSet("db", "", spec...), service("db", "", "None"), budget("db", ""))
 	}
 	hpa := "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: db}\nspec: {scaleTargetRef: {kind: StatefulSet, name: db}, minReplicas: 2}\n"
+	keda := func(kind string) string {
+		return "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: " + strings.ToLower(kind) + "}\nspec: {scaleTargetRef: {kind: " + kind + ", name: db}, triggers: []}\n"
+	}
 	for _, tc := range []struct {
 		name       string
 		base, then map[string]string
@@ -188,6 +191,15 @@ func TestBase(t *testing.T) {
 		{
 			name: "replicas are removed, as an autoscaler has them", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": join(whole("serviceName: db"), hpa)},
+		},
+		{
+			name: "replicas are removed, as KEDA has them", base: map[string]string{"a.yaml": whole(ordinary...)},
+			then: map[string]string{"a.yaml": join(whole("serviceName: db"), keda("StatefulSet"))},
+		},
+		{
+			name: "replicas are removed, as KEDA has those of a Deployment", base: map[string]string{"a.yaml": whole(ordinary...)},
+			then: map[string]string{"a.yaml": join(whole("serviceName: db"), keda("Deployment"), strings.Replace(keda("StatefulSet"), "name: db}, t", "name: web}, t", 1))},
+			want: []string{"a.yaml:4 StatefulSet db scale-down/quorum Warn"},
 		},
 		{
 			name: "weaker retention and fields that cannot change", base: map[string]string{"a.yaml": whole(ordinary...)},
@@ -312,6 +324,11 @@ func TestLoadRendersChartsAndKustomizations(t *testing.T) {
 	set := Loader{Chart: render("chart"), Kustomization: render("kustomization")}.Load(".")
 	if diff := cmp.Diff([]string{"chart chart", "kustomization overlays/prod"}, rendered); diff != "" {
 		t.Errorf("rendered (-want +got)\n%s", diff)
+	}
+	rendered = nil
+	Loader{Chart: render("chart"), Kustomization: render("kustomization")}.Load("chart/Chart.yaml", "overlays/prod/kustomization.yaml")
+	if diff := cmp.Diff([]string{"chart chart", "kustomization overlays/prod"}, rendered); diff != "" {
+		t.Errorf("rendered by the file that makes them what they are (-want +got)\n%s", diff)
 	}
 	i := slices.IndexFunc(set.Documents(), func(d *Document) bool { return d.File.Folder == "chart" })
 	want := report.Position{File: "chart/templates/a.yaml", Line: 3, Column: 3, Template: "db/templates/a.yaml"}

@@ -9,13 +9,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// kind is one that rules read. The fields that they read are the same in every version of its group.
+// kind is one that rules read, or an autoscaler that is not Kubernetes' own. The fields that they read are the same in every version of its group.
 type kind struct {
 	group string
 	new   func() policies.Object
@@ -33,6 +34,7 @@ var kinds = map[string]kind{
 	"Namespace":               {new: func() policies.Object { return &corev1.Namespace{} }, clusterScoped: true},
 	"PodDisruptionBudget":     {group: "policy", new: func() policies.Object { return &policyv1.PodDisruptionBudget{} }},
 	"HorizontalPodAutoscaler": {group: "autoscaling", new: func() policies.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }, hint: "StatefulSet"},
+	"ScaledObject":            {group: "keda.sh", new: func() policies.Object { return &unstructured.Unstructured{} }, hint: "StatefulSet"},
 	"StorageClass":            {group: "storage.k8s.io", new: func() policies.Object { return &storagev1.StorageClass{} }, clusterScoped: true},
 	"StatefulPolicy":          {group: v1alpha1.GroupVersion.Group, new: func() policies.Object { return &v1alpha1.StatefulPolicy{} }, clusterScoped: true},
 }
@@ -76,13 +78,25 @@ func isWord(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9') })
 }
 
+// scales returns the kind and the name of what the object scales, if it is an autoscaler.
+func scales(o policies.Object) (kind, name string) {
+	switch o := o.(type) {
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		return o.Spec.ScaleTargetRef.Kind, o.Spec.ScaleTargetRef.Name
+	case *unstructured.Unstructured:
+		kind, _, _ = unstructured.NestedString(o.Object, "spec", "scaleTargetRef", "kind")
+		name, _, _ = unstructured.NestedString(o.Object, "spec", "scaleTargetRef", "name")
+	}
+	return kind, name
+}
+
 // gvkOf is what the rules take the object for: its kind in the version of the type it was decoded into.
 func gvkOf(o policies.Object, apiVersion, name string) schema.GroupVersionKind {
 	gvk := schema.FromAPIVersionAndKind(apiVersion, name)
 	switch o.(type) {
 	case *autoscalingv2.HorizontalPodAutoscaler:
 		gvk.Version = "v2"
-	case *v1alpha1.StatefulPolicy:
+	case *v1alpha1.StatefulPolicy, *unstructured.Unstructured:
 	default:
 		gvk.Version = "v1"
 	}

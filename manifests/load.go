@@ -15,7 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mooring-dev/mooring/report"
 )
@@ -35,12 +35,36 @@ type Rendered struct {
 	Data     []byte
 }
 
+// RenderError is what keeps a chart or a kustomization from being rendered, where a Renderer knows the place.
+type RenderError struct {
+	// Source is the file at fault, below the folder, and Line and Column are the place in it; 0 where nobody knows.
+	Source       string
+	Line, Column int
+	Message      string
+}
+
+func (e *RenderError) Error() string { return e.Message }
+
+// Release says how charts are rendered, as helm template would.
+type Release struct {
+	// Name of the release; empty stands for the chart's.
+	Name string
+	// Namespace that the release is installed into; empty stands for default.
+	Namespace string
+	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
+	ValueFiles, Values []string
+}
+
 // Loader reads manifests. The zero value reads files and folders.
 type Loader struct {
 	// Stdin is read for the path "-".
 	Stdin io.Reader
 	// Chart and Kustomization render such folders. Without them the folders are errors.
 	Chart, Kustomization Renderer
+	// Release is what Chart renders charts for, and ChartOf renders them for another: Base has them rendered with the values
+	// files as they were. Without ChartOf it takes those that are there now.
+	Release Release
+	ChartOf func(Release) Renderer
 	// Sparse leaves out of Pod templates what no rule reads, such as the containers' environment: to judge a set by itself, and
 	// not for comparing its objects with those of a cluster.
 	Sparse bool
@@ -113,7 +137,11 @@ func unreadable(name string, err error) report.Error {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return report.Error{Position: report.Position{File: name}, Message: fmt.Sprintf("cannot be read: %v", err)}
+	line, message := 0, err.Error()
+	if yamlLine.MatchString(message) {
+		line, message = place(err)
+	}
+	return report.Error{Position: report.Position{File: name, Line: line}, Message: "cannot be read: " + message}
 }
 
 // walk collects the files to read.
@@ -142,10 +170,14 @@ func (w *walk) path(path string) {
 	switch {
 	case err != nil:
 		w.fail(path, err)
-	case !info.IsDir():
-		w.file(path)
-	default:
+	case info.IsDir():
 		w.folder(path)
+	case isChart(path):
+		w.chart(filepath.Dir(path))
+	case IsKustomization(path):
+		w.kustomizations = append(w.kustomizations, filepath.Dir(path))
+	default:
+		w.file(path)
 	}
 }
 
@@ -278,7 +310,12 @@ func (w *walk) rendered(folder, named string, render Renderer) {
 	}
 	manifests, err := render(folder)
 	if err != nil {
-		w.errs = append(w.errs, report.Error{Position: report.Position{File: named}, Message: fmt.Sprintf("cannot be rendered: %v", err)})
+		at := report.Position{File: named}
+		var placed *RenderError
+		if errors.As(err, &placed) {
+			at = report.Position{File: filepath.Join(folder, placed.Source), Line: placed.Line, Column: placed.Column}
+		}
+		w.errs = append(w.errs, report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered: %v", err)})
 	}
 	for _, m := range manifests {
 		name := named
@@ -328,7 +365,12 @@ func readKustomization(folder string) (k kustomization, named string, err error)
 		if err != nil {
 			return k, named, err
 		}
-		return k, named, yaml.Unmarshal(data, &k)
+		err = yaml.Unmarshal(data, &k)
+		var wrong *yaml.TypeError
+		if errors.As(err, &wrong) {
+			err = errors.New("yaml: " + wrong.Errors[0])
+		}
+		return k, named, err
 	}
 	return k, "", fs.ErrNotExist
 }

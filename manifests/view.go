@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -30,6 +30,9 @@ type index struct {
 	complete bool
 	// live is asked for what is not among the files, if set.
 	live policies.Cluster
+	// tell is told once, by forbidden, of each that may not be asked for.
+	tell      func(error)
+	forbidden sync.Map
 }
 
 type inNamespace struct{ kind, namespace string }
@@ -145,7 +148,8 @@ func find[T policies.Object](v view, kind, resource, namespace, name string, liv
 	var none T
 	switch {
 	case v.live != nil:
-		return live(v.live)
+		o, err := live(v.live)
+		return o, v.permitted(err)
 	case v.complete:
 		return none, apierrors.NewNotFound(schema.GroupResource{Resource: resource}, name)
 	}
@@ -176,7 +180,23 @@ func all[T policies.Object](v view, kind, namespace string, live func(policies.C
 			found = append(found, o)
 		}
 	}
-	return found, err
+	return found, v.permitted(err)
+}
+
+// permitted returns the error of a live read, or ErrUnknown where the cluster lets nobody know.
+func (x *index) permitted(err error) error {
+	if !apierrors.IsForbidden(err) {
+		return err
+	}
+	if x.tell != nil {
+		// The name is all that differs between two of one resource.
+		what, _, _ := strings.Cut(err.Error(), " ")
+		_, where, _ := strings.Cut(err.Error(), ": ")
+		if _, told := x.forbidden.LoadOrStore(what+where, true); !told {
+			x.tell(err)
+		}
+	}
+	return policies.ErrUnknown
 }
 
 func (v view) Namespace(name string) (*corev1.Namespace, error) {
@@ -213,7 +233,8 @@ func (v view) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, e
 	if v.live == nil {
 		return nil, policies.ErrUnknown
 	}
-	return v.live.Pods(namespace, selector)
+	found, err := v.live.Pods(namespace, selector)
+	return found, v.permitted(err)
 }
 
 // Claims of StatefulSets are made by their controller, so that no files know them all.
@@ -221,7 +242,8 @@ func (v view) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) 
 	if v.live == nil {
 		return nil, policies.ErrUnknown
 	}
-	return v.live.Claims(namespace)
+	found, err := v.live.Claims(namespace)
+	return found, v.permitted(err)
 }
 
 // Node is never among files.
@@ -229,7 +251,8 @@ func (v view) Node(name string) (*corev1.Node, error) {
 	if v.live == nil {
 		return nil, policies.ErrUnknown
 	}
-	return v.live.Node(name)
+	found, err := v.live.Node(name)
+	return found, v.permitted(err)
 }
 
 // MayBypass is unknown: nobody knows who will apply the files.
@@ -237,10 +260,14 @@ func (v view) MayBypass(string) (bool, error) { return false, policies.ErrUnknow
 
 // autoscaled tells whether an autoscaler among the files scales the StatefulSet.
 func (v view) autoscaled(set *appsv1.StatefulSet) bool {
-	return slices.ContainsFunc(v.kinds[inNamespace{"HorizontalPodAutoscaler", set.Namespace}], func(d *Document) bool {
-		hpa, ok := d.Object.(*autoscalingv2.HorizontalPodAutoscaler)
-		return ok && v.sees(d.File) && hpa.Spec.ScaleTargetRef.Kind == "StatefulSet" && hpa.Spec.ScaleTargetRef.Name == set.Name
-	})
+	for _, autoscaler := range []string{"HorizontalPodAutoscaler", "ScaledObject"} {
+		for _, d := range v.kinds[inNamespace{autoscaler, set.Namespace}] {
+			if kind, name := scales(d.Object); kind == "StatefulSet" && name == set.Name && v.sees(d.File) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // stored returns the live object of the document's name, or nil where there is none, or nobody to ask.
@@ -258,13 +285,14 @@ func (v view) stored(o policies.Object) (policies.Object, error) {
 	default:
 		return nil, nil
 	}
-	if err != nil {
+	if err = v.permitted(err); err != nil {
 		if apierrors.IsNotFound(err) || errors.Is(err, policies.ErrUnknown) {
 			err = nil
 		}
 		return nil, err
 	}
-	// A client leaves out what it asked for.
+	// A client leaves out what it asked for, and protobuf the kind of each claim template.
+	policies.Normalise(older)
 	older.GetObjectKind().SetGroupVersionKind(o.GetObjectKind().GroupVersionKind())
 	return older, nil
 }

@@ -45,7 +45,7 @@ StatefulSet without its Pods and claims, and to create it again over them.`,
 
 func changesImmutableFields(ch Change, _ Cluster, _ v1alpha1.ImmutableFields) ([]Finding, error) {
 	older, newer, ok := statefulSets(ch)
-	if !ok {
+	if !ok || !ch.InFiles {
 		return nil, nil
 	}
 	var found []Finding

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,17 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/manifests"
-	"github.com/mooring-dev/mooring/manifests/render"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/report"
-	"github.com/mooring-dev/mooring/webhooks"
 )
 
 type checkOptions struct {
@@ -33,7 +24,7 @@ type checkOptions struct {
 	context, kubeconfig string
 	failOn              string
 	policies            policyFlags
-	charts              render.Release
+	charts              manifests.Release
 	outputs             report.Outputs
 }
 
@@ -109,6 +100,9 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 		return report.Report{}, err
 	}
 	judgement := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
+	judgement.Forbidden = func(err error) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "mooring: --context: %v; what is there counts as unknown\n", err)
+	}
 	if o.context != "" {
 		if err := o.connect(cmd.Context(), &judgement); err != nil {
 			return report.Report{}, fmt.Errorf("--context: %w", err)
@@ -120,7 +114,10 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	}
 	bar := newReading(cmd.ErrOrStderr())
 	o.charts.Namespace = judgement.Namespace
-	loader := manifests.Loader{Stdin: cmd.InOrStdin(), Chart: o.charts.Chart, Kustomization: render.Kustomization, Sparse: o.context == "", Progress: bar.show}
+	loader := manifests.Loader{
+		Stdin: cmd.InOrStdin(), Chart: renderChart(o.charts), Release: o.charts, ChartOf: renderChart, Kustomization: renderKustomization,
+		Sparse: o.context == "", Progress: bar.show,
+	}
 	set := loader.Load(paths...)
 	if o.base != "" {
 		if judgement.Base, err = loader.Base(o.base, paths...); err != nil {
@@ -141,42 +138,23 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	return found, nil
 }
 
-// connect has what is not among the files looked up in the cluster of --context.
-func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) error {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
-	config, err := kubeconfig.ClientConfig()
-	if err != nil {
-		return err
-	}
-	namespace, _, err := kubeconfig.Namespace()
-	if err != nil {
-		return err
-	}
-	j.Namespace = cmp.Or(j.Namespace, namespace)
-	config.UserAgent, config.QPS, config.Timeout = "mooring-check/"+buildVersion(), -1, time.Minute
-	live, err := client.New(config, client.Options{Scheme: audit.Scheme})
-	if err != nil {
-		return err
-	}
-	j.Live = webhooks.NewWorld(live, live).Around(ctx, authenticationv1.UserInfo{}, true)
-	// One clear answer is better than one for each object.
-	if _, err := j.Live.Namespace(j.Namespace); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-		return err
-	}
-	return nil
+// rendering is what one build of the program tells the other of a folder that it has rendered.
+type rendering struct {
+	Manifests []manifests.Rendered
+	// Error says why there are none, where the place is known.
+	Error *manifests.RenderError
 }
 
 // reading shows how many files have been read, once that takes a while, on a terminal.
 type reading struct {
 	sync.Mutex
-	to   io.Writer
-	next time.Time
+	to    io.Writer
+	next  time.Time
+	shown bool
 }
 
 func newReading(to io.Writer) *reading {
-	if file, ok := to.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
+	if file, ok := to.(*os.File); !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(file.Fd())) {
 		to = io.Discard
 	}
 	return &reading{to: to, next: time.Now().Add(time.Second)}
@@ -186,9 +164,14 @@ func (r *reading) show(read, of int) {
 	r.Lock()
 	defer r.Unlock()
 	if now := time.Now(); now.After(r.next) {
-		r.next = now.Add(100 * time.Millisecond)
+		r.next, r.shown = now.Add(100*time.Millisecond), true
 		fmt.Fprintf(r.to, "\r\x1b[K%d of %d files read", read, of)
 	}
 }
 
-func (r *reading) clear() { fmt.Fprint(r.to, "\r\x1b[K") }
+// clear takes the line away, once nobody reads any more.
+func (r *reading) clear() {
+	if r.shown {
+		fmt.Fprint(r.to, "\r\x1b[K")
+	}
+}

@@ -57,7 +57,9 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	set, charts := manifests.Loader{}.Sources(paths...)
+	bar := newReading(cmd.ErrOrStderr())
+	set, charts := manifests.Loader{Progress: bar.show}.Sources(paths...)
+	bar.clear()
 	more, errs := set.Policies()
 	j := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
 	if j.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {
@@ -87,9 +89,9 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	o.summarize(out, fixes, charts)
 	switch {
 	case failures > 0:
-		return fmt.Errorf("not everything could be fixed: %d errors", failures)
+		return fmt.Errorf("not everything could be fixed: %s", plural(failures, "error"))
 	case o.diff && len(fixes.Files) > 0:
-		return foundError{fmt.Errorf("%d files would change", len(fixes.Files))}
+		return foundError{fmt.Errorf("%s would change", plural(len(fixes.Files), "file"))}
 	}
 	return nil
 }
@@ -111,9 +113,9 @@ func (o *fixOptions) summarize(out io.Writer, fixes manifests.Fixes, charts []st
 	if o.diff {
 		would = "would be "
 	}
-	fmt.Fprintf(out, "%d changes %smade in %d files, %d left to do by hand.", len(fixes.Made), would, len(fixes.Files), len(fixes.Left))
+	fmt.Fprintf(out, "%s %smade in %s, %d left to do by hand.", plural(len(fixes.Made), "change"), would, plural(len(fixes.Files), "file"), len(fixes.Left))
 	if fixes.Remaining > 0 {
-		fmt.Fprintf(out, " %d findings have no mechanical remedy; mooring check shows them.", fixes.Remaining)
+		fmt.Fprintf(out, " Without a mechanical remedy: %s, which mooring check shows.", plural(fixes.Remaining, "finding"))
 	}
 	fmt.Fprintln(out)
 }

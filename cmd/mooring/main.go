@@ -25,7 +25,8 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAudit(), newCheck(), newExplain(), newExport(), newFix(), newReplay(), newServe(), newVersion())
+	root.AddCommand(newCheck(), newExplain(), newFix(), newVersion())
+	root.AddCommand(inCluster()...)
 	asPlugin(root, os.Args[0])
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "mooring:", err)
@@ -34,6 +35,14 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		}
 		os.Exit(2)
 	}
+}
+
+// clusterCommands says what the commands do that the lean build leaves to the complete one.
+var clusterCommands = map[string]string{
+	"audit":  "Say what in a live cluster violates the policies",
+	"export": "Say the policies in the API server's own language",
+	"replay": "Say what policies would have done to the requests of a recorded audit log",
+	"serve":  "Answer the API server's admission reviews",
 }
 
 // asPlugin has the help say kubectl mooring where kubectl has started this as its plugin, which it knows by the file's name.

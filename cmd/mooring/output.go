@@ -11,3 +11,12 @@ func addOutputFlag(cmd *cobra.Command, outputs *report.Outputs) {
 	cmd.Flags().VarP(outputs, "output", "o", outputs.Usage())
 	registerCompletions(cmd, map[string][]string{"output": outputs.Complete()})
 }
+
+func registerCompletions(cmd *cobra.Command, values map[string][]string) {
+	for flag, choices := range values {
+		// It fails only for a flag that is not there.
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err)
+		}
+	}
+}

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -20,7 +22,7 @@ func newReplay() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "replay AUDIT-LOG...",
-		Short: "Say what policies would have done to the requests of a recorded audit log",
+		Short: clusterCommands["replay"],
 		Long: `Replay reads audit logs of the API server (JSON lines, plain or gzipped; - is the standard input), rebuilds each change in
 its order, and says what the policies would have denied, warned about or changed: by rule, user, tool and namespace.
 Nothing is asked of a cluster. docs/replay.md has an audit policy that records what is needed.

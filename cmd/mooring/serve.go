@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -55,7 +57,7 @@ func newServe() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer the API server's admission reviews",
+		Short: clusterCommands["serve"],
 		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
 keeps its own certificate, and is ready once policies, caches and certificate are. One replica also judges what is in the
 cluster already, and keeps policy reports and metrics of it.`,
@@ -125,15 +127,6 @@ cluster already, and keeps policy reports and metrics of it.`,
 		"cert-mode":            {"self-signed", "cert-manager", "files"},
 	})
 	return cmd
-}
-
-func registerCompletions(cmd *cobra.Command, values map[string][]string) {
-	for flag, choices := range values {
-		// It fails only for a flag that is not there.
-		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err)
-		}
-	}
 }
 
 func newLogger(level string) (logr.Logger, error) {

@@ -3,11 +3,15 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -19,18 +23,12 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// Release says how charts are rendered, as helm template would.
-type Release struct {
-	// Name of the release; empty stands for the chart's.
-	Name string
-	// Namespace that the release is installed into; empty stands for default.
-	Namespace string
-	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
-	ValueFiles, Values []string
-}
+// kubeVersion is the Kubernetes that charts are rendered for, that of k8s.io/client-go in go.mod, as helm template has it.
+// Helm's packages say 1.20 of themselves.
+var kubeVersion = chartutil.KubeVersion{Version: "v1.37.0", Major: "1", Minor: "37"}
 
 // Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
-func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
+func Chart(release manifests.Release, folder string) ([]manifests.Rendered, error) {
 	loaded, err := loader.LoadDir(folder)
 	if err != nil {
 		return nil, err
@@ -41,27 +39,28 @@ func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
 	if missing := missing(loaded); len(missing) > 0 {
 		return nil, fmt.Errorf("its dependencies are not in its charts folder: %s; get them with: helm dependency build %s", strings.Join(missing, ", "), folder)
 	}
-	values, err := r.values()
+	values, err := merged(release)
 	if err != nil {
 		return nil, err
 	}
 	if err := chartutil.ProcessDependenciesWithMerge(loaded, values); err != nil {
 		return nil, err
 	}
-	release := chartutil.ReleaseOptions{Name: r.Name, Namespace: r.Namespace, IsInstall: true, Revision: 1}
-	if release.Name == "" {
-		release.Name = loaded.Name()
+	options := chartutil.ReleaseOptions{
+		Name:      cmp.Or(release.Name, loaded.Name()),
+		Namespace: cmp.Or(release.Namespace, "default"),
+		IsInstall: true,
+		Revision:  1,
 	}
-	if release.Namespace == "" {
-		release.Namespace = "default"
-	}
-	context, err := chartutil.ToRenderValues(loaded, values, release, chartutil.DefaultCapabilities)
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = kubeVersion
+	context, err := chartutil.ToRenderValues(loaded, values, options, capabilities)
 	if err != nil {
 		return nil, err
 	}
 	texts, err := engine.Engine{}.Render(loaded, context)
 	if err != nil {
-		return nil, err
+		return nil, placed(err)
 	}
 	var rendered []manifests.Rendered
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
@@ -72,6 +71,23 @@ func (r Release) Chart(folder string) ([]manifests.Rendered, error) {
 		}
 	}
 	return rendered, nil
+}
+
+// templateError is how Helm begins what it says of a template: with the chart's name, and the file, line and column in it.
+var templateError = regexp.MustCompile(`^(?:template: |parse error at \(|execution error at \()[^/]+/([^:]+):(\d+)(?::(\d+))?\)?: `)
+
+// placed gives the error of a template its place.
+func placed(err error) error {
+	m := templateError.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	line, _ := strconv.Atoi(m[2])
+	column := 0
+	if before, err := strconv.Atoi(m[3]); err == nil {
+		column = before + 1
+	}
+	return &manifests.RenderError{Source: m[1], Line: line, Column: column, Message: strings.TrimPrefix(err.Error(), m[0])}
 }
 
 // missing returns the names of the dependencies that the chart asks for and does not hold.
@@ -89,18 +105,22 @@ func missing(c *chart.Chart) []string {
 	return names
 }
 
-// values merges the values of the release, without the chart's own.
-func (r Release) values() (map[string]any, error) {
+// merged returns the values of the release, without the chart's own.
+func merged(release manifests.Release) (map[string]any, error) {
 	values := map[string]any{}
-	for _, name := range r.ValueFiles {
+	for _, name := range release.ValueFiles {
 		read, err := chartutil.ReadValuesFile(name)
 		if err != nil {
+			var at *fs.PathError
+			if errors.As(err, &at) {
+				err = at.Err
+			}
 			return nil, fmt.Errorf("--values: %s: %w", name, err)
 		}
 		values = chartutil.MergeTables(read, values)
 	}
 	var errs []error
-	for _, assignment := range r.Values {
+	for _, assignment := range release.Values {
 		if err := strvals.ParseInto(assignment, values); err != nil {
 			errs = append(errs, fmt.Errorf("--set: %q: %w", assignment, err))
 		}

@@ -1,7 +1,12 @@
 package render
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"slices"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -10,13 +15,19 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// Kustomization builds the kustomization in the folder, as kustomize build would.
+// Kustomization builds the kustomization in the folder, as kustomize build would. Nothing is downloaded: what it is made of
+// has to be on the disk.
 func Kustomization(folder string) ([]manifests.Rendered, error) {
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
 	}
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(tracing{filesys.MakeFsOnDisk(), absolute}, absolute)
+	files := &tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute}
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(files, absolute)
+	if files.elsewhere != nil {
+		// What kustomize makes of that says less.
+		return nil, files.elsewhere
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -42,15 +53,17 @@ func Kustomization(folder string) ([]manifests.Rendered, error) {
 	return rendered, nil
 }
 
-// tracing is a file system in which the kustomization of one folder asks for the origin of each resource to be noted.
+// tracing is a file system in which the kustomization of one folder asks for the origin of each resource to be noted, and in
+// which no kustomization can be read that wants something from elsewhere.
 type tracing struct {
 	filesys.FileSystem
-	folder string
+	folder    string
+	elsewhere error
 }
 
-func (t tracing) ReadFile(name string) ([]byte, error) {
+func (t *tracing) ReadFile(name string) ([]byte, error) {
 	data, err := t.FileSystem.ReadFile(name)
-	if err != nil || filepath.Dir(name) != t.folder || !manifests.IsKustomization(name) {
+	if err != nil || !manifests.IsKustomization(name) {
 		return data, err
 	}
 	var fields map[string]any
@@ -58,7 +71,75 @@ func (t tracing) ReadFile(name string) ([]byte, error) {
 		// What is wrong with it kustomize says better.
 		return data, nil
 	}
+	if what, message := t.remote(filepath.Dir(name), fields); what != "" {
+		source, err := filepath.Rel(t.folder, name)
+		if err != nil {
+			return nil, err
+		}
+		before, _, _ := bytes.Cut(data, []byte(what))
+		t.elsewhere = &manifests.RenderError{
+			Source: source, Line: 1 + bytes.Count(before, []byte("\n")),
+			Message: message,
+		}
+		return nil, t.elsewhere
+	}
+	if filepath.Dir(name) != t.folder {
+		return data, nil
+	}
 	asked, _ := fields["buildMetadata"].([]any)
 	fields["buildMetadata"] = append(asked, "originAnnotations")
 	return yaml.Marshal(fields)
+}
+
+// url is one of a file that kustomize would get, which may be for a key of a ConfigMap.
+var url = regexp.MustCompile(`^([-._a-zA-Z0-9]+=)?https?://`)
+
+// remote returns the first word of a kustomization that asks for what is not there, and what there is to say about it.
+func (t *tracing) remote(folder string, fields map[string]any) (what, message string) {
+	missing := func(field, text string) (string, string) {
+		return text, fmt.Sprintf("%s names %s, which is no file or folder here, and nothing is downloaded", field, text)
+	}
+	for _, field := range []string{"resources", "bases", "components"} {
+		for _, text := range texts(fields[field]) {
+			if !t.Exists(filepath.Join(folder, text)) {
+				return missing(field, text)
+			}
+		}
+	}
+	for _, field := range []string{
+		"configMapGenerator", "configurations", "crds", "generators", "openapi", "patches", "patchesJson6902",
+		"patchesStrategicMerge", "replacements", "secretGenerator", "transformers", "validators",
+	} {
+		for _, text := range texts(fields[field]) {
+			if url.MatchString(text) {
+				return missing(field, text)
+			}
+		}
+	}
+	for _, field := range []string{"helmCharts", "helmChartInflationGenerator"} {
+		if fields[field] != nil {
+			return field, field + " needs helm itself: kustomize build --enable-helm FOLDER | mooring check -"
+		}
+	}
+	return "", ""
+}
+
+// texts returns the strings in a value, but for those that are data.
+func texts(value any) []string {
+	var found []string
+	switch value := value.(type) {
+	case string:
+		found = []string{value}
+	case []any:
+		for _, v := range value {
+			found = append(found, texts(v)...)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			if key != "literals" && key != "options" {
+				found = append(found, texts(value[key])...)
+			}
+		}
+	}
+	return found
 }

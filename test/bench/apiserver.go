@@ -16,9 +16,11 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/test/harness"
 )
@@ -54,6 +56,9 @@ func (b *bench) apiserver(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	if err := await(ctx, "Mooring to be called", func() error { return b.refused(ctx, client, mooring) }); err != nil {
+		return err
+	}
 	if err := b.registerNative(ctx, client); err != nil {
 		return err
 	}
@@ -62,14 +67,21 @@ func (b *bench) apiserver(ctx context.Context) error {
 		return err
 	}
 	set.ObjectMeta = metav1.ObjectMeta{Name: "orders", Labels: set.Labels, Annotations: set.Annotations}
+	dry := []string{metav1.DryRunAll}
 	stored := map[string]*appsv1.StatefulSet{}
 	for _, way := range ways {
 		if stored[way.namespace], err = client.AppsV1().StatefulSets(way.namespace).Create(ctx, set, metav1.CreateOptions{}); err != nil {
 			return err
 		}
-		stored[way.namespace].Spec.Template.Spec.Containers[0].Image += "-1"
 	}
-	dry := []string{metav1.DryRunAll}
+	update := func(change func(*appsv1.StatefulSetSpec)) func(string, int) error {
+		return func(namespace string, _ int) error {
+			set := stored[namespace].DeepCopy()
+			change(&set.Spec)
+			_, err := client.AppsV1().StatefulSets(namespace).Update(ctx, set, metav1.UpdateOptions{DryRun: dry})
+			return err
+		}
+	}
 	for _, operation := range []struct {
 		name string
 		do   func(namespace string, i int) error
@@ -80,10 +92,8 @@ func (b *bench) apiserver(ctx context.Context) error {
 			_, err := client.AppsV1().StatefulSets(namespace).Create(ctx, one, metav1.CreateOptions{DryRun: dry})
 			return err
 		}},
-		{"update", func(namespace string, _ int) error {
-			_, err := client.AppsV1().StatefulSets(namespace).Update(ctx, stored[namespace], metav1.UpdateOptions{DryRun: dry})
-			return err
-		}},
+		{"update", update(func(spec *appsv1.StatefulSetSpec) { spec.UpdateStrategy.RollingUpdate.Partition = ptr.To[int32](1) })},
+		{"update of the template, read live", update(func(spec *appsv1.StatefulSetSpec) { spec.Template.Spec.Containers[0].Image += "-1" })},
 	} {
 		medians, tails := make([]figures, len(ways)), make([]figures, len(ways))
 		for range b.rounds {
@@ -177,16 +187,36 @@ func (b *bench) registerNative(ctx context.Context, client kubernetes.Interface)
 	if err != nil {
 		return fmt.Errorf("mooring export: %w", err)
 	}
-	// Its policies are for every namespace of the profile, so that the one that Mooring judges is left out by its name.
 	if _, err := b.Apply(ctx, string(policies)); err != nil {
 		return err
 	}
-	return await(ctx, "the ValidatingAdmissionPolicies to be in force", func() error {
-		if err := b.try(ctx, client, vap); err == nil {
-			return errors.New("a Pod that is given no time to stop is let through")
+	// They are for every namespace of the profile, and so for the one that Mooring judges.
+	only := metav1.LabelSelectorRequirement{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: []string{vap}}
+	api := client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
+	bindings, err := api.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, binding := range bindings.Items {
+		selector := binding.Spec.MatchResources.NamespaceSelector
+		selector.MatchExpressions = append(selector.MatchExpressions, only)
+		if _, err := api.Update(ctx, &binding, metav1.UpdateOptions{}); err != nil {
+			return err
 		}
+	}
+	return await(ctx, "the ValidatingAdmissionPolicies to be in force", func() error { return b.refused(ctx, client, vap) })
+}
+
+// refused returns an error unless what baseline refuses is refused in the namespace.
+func (b *bench) refused(ctx context.Context, client kubernetes.Interface, namespace string) error {
+	switch err := b.try(ctx, client, namespace); {
+	case err == nil:
+		return errors.New("a Pod that is given no time to stop is let through")
+	case !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err):
+		return err
+	default:
 		return nil
-	})
+	}
 }
 
 // try creates, as a dry run, a StatefulSet that baseline refuses.

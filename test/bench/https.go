@@ -42,6 +42,11 @@ kind: PodDisruptionBudget
 metadata: {name: orders, namespace: NAMESPACE}
 spec: {maxUnavailable: 1, selector: {matchLabels: {app: orders}}}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: NAMESPACE}
+spec: {clusterIP: None, selector: {app: db}}
+---
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db, namespace: NAMESPACE}

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"helm.sh/helm/v3/pkg/chartutil"
+
 	"github.com/mooring-dev/mooring/deploy"
 	"github.com/mooring-dev/mooring/test/controlplane"
 )
@@ -78,10 +80,7 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 		ControlPlane: cp, binary: binary, Log: filepath.Join(cp.Dir, "mooring.log"),
 		Webhook: "https://" + addresses[0], Metrics: "http://" + addresses[1], Health: "http://" + addresses[2],
 	}
-	values := map[string]any{"namespace": map[string]any{"create": true}, "webhook": map[string]any{"url": cmp.Or(o.URL, in.Webhook)}}
-	for k, v := range o.Values {
-		values[k] = v
-	}
+	values := chartutil.MergeTables(map[string]any{"namespace": map[string]any{"create": true}, "webhook": map[string]any{"url": cmp.Or(o.URL, in.Webhook)}}, o.Values)
 	manifests, err := deploy.Render(values, deploy.Namespace)
 	if err != nil {
 		return nil, err

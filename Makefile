@@ -46,7 +46,7 @@ test-image: image ## Check that the image holds the binary alone and runs, and n
 
 .PHONY: sbom
 sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the complete binary's bill of materials in CycloneDX.
-	$(BIN)/cyclonedx-gomod bin -json -licenses=false -output $(BIN)/mooring.cdx.json $(BIN)/mooring-cluster
+	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring-cluster
 	@echo "$$(grep -c '"purl"' $(BIN)/mooring.cdx.json) components in bin/mooring.cdx.json"
 
 ##@ Generated files

@@ -37,6 +37,7 @@ func (r *Reviewer) Handler(log logr.Logger) http.Handler {
 	return mux
 }
 
+// review answers a request. Where it returns an error too, the answer is what is said in the place of an HTTP error.
 type review func(context.Context, *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error)
 
 // refused is an answer that is no review: an HTTP status and the reason.
@@ -93,12 +94,15 @@ func answer(webhook string, log logr.Logger, gate gate, judge review, r *http.Re
 		about(log, req).Info("cannot judge the request", "reason", err.Error())
 		return nil, "invalid", refused{http.StatusBadRequest, err}
 	case err != nil:
-		about(log, req).Error(err, "cannot judge the request")
-		return nil, "error", err
-	}
-	outcome = "denied"
-	if response.Allowed {
+		about(log, req).Error(err, "cannot judge the request", "askedAgain", response != nil)
+		if response == nil {
+			return nil, "error", err
+		}
+		outcome = "error"
+	case response.Allowed:
 		outcome = "allowed"
+	default:
+		outcome = "denied"
 	}
 	if verbose := log.V(1); verbose.Enabled() {
 		about(verbose, req).Info("judged", "outcome", outcome, "warnings", len(response.Warnings), "patch", len(response.Patch) > 0)

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -49,6 +50,8 @@ func TestMessages(t *testing.T) {
 	for _, p := range policyChanges {
 		tell(&b, "policy: "+p.name, judgePolicy(policyOf(t, p.old), policyOf(t, p.new)))
 	}
+	again, _ := (&Reviewer{AskAgain: true}).unread(context.DeadlineExceeded)
+	tell(&b, "the cluster cannot be read", again)
 
 	const golden = "testdata/messages.txt"
 	if *update {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -27,6 +28,10 @@ import (
 
 // Reviewer answers admission requests by the policies of the moment.
 type Reviewer struct {
+	// AskAgain has who takes something away while the cluster cannot be read be asked to try again, which kubectl and
+	// client-go do by themselves. It is for a guard that fails closed: the request would be refused anyway, and for good.
+	AskAgain bool
+
 	policies atomic.Pointer[policies.Set]
 	world    World
 	events   events.EventRecorder
@@ -50,6 +55,9 @@ func NewReviewer(world World, recorder events.EventRecorder) *Reviewer {
 // validate judges the request by every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
 	ch, err := decodeChange(ctx, req, r.world)
+	if bad := (badRequest{}); err != nil && !errors.As(err, &bad) {
+		return r.unread(err) // a request to scale, or an eviction
+	}
 	if err != nil || ch == nil {
 		return allowed(), err
 	}
@@ -65,11 +73,28 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		// The cache may be behind: what is refused is refused for what is there now.
 		verdict, err = set.Judge(*ch, live)
 	}
+	if err != nil && ch.Destructive() {
+		return r.unread(err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	r.account(ctx, req, ch, verdict)
 	return respond(req, verdict), nil
+}
+
+// unread answers a request that only guard sends, and that cannot be judged because of err. Whatever guard lets through it has
+// read about, so the answer is no; that it may be another one in a second is what an HTTP error cannot tell a client.
+func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
+	if !r.AskAgain {
+		return nil, err
+	}
+	return &admissionv1.AdmissionResponse{Result: &metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable,
+		Message: fmt.Sprintf("whether this is safe cannot be told, because the cluster cannot be read: %v\n"+
+			"  To fix: nothing was changed, try again; see whether the API server and etcd are well: kubectl get --raw='/readyz?verbose'", err),
+		Details: &metav1.StatusDetails{RetryAfterSeconds: 1},
+	}}, err
 }
 
 // mutate fills in the policies' defaults.

@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -101,6 +102,42 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 			testReviewer(t, world).Handler(logr.Discard()).ServeHTTP(recorder, request)
 			if recorder.Code != http.StatusInternalServerError {
 				t.Errorf("the answer is %d %s", recorder.Code, recorder.Body)
+			}
+		})
+	}
+}
+
+// TestAskAgain shows who is asked to try again: who takes something away while the cluster cannot be read, and nobody else.
+func TestAskAgain(t *testing.T) {
+	unreadable := databaseWorld(t)
+	unreadable.unread = errors.New("the API server does not answer")
+	for name, c := range map[string]struct {
+		world  World
+		review string
+		status int
+	}{
+		"the StatefulSet that is scaled cannot be read": {fixedWorld{err: errors.New("the API server does not answer")}, "scale-down", 0},
+		"a scale-down":       {unreadable, "scale-down", 0},
+		"a delete":           {unreadable, "claim-delete", 0},
+		"an apply":           {unreadable, "statefulset-apply", http.StatusInternalServerError},
+		"a rule that panics": {fixedWorld{panics: true}, "scale-down", http.StatusInternalServerError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			review, err := os.ReadFile("testdata/" + c.review + ".review.json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := testReviewer(t, c.world)
+			r.AskAgain = true
+			got := ask(t, r.Handler(logr.Discard()), ValidatePath, review)
+			if c.status != 0 {
+				if got.Status != c.status {
+					t.Errorf("the answer is %+v", got)
+				}
+				return
+			}
+			if got.Allowed || got.Result == nil || got.Result.Code != http.StatusServiceUnavailable || got.Result.Details.RetryAfterSeconds == 0 {
+				t.Errorf("the answer is %+v", got)
 			}
 		})
 	}
@@ -251,7 +288,8 @@ spec:
 type fixedWorld struct {
 	policies.Snapshot
 	set    *appsv1.StatefulSet
-	err    error
+	err    error // of reading set
+	unread error // of reading anything else
 	panics bool
 }
 
@@ -259,8 +297,23 @@ func (w fixedWorld) Around(context.Context, authenticationv1.UserInfo, bool) pol
 	if w.panics {
 		panic("out of order")
 	}
+	if w.unread != nil {
+		return unreadable{w.Snapshot, w.unread}
+	}
 	return w.Snapshot
 }
+
+// unreadable has only its namespaces at hand.
+type unreadable struct {
+	policies.Snapshot
+	err error
+}
+
+func (u unreadable) Pods(string, labels.Selector) ([]*corev1.Pod, error) { return nil, u.err }
+
+func (u unreadable) Service(string, string) (*corev1.Service, error) { return nil, u.err }
+
+func (u unreadable) StatefulSets(string) ([]*appsv1.StatefulSet, error) { return nil, u.err }
 
 func (w fixedWorld) Scaled(context.Context, client.ObjectKey, string) (*appsv1.StatefulSet, error) {
 	switch {

@@ -42,7 +42,7 @@ type serveOptions struct {
 	webhookAddress, metricsAddress, healthAddress string
 	leaderElect, metricsSecure                    bool
 	namespace                                     string
-	defaultProfile                                string
+	defaultProfile, guardFailurePolicy            string
 	logLevel                                      string
 	drainDelay                                    time.Duration
 	certMode, certDir                             string
@@ -80,6 +80,9 @@ cluster already, and keeps policy reports and metrics of it.`,
 			if len(o.callers.Names) > 0 && o.callers.CAFile == "" {
 				return errors.New("--client-name needs --client-ca-file: a name counts only in a certificate that can be verified")
 			}
+			if o.guardFailurePolicy != "Fail" && o.guardFailurePolicy != "Ignore" {
+				return fmt.Errorf("--guard-failure-policy: %q is none of Fail and Ignore", o.guardFailurePolicy)
+			}
 			log, err := newLogger(o.logLevel)
 			if err != nil {
 				return err
@@ -95,6 +98,7 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas renew the certificate and scan")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Mooring's own namespace")
 	f.StringVar(&o.defaultProfile, "default-profile", "baseline", "profile of namespaces that choose none: baseline, restricted or off")
+	f.StringVar(&o.guardFailurePolicy, "guard-failure-policy", "Fail", "failurePolicy that guard is registered with, Fail or Ignore; with Fail, who takes something away while the cluster cannot be read is asked to try again")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
 	f.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long to go on serving after the signal to stop")
 	f.StringVar(&o.certMode, "cert-mode", "self-signed", "where the certificate comes from: self-signed, cert-manager, or files")
@@ -117,9 +121,10 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
-		"default-profile": {"baseline", "restricted", "off"},
-		"log-level":       {"debug", "info", "error"},
-		"cert-mode":       {"self-signed", "cert-manager", "files"},
+		"default-profile":      {"baseline", "restricted", "off"},
+		"guard-failure-policy": {"Fail", "Ignore"},
+		"log-level":            {"debug", "info", "error"},
+		"cert-mode":            {"self-signed", "cert-manager", "files"},
 	})
 	return cmd
 }
@@ -177,6 +182,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	}
 	recorder := mgr.GetEventRecorder("mooring")
 	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetClient(), mgr.GetAPIReader()), recorder)
+	reviewer.AskAgain = o.guardFailurePolicy == "Fail"
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
 	server := &webhooks.Server{
 		Listener: listener, Handler: reviewer.Handler(log.WithName("reviews")), GetCertificate: source.GetCertificate,

@@ -132,7 +132,7 @@ func (c *issued) wrongIssuer(args []string) {
 	before := served(c.T, c.Installation)
 	c.kubectl("patch", "certificate", "mooring-webhook-cert", "--type=merge", "-p", `{"spec":{"issuerRef":{"kind":"Issuer","name":"nobody"}}}`)
 	await(c.T, "cert-manager to try", func() error {
-		if requests := c.get("certificaterequests", "", "{.items[*].status.conditions[*].message}"); !strings.Contains(requests, `"nobody" not found`) {
+		if requests := c.kubectl("get", "certificaterequests", "-o", "jsonpath={.items[*].status.conditions[*].message}"); !strings.Contains(requests, `"nobody" not found`) {
 			return fmt.Errorf("it says %q", requests)
 		}
 		return nil
@@ -146,8 +146,11 @@ func (c *issued) wrongIssuer(args []string) {
 
 	c.kubectl("delete", "secret", "mooring-webhook-cert")
 	_, err := c.Replica(c.Context(), append(args, "--cert-timeout=3s")...)
-	if want := "Issuer mooring-system/nobody does not exist: create it, or name another with --cert-issuer"; err == nil || !strings.Contains(err.Error(), want) {
-		c.Errorf("a replica without a certificate says %v; want %q", err, want)
+	const reason = `Secret "mooring-webhook-cert" not found; Issuer mooring-system/nobody does not exist: create it, or name another with --cert-issuer`
+	for _, want := range []string{"/readyz/certificate: internal server error: no serving certificate: " + reason, "waited 3s: no serving certificate: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			c.Errorf("a replica without a certificate says %v; want %q", err, want)
+		}
 	}
 	if !served(c.T, c.Installation).Equal(before) {
 		c.Error("the old certificate is not kept without its Secret")

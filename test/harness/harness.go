@@ -136,16 +136,20 @@ func (in *Installation) Start(ctx context.Context) error {
 
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	var certificate string
 	for {
 		body, err := Get(ctx, in.Health+"/readyz?verbose")
 		if err == nil {
 			return nil
 		}
+		if why, err := Get(ctx, in.Health+"/readyz/certificate"); err != nil && why != "" {
+			certificate = "/readyz/certificate: " + strings.TrimSpace(why)
+		}
 		select {
 		case ended := <-in.done:
-			return fmt.Errorf("mooring serve ended: %w\n%s", ended, in.tail(20))
+			return fmt.Errorf("mooring serve ended: %w\n%s\n%s", ended, certificate, in.tail(20))
 		case <-ctx.Done():
-			return fmt.Errorf("mooring serve is not ready: %w\n%s\n%s", err, body, in.tail(20))
+			return fmt.Errorf("mooring serve is not ready: %w\n%s\n%s\n%s", err, body, certificate, in.tail(20))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

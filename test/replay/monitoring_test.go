@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -19,12 +20,35 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
+// violation is a StatefulSet that names no Service, where that only draws a warning.
+const violation = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: violation, labels: {mooring.dev/mode: warn}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: queue, namespace: violation}
+spec:
+  serviceName: queue
+  selector: {matchLabels: {app: queue}}
+  template:
+    metadata: {labels: {app: queue}}
+    spec: {containers: [{name: queue, image: example/queue}]}
+`
+
 // monitored checks that every query of the dashboard and of the alerts is one to Prometheus, and that each metric and label
-// in them is among those that Mooring and the API server serve after the demo.
+// in them is among those that Mooring and the API server serve after the demo, while something stands in violation.
 func monitored(t *testing.T, in *harness.Installation) {
-	ofMooring, err := harness.Get(t.Context(), in.Metrics+"/metrics")
-	if err != nil {
+	if _, err := in.Apply(t.Context(), violation); err != nil {
 		t.Fatal(err)
+	}
+	var ofMooring string
+	for end := time.Now().Add(time.Minute); !strings.Contains(ofMooring, "mooring_violations{"); time.Sleep(100 * time.Millisecond) {
+		var err error
+		if ofMooring, err = harness.Get(t.Context(), in.Metrics+"/metrics"); err != nil || time.Now().After(end) {
+			t.Fatalf("the scanner has found nothing: %v", err)
+		}
 	}
 	ofAPIServer, err := in.Kubectl(t.Context(), "get", "--raw", "/metrics").Output()
 	if err != nil {

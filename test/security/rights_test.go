@@ -35,9 +35,6 @@ rules:
 - level: None
 `
 
-// withoutScanner leaves out what only the scanner needs, whose reports want definitions of their own.
-var withoutScanner = map[string]any{"scanner": map[string]any{"enabled": false}}
-
 // autoscaled is what the profile restricted lets pass.
 const autoscaled = `
 apiVersion: v1
@@ -66,6 +63,24 @@ metadata: {name: web, namespace: shop}
 spec: {minReplicas: 1, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: web}}
 `
 
+// nameless is a StatefulSet without its Service, where that only draws a warning.
+const nameless = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: legacy, labels: {mooring.dev/mode: warn}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web, namespace: legacy}
+spec:
+  serviceName: web
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: web, image: example/web}]
+`
+
 // right is one verb on one resource.
 type right struct{ group, resource, verb string }
 
@@ -74,26 +89,77 @@ func (r right) String() string { return fmt.Sprintf("%s %s.%s", r.verb, r.resour
 // TestRights runs Mooring under the service account of its chart and asks the API server's audit log: nothing that it did
 // was forbidden, and there is nothing in its roles that it did not do.
 func TestRights(t *testing.T) {
+	plane, log := audited(t)
+	in := harness.Install(t, plane, harness.Options{Args: []string{"--metrics-secure=true", "--scan-interval=1s"}})
+	live(t, in)
+	allUsed(t, log, grants(t, nil))
+}
+
+// TestRightsWithCertManager does so for the rights that only --cert-mode=cert-manager needs, beside cert-manager itself.
+func TestRightsWithCertManager(t *testing.T) {
+	plane, log := audited(t)
+	plane.WithoutControllers = true
+	cp := controlplane.Start(t, plane)
+	stop, err := harness.CertManager(t.Context(), cp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	values := map[string]any{"certs": map[string]any{"mode": "cert-manager", "extraNames": []any{"127.0.0.1"}}}
+	args := []string{"--cert-mode=cert-manager", "--cert-issuer=Issuer/mooring-ca", "--cert-settle=1s", "--scan=false"}
+	in, err := harness.On(t.Context(), cp, harness.Options{Values: values, Args: args})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Stop() })
+	run := func(args ...string) {
+		t.Helper()
+		if _, err := in.Run(t.Context(), in.Kubeconfig, "", append([]string{"-n", deploy.Namespace}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The CAs that somebody took away are put back.
+	run("patch", "secret", "mooring-webhook-cert-ca", "--type=merge", "-p", `{"data":null}`)
+	run("wait", "secret/mooring-webhook-cert-ca", `--for=jsonpath={.data.ca\.crt}`, "--timeout=30s")
+	if err := in.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// A replica without a certificate asks who keeps it from having one.
+	for _, kind := range []string{"Issuer", "ClusterIssuer"} {
+		run("patch", "certificate", "mooring-webhook-cert", "--type=merge", "-p", `{"spec":{"issuerRef":{"kind":"`+kind+`","name":"nobody"}}}`)
+		run("delete", "secret", "mooring-webhook-cert", "--ignore-not-found")
+		args := []string{"--cert-mode=cert-manager", "--cert-issuer=" + kind + "/nobody", "--cert-settle=1s", "--cert-timeout=2s", "--scan=false"}
+		if _, err := in.Replica(t.Context(), args...); err == nil || !strings.Contains(err.Error(), "nobody does not exist") {
+			t.Errorf("a replica without a certificate says %v", err)
+		}
+	}
+	without := grants(t, nil)
+	allUsed(t, log, slices.DeleteFunc(grants(t, values), func(r right) bool { return slices.Contains(without, r) }))
+}
+
+// audited returns the options of a control plane that logs what Mooring does, and where.
+func audited(t *testing.T) (o controlplane.Options, log string) {
+	t.Helper()
 	dir := t.TempDir()
-	policy, log := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "audit.log")
+	policy := filepath.Join(dir, "policy.yaml")
+	log = filepath.Join(dir, "audit.log")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in := harness.Install(t, controlplane.Options{
-		APIServerArgs: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log, "--audit-log-mode=blocking"},
-	}, harness.Options{Values: withoutScanner, Args: []string{"--metrics-secure=true", "--scan=false"}})
-	live(t, in)
+	o.APIServerArgs = []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log, "--audit-log-mode=blocking"}
+	return o, log
+}
 
-	granted := grants(t)
+// allUsed fails the test if Mooring did anything that it may not do, or did not do one of what it was granted.
+func allUsed(t *testing.T, log string, granted []right) {
+	t.Helper()
 	// What is done now and then, as Events that are counted up are, is awaited.
 	var unused []right
-	var used map[right]bool
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		used = done(t, log)
-		unused = slices.DeleteFunc(slices.Clone(granted), func(r right) bool { return used[r] })
-		unused = slices.DeleteFunc(unused, func(r right) bool {
+		used := done(t, log)
+		unused = slices.DeleteFunc(slices.Clone(granted), func(r right) bool {
 			// What is watched is listed first where the API server cannot send the list with the watch.
-			return r.verb == "list" && used[right{r.group, r.resource, "watch"}]
+			return used[r] || r.verb == "list" && used[right{r.group, r.resource, "watch"}]
 		})
 		if len(unused) == 0 || time.Now().After(end) {
 			break
@@ -102,6 +168,7 @@ func TestRights(t *testing.T) {
 	for _, r := range unused {
 		t.Errorf("the chart grants %s, which nobody needs", r)
 	}
+	t.Logf("%d rights, all but %d used", len(granted), len(unused))
 }
 
 // live has Mooring do all that it can do.
@@ -157,12 +224,37 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	// A Secret that cannot be served is made anew.
 	run("", "-n", deploy.Namespace, "patch", "secret", "mooring-webhook-cert", "--type=merge", "-p", `{"data":{"tls.crt":"anVuaw==","tls.key":"anVuaw=="}}`)
 	metricsAreGuarded(t, in)
+	reports(t, in)
 	// The lease is renewed in time, and given back.
 	if err := in.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if err := in.Start(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// reports has the scanner write and delete a policy report of each API; it takes the newer one where there are both.
+func reports(t *testing.T, in *harness.Installation) {
+	t.Helper()
+	ctx := t.Context()
+	run := func(input string, args ...string) {
+		t.Helper()
+		if _, err := in.Run(ctx, in.Kubeconfig, input, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openReports, workingGroup, err := harness.ReportDefinitions(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, api := range []struct{ definition, report string }{{workingGroup, "policyreports.wgpolicyk8s.io/mooring"}, {openReports, "reports.openreports.io/mooring"}} {
+		run(api.definition, "create", "-f", "-")
+		run(api.definition, "wait", "-f", "-", "--for=condition=Established", "--timeout=30s")
+		run(nameless, "apply", "-f", "-")
+		run("", "-n", "legacy", "wait", api.report, "--for=create", "--timeout=60s")
+		run("", "-n", "legacy", "delete", "statefulset", "web")
+		run("", "-n", "legacy", "wait", api.report, "--for=delete", "--timeout=60s")
 	}
 }
 
@@ -205,10 +297,10 @@ func metricsAreGuarded(t *testing.T, in *harness.Installation) {
 	}
 }
 
-// grants are the rights in the roles of Mooring's service account, as the chart renders them.
-func grants(t *testing.T) []right {
+// grants are the rights in the roles of Mooring's service account, as the chart renders them for these values.
+func grants(t *testing.T, values map[string]any) []right {
 	t.Helper()
-	rendered, err := deploy.Render(withoutScanner, deploy.Namespace)
+	rendered, err := deploy.Render(values, deploy.Namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,6 +365,10 @@ func done(t *testing.T, log string) map[right]bool {
 			t.Errorf("Mooring needs %s, which the chart does not grant: %s", r, event.RequestURI)
 		}
 		did[r] = true
+		if r.verb == "patch" && event.ResponseStatus.Code == http.StatusCreated {
+			// An apply of what is not there yet is authorized as a create, too.
+			did[right{r.group, r.resource, "create"}] = true
+		}
 	}
 	return did
 }

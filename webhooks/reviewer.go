@@ -55,11 +55,14 @@ func NewReviewer(world World, recorder events.EventRecorder) *Reviewer {
 // validate judges the request by every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
 	ch, err := decodeChange(ctx, req, r.world)
-	if bad := (badRequest{}); err != nil && !errors.As(err, &bad) {
-		return r.unread(err) // a request to scale, or an eviction
-	}
-	if err != nil || ch == nil {
-		return allowed(), err
+	switch bad := (badRequest{}); {
+	case errors.As(err, &bad):
+		return nil, err
+	case err != nil:
+		// Only what scales or evicts is looked up.
+		return r.unread(err)
+	case ch == nil:
+		return allowed(), nil
 	}
 	if ch.Object().GetObjectKind().GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
 		return judgePolicy(ch.Old, ch.New), nil
@@ -100,8 +103,11 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 // mutate fills in the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
 	ch, err := decodeChange(ctx, req, r.world)
-	if err != nil || ch == nil {
-		return allowed(), err
+	if err != nil {
+		return nil, err
+	}
+	if ch == nil {
+		return allowed(), nil
 	}
 	filled, err := r.policies.Load().Default(*ch, r.world.Around(ctx, req.UserInfo, false))
 	if err != nil {

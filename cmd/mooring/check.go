@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -91,10 +90,6 @@ or judged. docs/check.md says more.`,
 // run judges what the paths name. The error says that the question makes no sense; inputs that cannot be judged are in the
 // report.
 func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, error) {
-	if os.Getenv("GOGC") == "" {
-		// Who is done in a moment need not clean up after every few megabytes.
-		debug.SetGCPercent(400)
-	}
 	failOn, err := failOnAction(o.failOn)
 	if err != nil {
 		return report.Report{}, err

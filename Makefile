@@ -87,7 +87,7 @@ lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 --no-run-if-empty gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && go vet ./... && $(BIN)/staticcheck ./...); done
-	go vet -tags=lean ./cmd/mooring && $(BIN)/staticcheck -tags=lean ./cmd/mooring
+	@go vet -tags=lean ./cmd/mooring && $(BIN)/staticcheck -tags=lean ./cmd/mooring
 
 # govulncheck's exit code is 3 where it found something. Anything else says that it could not look.
 .PHONY: vuln

@@ -19,6 +19,7 @@ import (
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/manifests/render"
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/webhooks"
 )
 
@@ -84,4 +85,13 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 		return fmt.Errorf("the cluster of %s cannot be asked: %w", o.context, err)
 	}
 	return nil
+}
+
+// load reads and compiles the policies.
+func (p *policyFlags) load() (*policies.Set, error) {
+	all, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	return policies.Compile(all, p.profile)
 }

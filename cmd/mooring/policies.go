@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mooring-dev/mooring/manifests"
-	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -20,15 +19,6 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&p.files, "policy", nil, "file with StatefulPolicies to judge by; may be repeated")
 	cmd.Flags().StringVar(&p.profile, "profile", "baseline", "profile of namespaces that choose none and that no policy matches: baseline, restricted or off")
 	registerCompletions(cmd, map[string][]string{"profile": {"baseline", "restricted", "off"}})
-}
-
-// load reads and compiles the policies.
-func (p *policyFlags) load() (*policies.Set, error) {
-	all, err := p.read()
-	if err != nil {
-		return nil, err
-	}
-	return policies.Compile(all, p.profile)
 }
 
 // read reads the policies.

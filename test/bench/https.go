@@ -50,7 +50,7 @@ spec: {clusterIP: None, selector: {app: db}}
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db, namespace: NAMESPACE}
-spec: {serviceName: db, replicas: 3, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: example/db}]}}}
+spec: {serviceName: db, replicas: 3, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: example/db, readinessProbe: {tcpSocket: {port: 5432}}}]}}}
 `
 
 // asked are the recorded reviews that are sent, and where to.

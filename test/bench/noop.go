@@ -17,12 +17,19 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/mooring-dev/mooring/webhooks"
 )
 
-// noop serves the floor on Mooring's own server: it reads the body, finds the request's uid and says yes. It prints its
-// address and ends at SIGTERM.
+// typedPath is where the floor of webhooks that look at what they are sent is served.
+const typedPath = "/typed"
+
+// noop serves the floor on Mooring's own server: it reads the body, finds the request's uid and says yes. Below typedPath it
+// has controller-runtime decode the request and its objects before. It prints its address and ends at SIGTERM.
 func noop() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -35,8 +42,11 @@ func noop() error {
 		return err
 	}
 	fmt.Println("https://" + listener.Addr().String())
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", sayYes)
+	mux.Handle("POST "+typedPath+"/", &admission.Webhook{Handler: admission.HandlerFunc(decodeAndSayYes)})
 	server := &webhooks.Server{
-		Listener: listener, Handler: http.HandlerFunc(sayYes), Log: logr.Discard(),
+		Listener: listener, Handler: mux, Log: logr.Discard(),
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil },
 	}
 	return server.Start(ctx)
@@ -63,6 +73,23 @@ func sayYes(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":%q,"allowed":true}}`, uid)
+}
+
+func decodeAndSayYes(_ context.Context, r admission.Request) admission.Response {
+	decoder := admission.NewDecoder(scheme.Scheme)
+	for _, raw := range []runtime.RawExtension{r.Object, r.OldObject} {
+		if len(raw.Raw) == 0 {
+			continue
+		}
+		object, err := scheme.Scheme.New(schema.GroupVersionKind(r.Kind))
+		if err == nil {
+			err = decoder.DecodeRaw(raw, object)
+		}
+		if err != nil {
+			return admission.Errored(http.StatusBadRequest, err)
+		}
+	}
+	return admission.Allowed("")
 }
 
 // uidOf reads no further than it has to: the API server writes the uid first.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -174,6 +176,9 @@ func TestDefaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if (filled.Fields != nil || filled.Reported != nil) && !set.Fills("", Snapshot{Complete: true, Objects: []Object{&corev1.Namespace{}}}) {
+				t.Error("the set does not know that it fills in something")
+			}
 			if diff := cmp.Diff(test.fields, fields(filled.Fields)); diff != "" {
 				t.Errorf("filled in (-want +got):\n%s", diff)
 			}
@@ -194,6 +199,51 @@ func TestDefaults(t *testing.T) {
 				t.Errorf("the second time the patch is %s, %v", patchOf(t, again), err)
 			}
 		})
+	}
+}
+
+// TestFills holds that no request is read for its defaults where there are none, and that every one is where there may be.
+func TestFills(t *testing.T) {
+	partition := policy(t, "a", "match: {namespaceSelector: {matchLabels: {team: data}}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")
+	for name, test := range map[string]struct {
+		policies  []v1alpha1.StatefulPolicy
+		profile   string
+		namespace map[string]string
+		want      bool
+	}{
+		"baseline":                       {profile: "baseline"},
+		"restricted":                     {profile: "restricted", want: true},
+		"off":                            {profile: "off"},
+		"the label chooses baseline":     {profile: "restricted", namespace: map[string]string{ProfileLabel: "baseline"}},
+		"the label chooses restricted":   {profile: "baseline", namespace: map[string]string{ProfileLabel: "restricted"}, want: true},
+		"the label says off":             {profile: "restricted", namespace: map[string]string{ProfileLabel: "off"}},
+		"a policy of other namespaces":   {policies: []v1alpha1.StatefulPolicy{partition}, profile: "baseline"},
+		"a policy of this namespace":     {policies: []v1alpha1.StatefulPolicy{partition}, profile: "off", namespace: map[string]string{"team": "data"}, want: true},
+		"a policy without defaults":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Deny}}")}, profile: "off"},
+		"a rule that is off":             {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {retentionPolicy: {action: 'Off', default: {whenScaled: Delete}}}")}, profile: "off"},
+		"a policy for volumes":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {volumeReclaim: {action: Audit, default: Retain}}")}, profile: "off", want: true},
+		"a policy that raises":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, autoscaler: Clamp}}")}, profile: "off", want: true},
+		"a policy of certain objects":    {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
+		"the namespace is left out":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {namespaces: [shop]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off"},
+		"a user is left out, not others": {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set, err := Compile(test.policies, test.profile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: test.namespace}}
+			if got := set.Fills("shop", Snapshot{Objects: []Object{shop}, Complete: true}); got != test.want {
+				t.Errorf("it fills in something: %t, want %t", got, test.want)
+			}
+		})
+	}
+	set, err := Compile(nil, "baseline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !set.Fills("shop", Snapshot{}) {
+		t.Error("nobody knows the namespace's profile, and yet nothing is to be filled in")
 	}
 }
 

@@ -96,7 +96,7 @@ func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 		}
 		d.policy, d.report = policy.Name, policy.mode == v1alpha1.ModeAudit
 		for _, rule := range Rules {
-			if rule.sees(ch) && rule.action(&policy.Spec.Rules) != v1alpha1.Off {
+			if rule.sees(ch) && rule.fills(&policy.Spec.Rules) {
 				d.rule = rule.ID
 				rule.fill(d, &policy.Spec.Rules)
 			}

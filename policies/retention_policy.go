@@ -27,6 +27,7 @@ policy can give a default where the owner was silent, and require a value. KEP-1
 		params: func(r *v1alpha1.Rules) *v1alpha1.RetentionPolicy { return r.RetentionPolicy },
 		object: retainsAsRequired,
 		change: weakensRetention,
+		fills:  func(p v1alpha1.RetentionPolicy) bool { return p.Default != nil },
 		fill:   fillRetention,
 	}),
 	Cases: []Case{
@@ -131,7 +132,7 @@ func weakensRetention(ch Change, _ Cluster, p v1alpha1.RetentionPolicy) ([]Findi
 
 func fillRetention(d *Defaults, p v1alpha1.RetentionPolicy) {
 	set := d.Object.(*appsv1.StatefulSet)
-	if p.Default == nil || len(set.Spec.VolumeClaimTemplates) == 0 {
+	if len(set.Spec.VolumeClaimTemplates) == 0 {
 		return
 	}
 	policy, changed := retentionOf(set), false

@@ -95,7 +95,9 @@ type blocks struct {
 	judge  func(Change, Cluster, *v1alpha1.Rules) ([]Finding, error)
 	// inspect judges an object as it stands.
 	inspect func(Object, Cluster, *v1alpha1.Rules) ([]Finding, error)
-	fill    func(*Defaults, *v1alpha1.Rules)
+	// fills tells whether these rules have anything to fill in, whatever the object.
+	fills func(*v1alpha1.Rules) bool
+	fill  func(*Defaults, *v1alpha1.Rules)
 }
 
 // logic is what a rule's file writes: pure functions of its typed parameters P. All but params may be absent. A function
@@ -106,6 +108,8 @@ type logic[P interface{ RuleAction() v1alpha1.Action }] struct {
 	object func(Object, Cluster, P) ([]Finding, error)
 	// change judges what only the move from one state to another can do wrong.
 	change func(Change, Cluster, P) ([]Finding, error)
+	// fills tells whether the parameters ask for anything to be filled in; without it they never do.
+	fills func(P) bool
 	// fill gives the object's silent fields their defaults.
 	fill func(*Defaults, P)
 }
@@ -134,9 +138,13 @@ func typed[P interface{ RuleAction() v1alpha1.Action }](l logic[P]) blocks {
 			}
 			return l.object(o, c, *l.params(r))
 		},
+		fills: func(r *v1alpha1.Rules) bool {
+			p := l.params(r)
+			return p != nil && (*p).RuleAction() != v1alpha1.Off && l.fills != nil && l.fills(*p)
+		},
 		fill: func(d *Defaults, r *v1alpha1.Rules) {
-			if p := l.params(r); p != nil && l.fill != nil {
-				l.fill(d, *p)
+			if l.fill != nil {
+				l.fill(d, *l.params(r))
 			}
 		},
 	}

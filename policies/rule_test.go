@@ -1,12 +1,15 @@
 package policies
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -43,6 +46,35 @@ func TestCases(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestRolloutReadsPods holds that a rollout is judged by the Pods, unless the status in the request says that all are well.
+func TestRolloutReadsPods(t *testing.T) {
+	const settled = "replicas: 3, readyReplicas: 3, updatedReplicas: 3, observedGeneration: 2"
+	for status, reads := range map[string]bool{
+		settled: false,
+		"":      true,
+		strings.Replace(settled, "readyReplicas: 3", "readyReplicas: 2", 1):           true,
+		strings.Replace(settled, "updatedReplicas: 3", "updatedReplicas: 2", 1):       true,
+		strings.Replace(settled, "replicas: 3", "replicas: 4", 1):                     true,
+		strings.Replace(settled, "observedGeneration: 2", "observedGeneration: 1", 1): true,
+	} {
+		t.Run(status, func(t *testing.T) {
+			ch := change(t, "{kind: StatefulSet, metadata: {generation: 2}, status: {"+status+"}}",
+				"{kind: StatefulSet, metadata: {generation: 2}, spec: {template: {spec: {terminationGracePeriodSeconds: 60}}}, status: {"+status+"}}")
+			set := only(t, policy(t, "a", "rules: {unsafeRollout: {action: Deny}}"))
+			if _, err := set.Judge(ch, withoutPods{Snapshot{Complete: true}}); (err != nil) != reads {
+				t.Errorf("it read Pods, and got %v", err)
+			}
+		})
+	}
+}
+
+// withoutPods is a Cluster whose Pods cannot be read.
+type withoutPods struct{ Snapshot }
+
+func (withoutPods) Pods(string, labels.Selector) ([]*corev1.Pod, error) {
+	return nil, errors.New("Pods cannot be read")
 }
 
 // briefly writes findings the way cases want them: check, or check:Action where it is not Deny.

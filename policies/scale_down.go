@@ -42,6 +42,8 @@ number (autoscaler: Clamp) instead of refused.`,
 	blocks: typed(logic[v1alpha1.ScaleDown]{
 		params: func(r *v1alpha1.Rules) *v1alpha1.ScaleDown { return r.ScaleDown },
 		change: scalesDownSafely,
+		// It is no field of the object's that is filled in, but what an autoscaler asks for: see clamp.
+		fills: func(p v1alpha1.ScaleDown) bool { return p.Autoscaler == v1alpha1.AutoscalerClamp },
 	}),
 	Cases: []Case{
 		{

@@ -43,6 +43,8 @@ type Set struct {
 type compiled struct {
 	*v1alpha1.StatefulPolicy
 	namespaces, objects labels.Selector
+	// fills tells whether any rule of the policy fills anything in.
+	fills bool
 }
 
 // applied is a policy that a change has to answer to, with its mode after every cap.
@@ -94,6 +96,7 @@ func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return compiled{}, fmt.Errorf("StatefulPolicy %s: %w", policy.Name, err)
 	}
+	c.fills = slices.ContainsFunc(Rules, func(rule Rule) bool { return rule.fills(&policy.Spec.Rules) })
 	return c, nil
 }
 
@@ -220,21 +223,32 @@ func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 		// A dry run must change nothing, and so must not take the default profile's place.
 		governed = governed || mode != v1alpha1.ModeAudit
 	}
-	name, labelled := namespace.Labels[ProfileLabel]
-	profile, known := s.profiles[name]
-	switch {
-	case name == ProfileOff:
-		return chosen, nil
-	case !known && labelled:
-		// A typing error must not leave a namespace unguarded.
-		profile, known = s.profiles[s.defaultProfile]
-	case !known && !governed:
-		profile, known = s.profiles[s.defaultProfile]
-	}
-	if known {
+	if profile, ok := s.profileOf(namespace, governed); ok {
 		chosen = append(chosen, applied{profile, namespaceMode(namespace)})
 	}
 	return chosen, nil
+}
+
+// profileOf returns the profile of a namespace, and whether it has one, which it may do without where policies govern it.
+func (s *Set) profileOf(namespace *corev1.Namespace, governed bool) (compiled, bool) {
+	name, labelled := namespace.Labels[ProfileLabel]
+	profile, known := s.profiles[name]
+	// A typing error must not leave a namespace unguarded.
+	if !known && name != ProfileOff && (labelled || !governed) {
+		profile, known = s.profiles[s.defaultProfile]
+	}
+	return profile, known
+}
+
+// Fills tells whether anything may be filled in for a change in the namespace, whatever its objects are. Where that cannot be
+// known, it may.
+func (s *Set) Fills(namespace string, c Cluster) bool {
+	n, err := c.Namespace(namespace)
+	if err != nil {
+		return true
+	}
+	profile, _ := s.profileOf(n, false)
+	return profile.fills || slices.ContainsFunc(s.policies, func(p compiled) bool { return p.fills && p.covers(n) })
 }
 
 // namespaceOf returns the namespace the change happens in, that of its claim for a volume, without its owner's labels where they cannot be known.
@@ -270,9 +284,12 @@ func namespaceMode(namespace *corev1.Namespace) v1alpha1.Mode {
 	}
 }
 
+func (c compiled) covers(namespace *corev1.Namespace) bool {
+	return c.namespaces.Matches(labels.Set(namespace.Labels)) && !slices.Contains(c.Spec.Match.Exclude.Namespaces, namespace.Name)
+}
+
 func (c compiled) matches(ch Change, namespace *corev1.Namespace) bool {
-	return c.namespaces.Matches(labels.Set(namespace.Labels)) &&
-		!slices.Contains(c.Spec.Match.Exclude.Namespaces, namespace.Name) &&
+	return c.covers(namespace) &&
 		(selects(c.objects, ch.New) || selects(c.objects, ch.Old)) &&
 		!excludes(c.Spec.Match.Exclude, ch.User)
 }

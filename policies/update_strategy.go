@@ -29,6 +29,7 @@ accepted and nothing ever happens. The policy can give a default for the type an
 	blocks: typed(logic[v1alpha1.UpdateStrategy]{
 		params: func(r *v1alpha1.Rules) *v1alpha1.UpdateStrategy { return r.UpdateStrategy },
 		object: rollsSafely,
+		fills:  func(p v1alpha1.UpdateStrategy) bool { return p.Default != nil },
 		fill:   fillUpdateStrategy,
 	}),
 	Cases: []Case{
@@ -120,9 +121,6 @@ func unavailable(limit *intstr.IntOrString, replicas int64) int64 {
 
 func fillUpdateStrategy(d *Defaults, p v1alpha1.UpdateStrategy) {
 	set := d.Object.(*appsv1.StatefulSet)
-	if p.Default == nil {
-		return
-	}
 	strategy := set.Spec.UpdateStrategy.DeepCopy()
 	// The API server adds the block only where the type was absent too: its absence says that the type was written.
 	saidRolling := func() bool {

@@ -18,6 +18,7 @@ namespaces it matches get the reclaim policy it names, so that what was deleted 
 	On:       []Trigger{{"PersistentVolume", []admissionv1.Operation{admissionv1.Create}}},
 	blocks: typed(logic[v1alpha1.VolumeReclaim]{
 		params: func(r *v1alpha1.Rules) *v1alpha1.VolumeReclaim { return r.VolumeReclaim },
+		fills:  func(p v1alpha1.VolumeReclaim) bool { return p.Default != "" },
 		fill:   fillReclaimPolicy,
 	}),
 	Cases: []Case{

@@ -26,7 +26,7 @@ func TestShedding(t *testing.T) {
 		<-release
 		return allowed(), nil
 	}
-	handler := serve("validate", logr.Discard(), newGate(), slow)
+	handler := webhook{"validate", logr.Discard(), newGate(), always, slow}
 	send := func(timeout string) int {
 		recorder := httptest.NewRecorder()
 		request := httptest.NewRequest(http.MethodPost, ValidatePath+"?timeout="+timeout, bytes.NewReader(review))

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -38,7 +39,7 @@ func works(t testing.TB) []work {
 	for _, name := range []string{"database-create", "database-grow", "database-update", "scale-up", "claim-create"} {
 		body := recorded(t, name)
 		all = append(all, work{"decode/" + name, func(t testing.TB) {
-			review, err := decodeReview(body)
+			review, _, err := decodeReview(body, func(*admissionv1.AdmissionRequest) bool { return true })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -58,6 +58,9 @@ func badRequestf(format string, args ...any) error {
 type reviewDecoder struct {
 	review  *admissionv1.AdmissionReview
 	options json.Options
+	// wanted tells whether the objects of a request are wanted, by what comes before them.
+	wanted  func(*admissionv1.AdmissionRequest) bool
+	skipped bool
 }
 
 // reviewDecoders are kept because the decoder learns what to do with each type only once.
@@ -74,32 +77,36 @@ func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtensio
 	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
 		return errors.ErrUnsupported
 	}
+	if d.skipped = d.skipped || !d.wanted(d.review.Request); d.skipped {
+		return from.SkipValue()
+	}
 	into.Object = o
 	return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
 }
 
-// decodeReview reads an AdmissionReview and makes sure that there is a request in it.
-func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
+// decodeReview reads an AdmissionReview and makes sure that there is a request in it. Where wanted, which is asked about a
+// request that has all but its objects, wants none of them, they are skipped.
+func decodeReview(body []byte, wanted func(*admissionv1.AdmissionRequest) bool) (review *admissionv1.AdmissionReview, skipped bool, err error) {
 	d := reviewDecoders.Get().(*reviewDecoder)
-	review := &admissionv1.AdmissionReview{}
-	d.review = review
+	review = &admissionv1.AdmissionReview{}
+	d.review, d.wanted, d.skipped = review, wanted, false
 	defer func() {
-		d.review = nil
+		d.review, d.wanted = nil, nil
 		reviewDecoders.Put(d)
 	}()
 	if err := decode(body, review, d.options); err != nil {
-		return nil, badRequestf("the body is no AdmissionReview: %w", err)
+		return nil, false, badRequestf("the body is no AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
-		return nil, badRequestf("the body is %s, not an AdmissionReview of admission.k8s.io/v1", describe(gvk))
+		return nil, false, badRequestf("the body is %s, not an AdmissionReview of admission.k8s.io/v1", describe(gvk))
 	}
 	if review.Request == nil {
-		return nil, badRequestf("the AdmissionReview has no request")
+		return nil, false, badRequestf("the AdmissionReview has no request")
 	}
 	if review.Request.UID == "" {
-		return nil, badRequestf("the AdmissionReview's request has no uid")
+		return nil, false, badRequestf("the AdmissionReview's request has no uid")
 	}
-	return review, nil
+	return review, d.skipped, nil
 }
 
 func describe(gvk schema.GroupVersionKind) string {

@@ -32,13 +32,24 @@ const maxBody = 7 << 20
 func (r *Reviewer) Handler(log logr.Logger) http.Handler {
 	mux := http.NewServeMux()
 	gate := newGate()
-	mux.Handle("POST "+MutatePath, serve("mutate", log.WithValues("webhook", "mutate"), gate, r.mutate))
-	mux.Handle("POST "+ValidatePath, serve("validate", log.WithValues("webhook", "validate"), gate, r.validate))
+	mux.Handle("POST "+MutatePath, webhook{"mutate", log.WithValues("webhook", "mutate"), gate, r.mayFill, r.mutate})
+	mux.Handle("POST "+ValidatePath, webhook{"validate", log.WithValues("webhook", "validate"), gate, always, r.validate})
 	return mux
 }
 
-// review answers a request. Where it returns an error too, the answer is what is said in the place of an HTTP error.
-type review func(context.Context, *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error)
+// webhook is one of the two things that the API server asks for.
+type webhook struct {
+	name string
+	log  logr.Logger
+	gate gate
+	// wanted tells, by all of a request but its objects, whether they can make a difference. Where they cannot, they are not
+	// read, and the answer is yes.
+	wanted func(context.Context, *admissionv1.AdmissionRequest) bool
+	// judge answers a request. Where it returns an error too, the answer is what is said in the place of an HTTP error.
+	judge func(context.Context, *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error)
+}
+
+func always(context.Context, *admissionv1.AdmissionRequest) bool { return true }
 
 // refused is an answer that is no review: an HTTP status and the reason.
 type refused struct {
@@ -46,55 +57,57 @@ type refused struct {
 	error
 }
 
-func serve(webhook string, log logr.Logger, gate gate, judge review) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		answer, outcome, err := answer(webhook, log, gate, judge, r)
-		reviewSeconds.WithLabelValues(webhook).Observe(time.Since(start).Seconds())
-		reviewsTotal.WithLabelValues(webhook, outcome).Inc()
-		if err != nil {
-			status := http.StatusInternalServerError
-			if no := (refused{}); errors.As(err, &no) {
-				status = no.status
-			}
-			http.Error(w, "mooring: "+err.Error(), status)
-			return
+// ServeHTTP answers one review.
+func (h webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	answer, outcome, err := h.answer(r)
+	reviewSeconds.WithLabelValues(h.name).Observe(time.Since(start).Seconds())
+	reviewsTotal.WithLabelValues(h.name, outcome).Inc()
+	if err != nil {
+		status := http.StatusInternalServerError
+		if no := (refused{}); errors.As(err, &no) {
+			status = no.status
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
-		if _, err := w.Write(answer); err != nil {
-			log.V(1).Info("the API server did not wait for the answer", "error", err.Error())
-		}
-	})
+		http.Error(w, "mooring: "+err.Error(), status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+	if _, err := w.Write(answer); err != nil {
+		h.log.V(1).Info("the API server did not wait for the answer", "error", err.Error())
+	}
 }
 
 // answer returns the body to send, and what became of the review in a word for the metrics.
-func answer(webhook string, log logr.Logger, gate gate, judge review, r *http.Request) (body []byte, outcome string, err error) {
+func (h webhook) answer(r *http.Request) (body []byte, outcome string, err error) {
 	var uid types.UID
 	defer func() {
 		if p := recover(); p != nil {
-			panicsTotal.WithLabelValues(webhook).Inc()
-			log.Error(fmt.Errorf("%v", p), "a rule panicked", "uid", uid, "stack", string(debug.Stack()))
+			panicsTotal.WithLabelValues(h.name).Inc()
+			h.log.Error(fmt.Errorf("%v", p), "a rule panicked", "uid", uid, "stack", string(debug.Stack()))
 			outcome, err = "error", errors.New("internal error; the log of mooring has it")
 		}
 	}()
 	ctx, cancel := context.WithTimeout(r.Context(), deadline(r))
 	defer cancel()
-	request, leave, err := read(ctx, gate, r)
+	request, unread, leave, err := h.read(ctx, r)
 	if err != nil {
 		return nil, "invalid", err
 	}
 	defer leave()
 	req := request.Request
 	uid = req.UID
-	response, err := judge(logr.NewContext(ctx, log), req)
+	response := allowed()
+	if !unread {
+		response, err = h.judge(logr.NewContext(ctx, h.log), req)
+	}
 	var bad badRequest
 	switch {
 	case errors.As(err, &bad):
-		about(log, req).Info("cannot judge the request", "reason", err.Error())
+		about(h.log, req).Info("cannot judge the request", "reason", err.Error())
 		return nil, "invalid", refused{http.StatusBadRequest, err}
 	case err != nil:
-		about(log, req).Error(err, "cannot judge the request", "askedAgain", response != nil)
+		about(h.log, req).Error(err, "cannot judge the request", "askedAgain", response != nil)
 		if response == nil {
 			return nil, "error", err
 		}
@@ -104,7 +117,7 @@ func answer(webhook string, log logr.Logger, gate gate, judge review, r *http.Re
 	default:
 		outcome = "denied"
 	}
-	if verbose := log.V(1); verbose.Enabled() {
+	if verbose := h.log.V(1); verbose.Enabled() {
 		about(verbose, req).Info("judged", "outcome", outcome, "warnings", len(response.Warnings), "patch", len(response.Patch) > 0)
 	}
 	response.UID = uid
@@ -121,27 +134,29 @@ func about(log logr.Logger, req *admissionv1.AdmissionRequest) logr.Logger {
 // bodies are buffers to read reviews into. What is decoded keeps nothing of them.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// read reads the review that the HTTP request carries, once the gate has room for it. The caller has to leave the gate.
-func read(ctx context.Context, gate gate, r *http.Request) (request *admissionv1.AdmissionReview, leave func(), err error) {
+// read reads the review that the HTTP request carries, once the gate has room for it, without the objects where they are not
+// wanted. The caller has to leave the gate.
+func (h webhook) read(ctx context.Context, r *http.Request) (request *admissionv1.AdmissionReview, unread bool, leave func(), err error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
+		return nil, false, nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
 	}
 	body := bodies.Get().(*bytes.Buffer)
 	defer bodies.Put(body)
 	body.Reset()
 	_, err = body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, nil, refused{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)}
+		return nil, false, nil, refused{http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)}
 	}
 	if err != nil {
-		return nil, nil, refused{http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)}
+		return nil, false, nil, refused{http.StatusBadRequest, fmt.Errorf("reading the body: %w", err)}
 	}
-	if leave, err = gate.enter(ctx, body.Len()); err != nil {
-		return nil, nil, err
+	if leave, err = h.gate.enter(ctx, body.Len()); err != nil {
+		return nil, false, nil, err
 	}
-	if request, err = decodeReview(body.Bytes()); err != nil {
+	wanted := func(req *admissionv1.AdmissionRequest) bool { return h.wanted(ctx, req) }
+	if request, unread, err = decodeReview(body.Bytes(), wanted); err != nil {
 		leave()
-		return nil, nil, refused{http.StatusBadRequest, err}
+		return nil, false, nil, refused{http.StatusBadRequest, err}
 	}
-	return request, leave, nil
+	return request, unread, leave, nil
 }

@@ -100,6 +100,12 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 	}}, err
 }
 
+// mayFill tells whether any policy has something to fill in where the request goes, which most do not. A volume says in
+// itself where it goes.
+func (r *Reviewer) mayFill(ctx context.Context, req *admissionv1.AdmissionRequest) bool {
+	return req.Namespace == "" || r.policies.Load().Fills(req.Namespace, r.world.Around(ctx, req.UserInfo, false))
+}
+
 // mutate fills in the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
 	ch, err := decodeChange(ctx, req, r.world)

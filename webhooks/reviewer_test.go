@@ -85,6 +85,23 @@ func TestReviews(t *testing.T) {
 	}
 }
 
+// TestReadsNoMoreThanItFills shows that the objects of a review are read for their defaults only where a policy has some: one
+// that cannot be decoded shows whether they were.
+func TestReadsNoMoreThanItFills(t *testing.T) {
+	review := bytes.ReplaceAll(recorded(t, "database-grow"), []byte(`"serviceName":"orders"`), []byte(`"serviceName":{}`))
+	for profile, want := range map[string]int{"baseline": http.StatusOK, "restricted": http.StatusBadRequest} {
+		t.Run(profile, func(t *testing.T) {
+			handler := benchReviewer(t, profile).Handler(logr.Discard())
+			if got := ask(t, handler, MutatePath, review); got.Status != want || got.Allowed != (want == http.StatusOK) {
+				t.Errorf("the answer is %+v", got)
+			}
+			if got := ask(t, handler, ValidatePath, review); got.Status != http.StatusBadRequest {
+				t.Errorf("the answer of the other webhook is %+v", got)
+			}
+		})
+	}
+}
+
 // TestTroubleIsNotARefusal shows that what goes wrong inside is an HTTP error, so that the failure policy decides.
 func TestTroubleIsNotARefusal(t *testing.T) {
 	review, err := os.ReadFile("testdata/scale-down.review.json")

@@ -181,7 +181,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
 	recorder := mgr.GetEventRecorder("mooring")
-	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetClient(), mgr.GetAPIReader()), recorder)
+	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient()), recorder)
 	reviewer.AskAgain = o.guardFailurePolicy == "Fail"
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
 	server := &webhooks.Server{

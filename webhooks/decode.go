@@ -59,9 +59,11 @@ type reviewDecoder struct {
 	review  *admissionv1.AdmissionReview
 	options json.Options
 	// wanted tells whether the objects of a request are wanted, by what comes before them.
-	wanted  func(*admissionv1.AdmissionRequest) bool
-	skipped bool
+	wanted func(*admissionv1.AdmissionRequest) bool
 }
+
+// errUnwanted ends the decoding of a review whose objects are not wanted.
+var errUnwanted = errors.New("unwanted")
 
 // reviewDecoders are kept because the decoder learns what to do with each type only once.
 var reviewDecoders = sync.Pool{New: func() any {
@@ -77,24 +79,25 @@ func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtensio
 	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
 		return errors.ErrUnsupported
 	}
-	if d.skipped = d.skipped || !d.wanted(d.review.Request); d.skipped {
-		return from.SkipValue()
+	if d.review.Kind != "" && !d.wanted(d.review.Request) {
+		return errUnwanted
 	}
 	into.Object = o
 	return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
 }
 
-// decodeReview reads an AdmissionReview and makes sure that there is a request in it. Where wanted, which is asked about a
-// request that has all but its objects, wants none of them, they are skipped.
-func decodeReview(body []byte, wanted func(*admissionv1.AdmissionRequest) bool) (review *admissionv1.AdmissionReview, skipped bool, err error) {
+// decodeReview reads an AdmissionReview and makes sure that there is a request in it. It reads no further than to the objects
+// where they are unwanted, as wanted says of a request that has what the API server sends before them.
+func decodeReview(body []byte, wanted func(*admissionv1.AdmissionRequest) bool) (review *admissionv1.AdmissionReview, unwanted bool, err error) {
 	d := reviewDecoders.Get().(*reviewDecoder)
 	review = &admissionv1.AdmissionReview{}
-	d.review, d.wanted, d.skipped = review, wanted, false
+	d.review, d.wanted = review, wanted
 	defer func() {
 		d.review, d.wanted = nil, nil
 		reviewDecoders.Put(d)
 	}()
-	if err := decode(body, review, d.options); err != nil {
+	err = decode(body, review, d.options)
+	if unwanted = errors.Is(err, errUnwanted); err != nil && !unwanted {
 		return nil, false, badRequestf("the body is no AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
@@ -106,7 +109,7 @@ func decodeReview(body []byte, wanted func(*admissionv1.AdmissionRequest) bool) 
 	if review.Request.UID == "" {
 		return nil, false, badRequestf("the AdmissionReview's request has no uid")
 	}
-	return review, d.skipped, nil
+	return review, unwanted, nil
 }
 
 func describe(gvk schema.GroupVersionKind) string {

@@ -90,7 +90,7 @@ func (h webhook) answer(r *http.Request) (body []byte, outcome string, err error
 	}()
 	ctx, cancel := context.WithTimeout(r.Context(), deadline(r))
 	defer cancel()
-	request, unread, leave, err := h.read(ctx, r)
+	request, unwanted, leave, err := h.read(ctx, r)
 	if err != nil {
 		return nil, "invalid", err
 	}
@@ -98,7 +98,7 @@ func (h webhook) answer(r *http.Request) (body []byte, outcome string, err error
 	req := request.Request
 	uid = req.UID
 	response := allowed()
-	if !unread {
+	if !unwanted {
 		response, err = h.judge(logr.NewContext(ctx, h.log), req)
 	}
 	var bad badRequest
@@ -134,9 +134,9 @@ func about(log logr.Logger, req *admissionv1.AdmissionRequest) logr.Logger {
 // bodies are buffers to read reviews into. What is decoded keeps nothing of them.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// read reads the review that the HTTP request carries, once the gate has room for it, without the objects where they are not
-// wanted. The caller has to leave the gate.
-func (h webhook) read(ctx context.Context, r *http.Request) (request *admissionv1.AdmissionReview, unread bool, leave func(), err error) {
+// read reads the review that the HTTP request carries, once the gate has room for it, up to its objects where they are unwanted.
+// The caller has to leave the gate.
+func (h webhook) read(ctx context.Context, r *http.Request) (request *admissionv1.AdmissionReview, unwanted bool, leave func(), err error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, false, nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}
 	}
@@ -154,9 +154,9 @@ func (h webhook) read(ctx context.Context, r *http.Request) (request *admissionv
 		return nil, false, nil, err
 	}
 	wanted := func(req *admissionv1.AdmissionRequest) bool { return h.wanted(ctx, req) }
-	if request, unread, err = decodeReview(body.Bytes(), wanted); err != nil {
+	if request, unwanted, err = decodeReview(body.Bytes(), wanted); err != nil {
 		leave()
 		return nil, false, nil, refused{http.StatusBadRequest, err}
 	}
-	return request, unread, leave, nil
+	return request, unwanted, leave, nil
 }

@@ -53,17 +53,20 @@ metadata: {name: db, namespace: NAMESPACE}
 spec: {serviceName: db, replicas: 3, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: example/db, readinessProbe: {tcpSocket: {port: 5432}}}]}}}
 `
 
-// asked are the recorded reviews that are sent, and where to.
-var asked = []struct{ what, review, path string }{
-	{"StatefulSet create", "database-create", webhooks.ValidatePath},
-	{"StatefulSet create, defaults", "database-create", webhooks.MutatePath},
-	{"StatefulSet update", "database-grow", webhooks.ValidatePath},
-	{"StatefulSet update, defaults", "database-grow", webhooks.MutatePath},
-	{"StatefulSet update of the template, read live", "database-update", webhooks.ValidatePath},
-	{"scale up", "scale-up", webhooks.ValidatePath},
-	{"scale down, read live", "scale-down", webhooks.ValidatePath},
-	{"claim create", "claim-create", webhooks.ValidatePath},
-	{"claim delete, read live", "claim-delete", webhooks.ValidatePath},
+// asked are the recorded reviews that are sent, and where to. The aimed ones have a target.
+var asked = []struct {
+	what, review, path string
+	aimed              bool
+}{
+	{"StatefulSet create", "database-create", webhooks.ValidatePath, true},
+	{"StatefulSet create, defaults", "database-create", webhooks.MutatePath, true},
+	{"StatefulSet update", "database-grow", webhooks.ValidatePath, true},
+	{"StatefulSet update, defaults", "database-grow", webhooks.MutatePath, true},
+	{"StatefulSet update of the template, read live", "database-update", webhooks.ValidatePath, false},
+	{"scale up", "scale-up", webhooks.ValidatePath, false},
+	{"scale down, read live", "scale-down", webhooks.ValidatePath, false},
+	{"claim create", "claim-create", webhooks.ValidatePath, false},
+	{"claim delete, read live", "claim-delete", webhooks.ValidatePath, false},
 }
 
 // target is a webhook that is measured.
@@ -109,6 +112,11 @@ func (b *bench) https(ctx context.Context) error {
 						return fmt.Errorf("%s to %s: %w", a.what, targets[at].name, err)
 					}
 				}
+			}
+			if connections == 8 && a.aimed {
+				baseline := results[2]
+				b.aim("HTTPS, 8 connections: "+a.what+", of the no-op's throughput", baseline.throughput.over(results[0].throughput), atLeast, .8, "%.2f")
+				b.aim("HTTPS, 8 connections: "+a.what+", of the no-op's p99", baseline.p99.over(results[0].p99), atMost, 1.5, "%.2f")
 			}
 			for i, r := range results {
 				rows = append(rows, []string{

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -29,6 +30,7 @@ type bench struct {
 	each    time.Duration
 	objects int
 	sizes   []int
+	aims    [][]string
 }
 
 func main() {
@@ -85,6 +87,18 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 	}
 	defer b.Stop()
 	fmt.Fprintln(b.out, b.machine())
+	// What was aimed at is known last and read first.
+	out, tables := b.out, &bytes.Buffer{}
+	b.out = tables
+	err = b.measure(ctx, parts)
+	if b.out = out; len(b.aims) > 0 {
+		b.table("What was aimed at", "The tables below have the rest.", append([][]string{{"what", "target", "measured", ""}}, b.aims...))
+	}
+	_, failed := tables.WriteTo(out)
+	return errors.Join(err, failed)
+}
+
+func (b *bench) measure(ctx context.Context, parts []string) error {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
@@ -127,6 +141,20 @@ func (b *bench) table(heading, explanation string, rows [][]string) {
 		}
 	}
 }
+
+// aim notes whether what is measured is at most, or at least, what was aimed at.
+func (b *bench) aim(what string, is figures, relation string, bound float64, format string) {
+	met := "missed"
+	if m := is.median(); relation == atMost && m <= bound || relation == atLeast && m >= bound {
+		met = "met"
+	}
+	b.aims = append(b.aims, []string{what, relation + " " + fmt.Sprintf(format, bound), is.spread(format), met})
+}
+
+const (
+	atMost  = "at most"
+	atLeast = "at least"
+)
 
 // self is this program again.
 func self(ctx context.Context, args ...string) (*exec.Cmd, error) {

@@ -38,7 +38,12 @@ func (*Server) NeedLeaderElection() bool { return false }
 func (s *Server) Start(ctx context.Context) error {
 	s.running.Add(1)
 	defer s.running.Done()
+	// Behind a Service the API server speaks HTTP/1.1 alone, so nobody needs HTTP/2, whose streams are there to be flooded.
+	// It would start a goroutine for each review, too, whose stack decoding makes grow anew each time.
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
 	server := &http.Server{
+		Protocols:         &protocols,
 		Handler:           s.Handler,
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.GetCertificate},
 		ReadHeaderTimeout: 5 * time.Second,

@@ -109,7 +109,7 @@ func (b *bench) memory(ctx context.Context) error {
 	return nil
 }
 
-const memoryLimit = "560MiB"
+const memoryLimit = "512MiB"
 
 // restart starts the server anew and returns how long it took to be ready.
 func (b *bench) restart(ctx context.Context) (time.Duration, error) {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/go-logr/zapr"
 	"github.com/spf13/cobra"
@@ -146,6 +147,10 @@ func newLogger(level string) (logr.Logger, error) {
 
 func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	ctrl.SetLogger(log)
+	// Some of what the kernel counts against the container's limit is not Go's; and the limit may change while the Pod runs.
+	if _, err := memlimit.Set(memlimit.WithRefreshInterval(ctx, time.Minute)); err != nil {
+		log.Error(err, "the container's memory limit cannot be read, and the heap grows as if there were none")
+	}
 	restConfig, err := ctrl.GetConfig()
 	if err != nil {
 		return err

@@ -74,8 +74,8 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 		return err
 	}
 	defer cp.Stop()
-	// As the chart has it; for the no-op too, but not for the control plane.
-	if err := errors.Join(os.Setenv("GOGC", "400"), os.Setenv("GOMEMLIMIT", "256MiB")); err != nil {
+	// As it is in a container of the chart's; for the no-op too, but not for the control plane.
+	if err := errors.Join(os.Setenv("GOGC", "400"), os.Setenv("GOMEMLIMIT", "230MiB")); err != nil {
 		return err
 	}
 	b.Installation, err = harness.On(ctx, cp, harness.Options{Values: map[string]any{

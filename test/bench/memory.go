@@ -102,7 +102,7 @@ func (b *bench) memory(ctx context.Context) error {
 		return err
 	}
 	b.aim(fmt.Sprintf("memory with %d StatefulSets and %d claims, in MiB", most, 3*most), figures{mib}, atMost, 600, "%.0f")
-	b.table("A large cluster", "mooring serve as the chart runs it, with GOMEMLIMIT at "+memoryLimit+", once it is ready.", [][]string{
+	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready, with GOMEMLIMIT at "+memoryLimit+": nine tenths of a container's limit of 570 MiB.", [][]string{
 		{"StatefulSets", "claims", "Services", "resident MiB", "start to ready"},
 		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
 	})

@@ -56,13 +56,13 @@ func (b *bench) engine(ctx context.Context) error {
 		"and nothing else. Both decode with the same decoder.", rows)
 
 	profile := filepath.Join(b.Dir, "cpu.out")
-	if _, err := run("-test.bench=Review/baseline/validate/database-create", "-test.cpuprofile="+profile); err != nil {
+	if _, err := run("-test.bench=Review/baseline/validate/database-create", "-test.cpuprofile="+profile, "-test.benchtime=5s"); err != nil {
 		return err
 	}
-	top, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-cum", "-nodecount=30", binary, profile).Output()
+	top, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-cum", "-nodecount=30", "-hide=^testing|^net/http", binary, profile).Output()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "\nWhere the time of database-create goes, by `go tool pprof -top -cum`:\n\n```\n%s```\n", top)
+	fmt.Fprintf(b.out, "\nWhere the time of database-create goes, by `go tool pprof -top -cum -hide='^testing|^net/http'`:\n\n```\n%s```\n", top)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/mooring-dev/mooring/webhooks"
@@ -42,6 +43,7 @@ func noop() error {
 		return err
 	}
 	fmt.Println("https://" + listener.Addr().String())
+	ctrllog.SetLogger(logr.Discard())
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", sayYes)
 	mux.Handle("POST "+typedPath+"/", &admission.Webhook{Handler: admission.HandlerFunc(decodeAndSayYes)})

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -63,18 +61,11 @@ func TestRolloutReadsPods(t *testing.T) {
 			ch := change(t, "{kind: StatefulSet, metadata: {generation: 2}, status: {"+status+"}}",
 				"{kind: StatefulSet, metadata: {generation: 2}, spec: {template: {spec: {terminationGracePeriodSeconds: 60}}}, status: {"+status+"}}")
 			set := only(t, policy(t, "a", "rules: {unsafeRollout: {action: Deny}}"))
-			if _, err := set.Judge(ch, withoutPods{Snapshot{Complete: true}}); (err != nil) != reads {
+			if _, err := set.Judge(ch, broken{Snapshot{Complete: true}, map[string]error{"Pods": errors.New("Pods cannot be read")}}); (err != nil) != reads {
 				t.Errorf("it read Pods, and got %v", err)
 			}
 		})
 	}
-}
-
-// withoutPods is a Cluster whose Pods cannot be read.
-type withoutPods struct{ Snapshot }
-
-func (withoutPods) Pods(string, labels.Selector) ([]*corev1.Pod, error) {
-	return nil, errors.New("Pods cannot be read")
 }
 
 // briefly writes findings the way cases want them: check, or check:Action where it is not Deny.

@@ -113,7 +113,7 @@ type rollout struct {
 
 func rollsOutSafely(ch Change, c Cluster, p v1alpha1.UnsafeRollout) ([]Finding, error) {
 	older, newer, ok := statefulSets(ch)
-	if !ok || !beginsRollout(older, newer) || settled(older) {
+	if !ok || settled(older) || !beginsRollout(older, newer) {
 		return nil, nil
 	}
 	pods, err := podsOf(older, c)

@@ -79,7 +79,8 @@ func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtensio
 	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
 		return errors.ErrUnsupported
 	}
-	if d.review.Kind != "" && !d.wanted(d.review.Request) {
+	// The API server sends what there was after what there is to be: who wants the one wants both.
+	if d.review.Kind != "" && into == &d.review.Request.Object && !d.wanted(d.review.Request) {
 		return errUnwanted
 	}
 	into.Object = o

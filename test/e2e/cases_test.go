@@ -130,14 +130,12 @@ func playable(c policies.Case) bool {
 // heedsMaxUnavailable tells whether the server stores rollingUpdate.maxUnavailable, which those before Kubernetes 1.35 drop.
 func heedsMaxUnavailable(t *testing.T, admin client.Client) bool {
 	t.Helper()
-	labels := map[string]string{"app": "probe"}
-	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "probe", Namespace: "default"}, Spec: appsv1.StatefulSetSpec{
-		Selector: &metav1.LabelSelector{MatchLabels: labels},
-		Template: corev1.PodTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Labels: labels},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe"}}},
-		},
-	}}
+	ch, _, _, err := policies.Case{New: "kind: StatefulSet"}.Build(policies.Rules[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := ch.New.(*appsv1.StatefulSet)
+	set.Namespace = "default"
 	if err := admin.Create(t.Context(), set, client.DryRunAll); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -23,9 +24,6 @@ func NewReader(config *rest.Config, userAgent string, timeout time.Duration) (cl
 	return client.New(config, client.Options{Scheme: Scheme})
 }
 
-var statefulPolicies = kind{v1alpha1.GroupVersion.WithKind("StatefulPolicy"), "statefulpolicies",
-	func() client.ObjectList { return &v1alpha1.StatefulPolicyList{} }, func() client.Object { return &v1alpha1.StatefulPolicy{} }}
-
 // Installed returns the policies that are in force in the cluster, with the profile for namespaces that choose none. note is
 // told which of them cannot be used and so are left out, as the webhook leaves them out, and whether the cluster knows
 // StatefulPolicies at all. Where they may not be read, the profiles are returned with an error.
@@ -37,11 +35,11 @@ func Installed(ctx context.Context, reader client.Reader, defaultProfile string,
 		note("the cluster does not know StatefulPolicy, so the profiles alone judge")
 		err = nil
 	case apierrors.IsForbidden(err):
-		err = fmt.Errorf("the profiles alone judge: %s", statefulPolicies.refusal("", err))
+		err = fmt.Errorf("the profiles alone judge: %s", refusal("list", v1alpha1.GroupVersion.WithResource("statefulpolicies").GroupResource(), "", err))
 	case err != nil:
 		return nil, fmt.Errorf("listing StatefulPolicies: %w", err)
 	}
-	set, unusable := policies.Compile(list.Items, defaultProfile)
+	set, unusable := policies.Compile(rules.All, list.Items, defaultProfile)
 	if set == nil {
 		return nil, unusable
 	}

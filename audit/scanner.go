@@ -9,10 +9,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -20,6 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // Scanner judges a cluster for as long as it runs: all of it now and then, and each namespace soon after something changed
@@ -114,7 +116,7 @@ func (s *Scanner) rescan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.list(ctx, namespaces, "")
+	all, err := s.list(ctx, kinds.Namespace, "")
 	if err != nil {
 		return err
 	}
@@ -139,22 +141,22 @@ func (s *Scanner) watch(ctx context.Context) error {
 	}
 	var synced []toolscache.InformerSynced
 	for _, w := range []struct {
-		kinds  []kind
-		notify func(client.Object)
+		objects []client.Object
+		notify  func(client.Object)
 	}{
-		{inNamespaces, own},
-		{[]kind{namespaces}, func(o client.Object) { s.queue.AddAfter(o.GetName(), gather) }},
-		{[]kind{volumes}, func(o client.Object) {
+		{empty(inNamespaces...), own},
+		{empty(kinds.Namespace), func(o client.Object) { s.queue.AddAfter(o.GetName(), gather) }},
+		{empty(kinds.PersistentVolume), func(o client.Object) {
 			if claim := o.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil {
 				s.queue.AddAfter(claim.Namespace, gather)
 			}
 		}},
-		{[]kind{classes, statefulPolicies}, all},
+		{append(empty(kinds.StorageClass), &v1alpha1.StatefulPolicy{}), all},
 	} {
-		for _, k := range w.kinds {
-			informer, err := s.Cache.GetInformer(ctx, k.object())
+		for _, o := range w.objects {
+			informer, err := s.Cache.GetInformer(ctx, o)
 			if err != nil {
-				return fmt.Errorf("watching %s: %w", k.resource, err)
+				return fmt.Errorf("watching %T: %w", o, err)
 			}
 			registration, err := informer.AddEventHandler(handler(w.notify))
 			if err != nil {
@@ -221,44 +223,45 @@ func (s *Scanner) scan(ctx context.Context, name string) error {
 }
 
 func (s *Scanner) judge(v *view) ([]policies.Finding, error) {
-	judged, err := v.judge(s.policies.Load(), labels.Everything())
-	if err != nil {
-		return nil, err
-	}
-	observed, err := v.observe(patience{time.Now(), s.StuckAfter}, labels.Everything(), judged.findings)
-	for _, set := range v.sets {
-		if set.Status.ReadyReplicas < replicasOf(set) || rolloutBehind(set) > 0 {
+	judged, err := v.judge(s.policies.Load(), labels.Everything(), policies.Clock{Now: time.Now(), StuckAfter: s.StuckAfter})
+	for _, set := range all[*appsv1.StatefulSet](v) {
+		if int64(set.Status.ReadyReplicas) < statefulset.OrdinalsOf(set).Count() || statefulset.Behind(set) > 0 {
 			// Nothing changes when something that is on its way becomes something that is stuck.
 			s.queue.AddAfter(v.name, s.StuckAfter)
 			break
 		}
 	}
-	return slices.Concat(judged.findings, observed), err
+	return judged.findings, err
 }
 
 // view returns the namespace as the cache shows it.
 func (s *Scanner) view(ctx context.Context, namespace *corev1.Namespace) (*view, error) {
 	none := &unknown{}
-	namespace.SetGroupVersionKind(namespaces.GroupVersionKind)
-	around := &surroundings{namespaces: map[string]*corev1.Namespace{namespace.Name: namespace}, unknown: none}
-	storage, err := s.list(ctx, classes, "")
+	namespace.SetGroupVersionKind(kinds.Namespace.GroupVersionKind)
+	around := &surroundings{
+		namespaces: map[string]kinds.Object{namespace.Name: namespace}, classes: map[string]kinds.Object{}, unknown: none,
+	}
+	storage, err := s.list(ctx, kinds.StorageClass, "")
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range storage {
-		around.classes = append(around.classes, o.(*storagev1.StorageClass))
+		around.classes[o.GetName()] = o
 	}
-	live := source{reader: s.Live, in: []string{""}, unknown: func(k kind, namespace string, err error) {
+	live := source{reader: s.Live, in: []string{""}, unknown: func(k *kinds.Kind, verb, namespace string, err error) {
 		none.add(k, namespace)
-		s.Log.Error(err, "the scanner lacks a right", "resource", k.resource)
+		s.Log.Error(err, "the scanner lacks a right", "resource", k.Resource)
 	}}
-	around.readPods = func(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
-		return live.pods(ctx, none, namespace)
+	around.readPods = func(ctx context.Context, namespace string, add func(kinds.Object)) (bool, error) {
+		return live.pods(ctx, none, namespace, add)
 	}
-	around.reclaim = func(ctx context.Context, name string) (corev1.PersistentVolumeReclaimPolicy, error) {
-		volume := &corev1.PersistentVolume{}
-		err := s.Cache.Get(ctx, client.ObjectKey{Name: name}, volume, &client.GetOptions{UnsafeDisableDeepCopy: &yes})
-		return volume.Spec.PersistentVolumeReclaimPolicy, client.IgnoreNotFound(err)
+	around.volume = func(ctx context.Context, name string) (kinds.Object, bool, error) {
+		volume := kinds.PersistentVolume.New()
+		err := s.Cache.Get(ctx, client.ObjectKey{Name: name}, volume, client.UnsafeDisableDeepCopy)
+		if apierrors.IsNotFound(err) {
+			return nil, true, nil
+		}
+		return volume, err == nil, err
 	}
 	v := newView(ctx, around, namespace.Name)
 	var errs []error
@@ -269,40 +272,22 @@ func (s *Scanner) view(ctx context.Context, namespace *corev1.Namespace) (*view,
 			v.add(o)
 		}
 	}
-	v.settle()
 	return v, errors.Join(errs...)
 }
 
 // list returns the objects of the kind that the cache has. They are shared.
-func (s *Scanner) list(ctx context.Context, k kind, namespace string) ([]policies.Object, error) {
-	list := k.list()
+func (s *Scanner) list(ctx context.Context, k *kinds.Kind, namespace string) ([]kinds.Object, error) {
+	list := k.NewList()
 	if err := s.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
-	return k.objects(list)
+	return k.Items(list), nil
 }
 
-var yes = true
-
-// Cached says what the cache keeps of the kinds that only the scanner reads.
-func Cached() map[client.Object]cache.ByObject {
-	return map[client.Object]cache.ByObject{
-		volumes.object(): {Transform: slimVolume},
+func empty(of ...*kinds.Kind) []client.Object {
+	var objects []client.Object
+	for _, k := range of {
+		objects = append(objects, k.New())
 	}
-}
-
-// slimVolume keeps of a volume whose it is, and what becomes of it.
-func slimVolume(o any) (any, error) {
-	volume, ok := o.(*corev1.PersistentVolume)
-	if !ok {
-		return o, nil
-	}
-	slim := &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: volume.Name, ResourceVersion: volume.ResourceVersion},
-		Spec:       corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: volume.Spec.PersistentVolumeReclaimPolicy},
-	}
-	if claim := volume.Spec.ClaimRef; claim != nil {
-		slim.Spec.ClaimRef = &corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name}
-	}
-	return slim, nil
+	return objects
 }

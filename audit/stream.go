@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
 // pageSize is how many objects are asked for at a time. Memory grows with it, the number of requests shrinks.
@@ -21,13 +21,13 @@ var errUnsorted = errors.New("the API server does not list by namespace")
 
 // stream yields the objects of one kind in the order of their namespaces. It holds one page while the next is on its way.
 type stream struct {
-	kind  kind
+	kind  *kinds.Kind
 	pages <-chan page
 	page  page
 }
 
 type page struct {
-	objects []policies.Object
+	objects []kinds.Object
 	// more is how many objects the API server says are left.
 	more int64
 	err  error
@@ -41,11 +41,11 @@ type source struct {
 	// hold has each stream read everything before it yields the first, and bring it in order itself.
 	hold bool
 	// unknown is told which kind cannot be read in which namespace, and why.
-	unknown func(k kind, namespace string, err error)
+	unknown func(k *kinds.Kind, verb, namespace string, err error)
 }
 
 // open begins to read all objects of the kind. It stops when the context ends.
-func (s source) open(ctx context.Context, k kind) *stream {
+func (s source) open(ctx context.Context, k *kinds.Kind) *stream {
 	pages := make(chan page)
 	go func() {
 		defer close(pages)
@@ -63,7 +63,7 @@ func (s source) open(ctx context.Context, k kind) *stream {
 				}
 			}
 		}
-		slices.SortStableFunc(held.objects, func(a, b policies.Object) int { return strings.Compare(key(a.GetNamespace()), key(b.GetNamespace())) })
+		slices.SortStableFunc(held.objects, func(a, b kinds.Object) int { return strings.Compare(key(a.GetNamespace()), key(b.GetNamespace())) })
 		select {
 		case pages <- held:
 		case <-ctx.Done():
@@ -73,11 +73,11 @@ func (s source) open(ctx context.Context, k kind) *stream {
 }
 
 // list yields the pages of one list. What is forbidden is unknown and ends it; any other error is in the last page.
-func (s source) list(ctx context.Context, k kind, namespace string) func(yield func(page) bool) {
+func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(yield func(page) bool) {
 	return func(yield func(page) bool) {
 		token := ""
 		for {
-			list := k.list()
+			list := k.NewList()
 			err := s.reader.List(ctx, list, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(token))
 			if next := expired(err); next != "" && next != token {
 				// The snapshot that was being read is gone. What follows is read as it is now.
@@ -89,20 +89,22 @@ func (s source) list(ctx context.Context, k kind, namespace string) func(yield f
 					// Nobody wants to hear of it for each namespace.
 					namespace = ""
 				}
-				s.unknown(k, namespace, err)
+				s.unknown(k, "list", namespace, err)
 				return
 			}
 			if err != nil {
-				yield(page{err: fmt.Errorf("listing %s: %w", k.resource, err)})
+				yield(page{err: fmt.Errorf("listing %s: %w", k.Resource, err)})
 				return
 			}
-			objects, err := k.objects(list)
 			token = list.GetContinue()
-			p := page{objects: objects, err: err}
+			p := page{objects: k.Items(list)}
+			for _, o := range p.objects {
+				kinds.Trim(o)
+			}
 			if left := list.GetRemainingItemCount(); left != nil {
 				p.more = *left
 			}
-			if !yield(p) || err != nil || token == "" {
+			if !yield(p) || token == "" {
 				return
 			}
 		}
@@ -134,8 +136,8 @@ func (s *stream) next() (bool, error) {
 }
 
 // take returns the objects of the namespace, which is the least that any stream has left.
-func (s *stream) take(namespace string) ([]policies.Object, error) {
-	var taken []policies.Object
+func (s *stream) take(namespace string) ([]kinds.Object, error) {
+	var taken []kinds.Object
 	for {
 		ok, err := s.next()
 		if !ok {

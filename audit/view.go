@@ -1,223 +1,148 @@
 package audit
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
 )
 
-// view is one namespace with everything in it that an audit reads, held in memory and indexed, so that judging one object
-// costs no request and no search. It is the Cluster of every rule that judges something in the namespace.
+// view is one namespace with everything in it that an audit reads, held in memory, so that judging one object costs no request.
+// It is the Cluster of every rule that judges something in the namespace.
 type view struct {
 	*surroundings
-	ctx  context.Context
-	name string
-
-	sets        map[string]*appsv1.StatefulSet
-	claims      map[string]*corev1.PersistentVolumeClaim
-	services    map[string]*corev1.Service
-	budgets     []*policyv1.PodDisruptionBudget
-	autoscalers []*autoscalingv2.HorizontalPodAutoscaler
-	deployments []*appsv1.Deployment
-
-	// byTemplate finds the StatefulSet by what comes before the ordinal in the names of its claims.
-	byTemplate map[string]*appsv1.StatefulSet
-	// claimsOf are the claims by the StatefulSet that has a name for them.
-	claimsOf map[string][]*corev1.PersistentVolumeClaim
-	podList  []*corev1.Pod
-	podErr   error
+	ctx     context.Context
+	name    string
+	objects map[*kinds.Kind]map[string]kinds.Object
+	// listed are the objects of a kind in the order of their names, once they were asked for.
+	listed   map[*kinds.Kind][]kinds.Object
 	podsRead bool
 }
 
 var _ policies.Cluster = (*view)(nil)
 
 func newView(ctx context.Context, s *surroundings, name string) *view {
-	return &view{
-		surroundings: s, ctx: ctx, name: name,
-		sets: map[string]*appsv1.StatefulSet{}, claims: map[string]*corev1.PersistentVolumeClaim{}, services: map[string]*corev1.Service{},
-		byTemplate: map[string]*appsv1.StatefulSet{}, claimsOf: map[string][]*corev1.PersistentVolumeClaim{},
-	}
+	return &view{surroundings: s, ctx: ctx, name: name, objects: map[*kinds.Kind]map[string]kinds.Object{}, listed: map[*kinds.Kind][]kinds.Object{}}
 }
 
 // add puts an object of the namespace where it is found.
-func (p *view) add(o policies.Object) {
-	switch o := o.(type) {
-	case *appsv1.StatefulSet:
-		p.sets[o.Name] = o
-		for i := range o.Spec.VolumeClaimTemplates {
-			p.byTemplate[o.Spec.VolumeClaimTemplates[i].Name+"-"+o.Name] = o
-		}
-	case *corev1.PersistentVolumeClaim:
-		p.claims[o.Name] = o
-	case *corev1.Service:
-		p.services[o.Name] = o
-	case *policyv1.PodDisruptionBudget:
-		p.budgets = append(p.budgets, o)
-	case *autoscalingv2.HorizontalPodAutoscaler:
-		p.autoscalers = append(p.autoscalers, o)
-	case *appsv1.Deployment:
-		p.deployments = append(p.deployments, o)
+func (v *view) add(o kinds.Object) {
+	kind := kinds.Of(o)
+	if v.objects[kind] == nil {
+		v.objects[kind] = map[string]kinds.Object{}
 	}
+	v.objects[kind][o.GetName()] = o
 }
 
-// settle is called once everything has been added: it finds each claim's StatefulSet, and brings in order what came in none.
-func (p *view) settle() {
-	slices.SortFunc(p.budgets, byName)
-	slices.SortFunc(p.autoscalers, byName)
-	slices.SortFunc(p.deployments, byName)
-	for _, claim := range p.claims {
-		if set := p.ownerOf(claim); set != nil {
-			p.claimsOf[set.Name] = append(p.claimsOf[set.Name], claim)
-		}
+// Get returns an object of the namespace, or of none. What could not be read is unknown, and so are nodes: nothing that stands in
+// a cluster is judged by them.
+func (v *view) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	if kind == kinds.PersistentVolume {
+		return v.volume(v.ctx, name)
 	}
-}
-
-// ownerOf returns the StatefulSet that has a name for the claim, whichever its ordinal, or nil.
-func (p *view) ownerOf(claim *corev1.PersistentVolumeClaim) *appsv1.StatefulSet {
-	prefix, _, _ := cutOrdinal(claim.Name)
-	set := p.byTemplate[prefix]
-	if set == nil {
-		return nil
+	from, known, err := v.of(kind, namespace)
+	if o := from[name]; o != nil || err != nil {
+		return o, known, err
 	}
-	if _, ok := policies.ClaimOrdinal(set, claim); !ok {
-		return nil
+	return nil, known, nil
+}
+
+// List returns the objects of the namespace that the selector selects, in the order of their names.
+func (v *view) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	from, known, err := v.of(kind, namespace)
+	if err != nil || !known {
+		return nil, known, err
 	}
-	return set
-}
-
-// cutOrdinal cuts a name at its last dash and tells whether digits follow, as they do in the names of StatefulSets' claims.
-func cutOrdinal(name string) (before, digits string, ok bool) {
-	i := strings.LastIndexByte(name, '-')
-	if i < 0 {
-		return "", "", false
+	all, ok := v.listed[kind]
+	if !ok {
+		all = byName(from)
+		v.listed[kind] = all
 	}
-	before, digits = name[:i], name[i+1:]
-	return before, digits, digits != "" && strings.Trim(digits, "0123456789") == ""
-}
-
-// Namespace returns a namespace; where namespaces may not be read, its labels are unknown.
-func (p *view) Namespace(name string) (*corev1.Namespace, error) {
-	return known(p, namespaces, p.namespaces, name)
-}
-
-// Service returns a Service of the namespace.
-func (p *view) Service(namespace, name string) (*corev1.Service, error) {
-	return known(p.at(namespace), services, p.services, name)
-}
-
-// StatefulSet returns a StatefulSet of the namespace.
-func (p *view) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
-	return known(p.at(namespace), statefulSets, p.sets, name)
-}
-
-// Claim returns a claim of the namespace.
-func (p *view) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
-	return known(p.at(namespace), claims, p.claims, name)
-}
-
-// StatefulSets returns the StatefulSets of the namespace.
-func (p *view) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
-	return allKnown(p.at(namespace), statefulSets, values(p.sets))
-}
-
-// Claims returns the claims of the namespace.
-func (p *view) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
-	return allKnown(p.at(namespace), claims, values(p.claims))
-}
-
-// Budgets returns the PodDisruptionBudgets of the namespace.
-func (p *view) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
-	return allKnown(p.at(namespace), budgets, p.budgets)
-}
-
-// StorageClasses returns the cluster's storage classes.
-func (p *view) StorageClasses() ([]*storagev1.StorageClass, error) {
-	return allKnown(p, classes, p.classes)
-}
-
-// Pods returns the Pods of the namespace that the selector selects.
-func (p *view) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
-	if p.at(namespace) == nil {
-		return nil, policies.ErrUnknown
+	if selector.Empty() {
+		return all, true, nil
 	}
-	all, err := p.pods()
-	var selected []*corev1.Pod
-	for _, pod := range all {
-		if selector.Matches(labels.Set(pod.Labels)) {
-			selected = append(selected, pod)
+	var selected []kinds.Object
+	for _, o := range all {
+		if selector.Matches(labels.Set(o.GetLabels())) {
+			selected = append(selected, o)
 		}
 	}
-	return selected, err
+	return selected, true, nil
 }
-
-// Node is unknown: nothing that stands in a cluster is judged by its nodes.
-func (p *view) Node(string) (*corev1.Node, error) { return nil, policies.ErrUnknown }
 
 // MayBypass is unknown: nobody asks for anything.
-func (p *view) MayBypass(string) (bool, error) { return false, policies.ErrUnknown }
+func (v *view) MayBypass(string) (bool, bool, error) { return false, false, nil }
 
-// pods reads the namespace's Pods, once and only where something needs them: there are more of them than of everything
-// else together.
-func (p *view) pods() ([]*corev1.Pod, error) {
-	if !p.podsRead {
-		p.podsRead = true
-		p.podList, p.podErr = p.readPods(p.ctx, p.name)
+// of returns the objects of the kind by name. No rule looks into another namespace.
+func (v *view) of(kind *kinds.Kind, namespace string) (map[string]kinds.Object, bool, error) {
+	switch {
+	case kind == kinds.Namespace:
+		return v.namespaces, !v.unknown.has(kind, v.name), nil
+	case kind == kinds.StorageClass:
+		return v.classes, !v.unknown.has(kind, v.name), nil
+	case namespace != v.name || v.unknown.has(kind, v.name) || !kind.Namespaced:
+		return nil, false, nil
+	case kind == kinds.Pod && !v.podsRead:
+		// Once, and only where something needs them: there are more of them than of everything else together.
+		v.podsRead = true
+		known, err := v.readPods(v.ctx, v.name, v.add)
+		if err != nil || !known {
+			return nil, known, err
+		}
 	}
-	return p.podList, p.podErr
+	return v.objects[kind], !v.unknown.has(kind, v.name), nil
 }
 
-// at returns the view if it is that namespace, else nil: no rule looks into another.
-func (p *view) at(namespace string) *view {
-	if namespace != p.name {
-		return nil
+// all returns the view's objects of the Go type T, in the order of their names.
+func all[T kinds.Object](v *view) []T {
+	var found []T
+	for _, o := range byName(v.objects[kinds.For[T]()]) {
+		found = append(found, o.(T))
 	}
-	return p
+	return found
 }
 
-// known returns the object of that name; unknown where its kind could not be read.
-func known[T any](p *view, k kind, from map[string]T, name string) (T, error) {
-	var none T
-	if p == nil || p.unknown.has(k, p.name) {
-		return none, policies.ErrUnknown
+func byName(from map[string]kinds.Object) []kinds.Object {
+	sorted := make([]kinds.Object, 0, len(from))
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		sorted = append(sorted, from[name])
 	}
-	if o, ok := from[name]; ok {
-		return o, nil
-	}
-	return none, apierrors.NewNotFound(schema.GroupResource{Group: k.Group, Resource: k.resource}, name)
+	return sorted
 }
 
-func allKnown[T any](p *view, k kind, all []T) ([]T, error) {
-	if p == nil || p.unknown.has(k, p.name) {
-		return nil, policies.ErrUnknown
-	}
-	return all, nil
+// namespace returns the view's own namespace, or nil where namespaces may not be read.
+func (v *view) namespace() *corev1.Namespace {
+	namespace, _ := v.namespaces[v.name].(*corev1.Namespace)
+	return namespace
 }
 
-func values[T any](from map[string]T) []T {
-	all := make([]T, 0, len(from))
-	for _, o := range from {
-		all = append(all, o)
+// claimsBySet returns the claims by the name of the StatefulSet that has a name for them.
+func (v *view) claimsBySet() map[string][]*corev1.PersistentVolumeClaim {
+	byTemplate := map[string]*appsv1.StatefulSet{}
+	for _, set := range all[*appsv1.StatefulSet](v) {
+		for i := range set.Spec.VolumeClaimTemplates {
+			byTemplate[set.Spec.VolumeClaimTemplates[i].Name+"-"+set.Name] = set
+		}
 	}
-	return all
+	claims := map[string][]*corev1.PersistentVolumeClaim{}
+	for _, claim := range all[*corev1.PersistentVolumeClaim](v) {
+		if template, _, ok := statefulset.CutOrdinal(claim.Name); ok && byTemplate[template] != nil {
+			name := byTemplate[template].Name
+			claims[name] = append(claims[name], claim)
+		}
+	}
+	return claims
 }
-
-// cannotTell tells whether the error says that something is unknown, and not that a read failed.
-func cannotTell(err error) bool { return errors.Is(err, policies.ErrUnknown) }
-
-func byName[T metav1.Object](a, b T) int { return strings.Compare(a.GetName(), b.GetName()) }
 
 func inNamespace(name string, err error) error { return fmt.Errorf("namespace %s: %w", name, err) }
+
+var _ = cmp.Or[string]

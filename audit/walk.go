@@ -8,11 +8,12 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -53,7 +54,7 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 	var candidate *policies.Set
 	if o.Candidate != "" {
 		var err error
-		if candidate, err = policies.Compile(nil, o.Candidate); err != nil {
+		if candidate, err = policies.Compile(rules.All, nil, o.Candidate); err != nil {
 			return err
 		}
 	}
@@ -143,7 +144,6 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 				p.add(o)
 			}
 		}
-		p.settle()
 		w.judge(p)
 		if w.Progress != nil {
 			w.Progress(name, w.report.Objects, int(total))
@@ -169,18 +169,16 @@ func least(streams []*stream) (string, bool, error) {
 
 // judge judges one namespace and adds it to the report.
 func (w *walk) judge(p *view) {
-	namespace := p.namespaces[p.name]
+	namespace := p.namespace()
 	if !w.Selected.Empty() && (namespace == nil || !w.Selected.Matches(labels.Set(namespace.Labels))) {
 		return
 	}
 	inventory := p.inventory(w.Objects, w.DefaultProfile)
-	judged, err := p.judge(w.Policies, w.Objects)
-	w.failed(err)
-	observed, err := p.observe(patience{w.Now, w.StuckAfter}, w.Objects, judged.findings)
+	judged, err := p.judge(w.Policies, w.Objects, policies.Clock{Now: w.Now, StuckAfter: w.StuckAfter})
 	w.failed(err)
 	w.report.Objects += judged.objects
 	w.report.StatefulSets += judged.sets
-	for _, f := range slices.Concat(judged.findings, observed) {
+	for _, f := range judged.findings {
 		w.report.Findings = append(w.report.Findings, report.Finding{Finding: f, Cluster: w.Cluster})
 	}
 	for _, workload := range inventory {
@@ -189,7 +187,7 @@ func (w *walk) judge(p *view) {
 	}
 	if w.candidate != nil {
 		p.overlookLabels()
-		judged, err := p.judge(w.candidate, w.Objects)
+		judged, err := p.judge(w.candidate, w.Objects, policies.Clock{})
 		w.failed(err)
 		for _, f := range judged.findings {
 			w.report.Candidate.Findings = append(w.report.Candidate.Findings, report.Finding{Finding: f, Cluster: w.Cluster})
@@ -199,14 +197,15 @@ func (w *walk) judge(p *view) {
 
 // overlookLabels takes the profile and mode that the namespace chose off it, for a profile that is asked about all.
 func (p *view) overlookLabels() {
-	namespace := p.namespaces[p.name]
+	namespace := p.namespace()
 	if namespace == nil {
 		return
 	}
+	unlabelled := namespace.DeepCopy()
+	delete(unlabelled.Labels, policies.ProfileLabel)
+	delete(unlabelled.Labels, policies.ModeLabel)
 	bare := *p.surroundings
-	bare.namespaces = map[string]*corev1.Namespace{p.name: namespace.DeepCopy()}
-	delete(bare.namespaces[p.name].Labels, policies.ProfileLabel)
-	delete(bare.namespaces[p.name].Labels, policies.ModeLabel)
+	bare.namespaces = map[string]kinds.Object{p.name: unlabelled}
 	p.surroundings = &bare
 }
 
@@ -220,9 +219,9 @@ func (w *walk) failed(err error) {
 }
 
 // forbidden keeps which kind may not be read.
-func (w *walk) forbidden(k kind, namespace string, err error) {
+func (w *walk) forbidden(k *kinds.Kind, verb, namespace string, err error) {
 	if w.unknown.add(k, namespace) {
-		w.failed(errors.New(k.refusal(namespace, err)))
+		w.failed(errors.New(refusal(verb, k.GroupResource(), namespace, err)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 // BenchmarkCorpus loads and judges the charts that MOORING_CORPUS names.
@@ -14,7 +15,7 @@ func BenchmarkCorpus(b *testing.B) {
 	if len(charts) == 0 {
 		b.Skip("MOORING_CORPUS names no folder of charts")
 	}
-	set, err := policies.Compile(nil, "baseline")
+	set, err := policies.Compile(rules.All, nil, "baseline")
 	if err != nil {
 		b.Fatal(err)
 	}

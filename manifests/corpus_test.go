@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -29,7 +30,7 @@ func corpus(t *testing.T) []string {
 
 func judgeChart(t *testing.T, chart, profile string) (*Set, report.Report) {
 	t.Helper()
-	by, err := policies.Compile(nil, profile)
+	by, err := policies.Compile(rules.All, nil, profile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func quotes(f report.Finding, lines []string) bool {
 
 // TestCorpusSparse says that what is left out of Pod templates makes no difference.
 func TestCorpusSparse(t *testing.T) {
-	by, err := policies.Compile(nil, "restricted")
+	by, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/json"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -114,7 +114,7 @@ func (d *decoder) object(t *tree, item string) {
 	name, apiVersion := t.scalar(item+"kind"), t.scalar(item+"apiVersion")
 	line, column := t.position(item)
 	line += d.line - 1
-	if apiVersion == "" && (item != "" || kinds[name].new != nil || isList(name)) {
+	if apiVersion == "" && (item != "" || known[name].new != nil || isList(name)) {
 		d.fail(line, column, "the %s has no apiVersion", name)
 		return
 	}
@@ -174,7 +174,7 @@ func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 }
 
 // into decodes what stands at the path into the object. Where that fails, it returns the path of the field.
-func (t *tree) into(item string, o policies.Object) (path string, err error) {
+func (t *tree) into(item string, o kinds.Object) (path string, err error) {
 	text, err := appendJSON(nil, t.find(item), 0)
 	if err != nil {
 		return "", err

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -250,7 +251,7 @@ func selects(selector *metav1.LabelSelector, of map[string]string) bool {
 }
 
 // add adds an object in a document of its own after the StatefulSet's.
-func (f *fixer) add(at Remedy, d *Document, o policies.Object) {
+func (f *fixer) add(at Remedy, d *Document, o kinds.Object) {
 	if t := d.parsed(); (editor{tree: t}).json() {
 		f.left(at, "%s is missing, and is to be added by hand: JSON has no place for another document", policies.RefTo(o))
 		return

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
 // governingService is the headless Service that a StatefulSet names. It is there to name the Pods, ready or not.
@@ -74,7 +74,7 @@ func budgetFor(set *appsv1.StatefulSet) *policyv1.PodDisruptionBudget {
 }
 
 // documentOf writes an object in the style of the document that it comes after, and in a namespace only if that names one.
-func documentOf(o policies.Object, after *Document) ([]byte, error) {
+func documentOf(o kinds.Object, after *Document) ([]byte, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 // FuzzDecode says that no file makes the loader or the rules panic or run for ever, and that every object and every error
@@ -16,7 +17,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("a: &a {<<: *a}\nkind: Service\napiVersion: v1\nmetadata: *a\n")
 	f.Add("%YAML 1.1\n--- {kind: StatefulSet, apiVersion: apps/v1, metadata: {name: a}}\n...\n# Source: a/b\n")
 	f.Add("? kind\n: StatefulSet\n\ufeffapiVersion: apps/v1\r\nmetadata: {name: a}\rspec: {replicas: 0x7fffffff}")
-	set, err := policies.Compile(nil, "restricted")
+	set, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {
 		f.Fatal(err)
 	}

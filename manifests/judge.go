@@ -9,6 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -84,10 +86,10 @@ func prepare(documents []*Document, namespace string) {
 		if set, ok := o.(*appsv1.StatefulSet); ok {
 			d.silent = set.Spec.Replicas == nil
 		}
-		if o.GetNamespace() == "" && !kinds[o.GetObjectKind().GroupVersionKind().Kind].clusterScoped {
+		if o.GetNamespace() == "" && !known[o.GetObjectKind().GroupVersionKind().Kind].clusterScoped {
 			o.SetNamespace(namespace)
 		}
-		policies.Normalise(o)
+		kinds.Normalise(o)
 	}
 }
 
@@ -123,7 +125,7 @@ func (s *Set) Policies() ([]v1alpha1.StatefulPolicy, []report.Error) {
 		if !ok {
 			continue
 		}
-		if _, err := policies.Compile([]v1alpha1.StatefulPolicy{*policy}, policies.ProfileOff); err != nil {
+		if _, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{*policy}, policies.ProfileOff); err != nil {
 			errs = append(errs, report.Error{Position: d.Position("spec"), Message: err.Error()})
 			continue
 		}

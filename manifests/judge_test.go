@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -57,7 +58,7 @@ func join(documents ...string) string { return strings.Join(documents, "---\n") 
 func judge(t *testing.T, set *Set, j Judgement) []string {
 	t.Helper()
 	var err error
-	if j.Policies, err = policies.Compile(nil, "baseline"); err != nil {
+	if j.Policies, err = policies.Compile(rules.All, nil, "baseline"); err != nil {
 		t.Fatal(err)
 	}
 	r := set.Judge(j)

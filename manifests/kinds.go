@@ -4,44 +4,45 @@ import (
 	"bytes"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// kind is one that rules read, or an autoscaler that is not Kubernetes' own. The fields that they read are the same in every version of its group.
+// kind is one that files may hold: a row of the table, or an object that rules do not read themselves.
 type kind struct {
 	group string
-	new   func() policies.Object
+	new   func() kinds.Object
 	// hint is a word that a document of the kind must hold to be worth decoding.
 	hint string
 	// clusterScoped kinds have no namespace.
 	clusterScoped bool
 }
 
-var kinds = map[string]kind{
-	"StatefulSet":             {group: "apps", new: func() policies.Object { return &appsv1.StatefulSet{} }},
-	"Deployment":              {group: "apps", new: func() policies.Object { return &appsv1.Deployment{} }, hint: "persistentVolumeClaim"},
-	"Service":                 {new: func() policies.Object { return &corev1.Service{} }},
-	"PersistentVolumeClaim":   {new: func() policies.Object { return &corev1.PersistentVolumeClaim{} }},
-	"Namespace":               {new: func() policies.Object { return &corev1.Namespace{} }, clusterScoped: true},
-	"PodDisruptionBudget":     {group: "policy", new: func() policies.Object { return &policyv1.PodDisruptionBudget{} }},
-	"HorizontalPodAutoscaler": {group: "autoscaling", new: func() policies.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }, hint: "StatefulSet"},
-	"ScaledObject":            {group: "keda.sh", new: func() policies.Object { return &unstructured.Unstructured{} }, hint: "StatefulSet"},
-	"StorageClass":            {group: "storage.k8s.io", new: func() policies.Object { return &storagev1.StorageClass{} }, clusterScoped: true},
-	"StatefulPolicy":          {group: v1alpha1.GroupVersion.Group, new: func() policies.Object { return &v1alpha1.StatefulPolicy{} }, clusterScoped: true},
-}
+// known are the kinds by name. Rules judge, or ask for, the rows of the table; Pods and nodes are never among files.
+var known = func() map[string]kind {
+	all := map[string]kind{
+		"ScaledObject":   {group: "keda.sh", new: func() kinds.Object { return &unstructured.Unstructured{} }, hint: "StatefulSet"},
+		"StatefulPolicy": {group: v1alpha1.GroupVersion.Group, new: func() kinds.Object { return &v1alpha1.StatefulPolicy{} }, clusterScoped: true},
+	}
+	for _, k := range kinds.All {
+		if !k.Live {
+			all[k.Kind] = kind{group: k.Group, new: k.New, hint: hints[k], clusterScoped: !k.Namespaced}
+		}
+	}
+	return all
+}()
 
-// lookUp returns the kind of that name in the group of apiVersion, if rules read it.
+// hints spare the decoding of what no rule would say anything of.
+var hints = map[*kinds.Kind]string{kinds.Deployment: "persistentVolumeClaim", kinds.HorizontalPodAutoscaler: "StatefulSet"}
+
+// lookUp returns the kind of that name in the group of apiVersion, if rules read it. The fields that they read are the same in
+// every version of a group.
 func lookUp(apiVersion, name string) (kind, bool) {
-	k, ok := kinds[name]
+	k, ok := known[name]
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	return k, ok && err == nil && gv.Group == k.group
 }
@@ -51,7 +52,7 @@ func isList(name string) bool { return strings.HasSuffix(name, "List") }
 
 // worthDecoding tells whether rules may read what a document of this text and kind holds.
 func worthDecoding(text []byte, name string) bool {
-	k, ok := kinds[name]
+	k, ok := known[name]
 	return isList(name) || ok && bytes.Contains(text, []byte(k.hint))
 }
 
@@ -79,7 +80,7 @@ func isWord(s string) bool {
 }
 
 // scales returns the kind and the name of what the object scales, if it is an autoscaler.
-func scales(o policies.Object) (kind, name string) {
+func scales(o kinds.Object) (kind, name string) {
 	switch o := o.(type) {
 	case *autoscalingv2.HorizontalPodAutoscaler:
 		return o.Spec.ScaleTargetRef.Kind, o.Spec.ScaleTargetRef.Name
@@ -91,14 +92,9 @@ func scales(o policies.Object) (kind, name string) {
 }
 
 // gvkOf is what the rules take the object for: its kind in the version of the type it was decoded into.
-func gvkOf(o policies.Object, apiVersion, name string) schema.GroupVersionKind {
-	gvk := schema.FromAPIVersionAndKind(apiVersion, name)
-	switch o.(type) {
-	case *autoscalingv2.HorizontalPodAutoscaler:
-		gvk.Version = "v2"
-	case *v1alpha1.StatefulPolicy, *unstructured.Unstructured:
-	default:
-		gvk.Version = "v1"
+func gvkOf(o kinds.Object, apiVersion, name string) schema.GroupVersionKind {
+	if k := kinds.Of(o); k != nil {
+		return k.GroupVersionKind
 	}
-	return gvk
+	return schema.FromAPIVersionAndKind(apiVersion, name)
 }

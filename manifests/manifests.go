@@ -5,7 +5,7 @@ package manifests
 import (
 	"bytes"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -59,7 +59,7 @@ type File struct {
 type Document struct {
 	File *File
 	// Object is as the author wrote it: the API server's defaults are not filled in.
-	Object policies.Object
+	Object kinds.Object
 	// Start and End are where the YAML document stands in the file's data. The items of a List share theirs.
 	Start, End int
 	// Line is the number of the line that Start is in, counted from 1.

@@ -1,12 +1,19 @@
 package manifests
 
-import "bytes"
+import (
+	"bytes"
 
-// unread are the fields of Pod templates that no rule reads and that may be long: what they hold need not be parsed.
-var unread = [][]byte{
-	[]byte("args:"), []byte("command:"), []byte("env:"), []byte("lifecycle:"), []byte("livenessProbe:"),
-	[]byte("securityContext:"), []byte("startupProbe:"), []byte("volumeMounts:"),
-}
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+// unread are the keys of Pod templates under which no rule reads anything: what they hold need not be parsed.
+var unread = func() [][]byte {
+	var keys [][]byte
+	for _, name := range kinds.Unread() {
+		keys = append(keys, []byte(name+":"))
+	}
+	return keys
+}()
 
 // sparse returns the text with nothing under the keys of unread fields, every line where it was. It reads lines and not YAML:
 // what it makes of a text that is not in the usual block style may not parse, and then the text itself has to be.

@@ -1,21 +1,17 @@
 package manifests
 
 import (
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
 // index finds the objects of a set by their names.
@@ -38,7 +34,7 @@ type index struct {
 type inNamespace struct{ kind, namespace string }
 
 // identity is what makes two documents the same object: not the version of its kind.
-func identity(o policies.Object) policies.Ref {
+func identity(o kinds.Object) policies.Ref {
 	ref := policies.RefTo(o)
 	ref.APIVersion = ""
 	return ref
@@ -138,55 +134,66 @@ func (v view) nearest(documents []*Document) *Document {
 	return found
 }
 
-// find returns the object of that name. One that is not among the files is asked for live, where there is a cluster to ask.
-func find[T policies.Object](v view, kind, resource, namespace, name string, live func(policies.Cluster) (T, error)) (T, error) {
-	if d := v.nearest(v.names[policies.Ref{Kind: kind, Namespace: namespace, Name: name}]); d != nil {
-		if o, ok := d.Object.(T); ok {
-			return o, nil
-		}
+// Get returns the object of that name. One that is not among the files is asked for live, where there is a cluster to ask.
+func (v view) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	if d := v.nearest(v.names[policies.Ref{Kind: kind.Kind, Namespace: namespace, Name: name}]); d != nil && kinds.Of(d.Object) == kind {
+		return d.Object, true, nil
 	}
-	var none T
-	switch {
-	case v.live != nil:
-		o, err := live(v.live)
-		return o, v.permitted(err)
-	case v.complete:
-		return none, apierrors.NewNotFound(schema.GroupResource{Resource: resource}, name)
+	if v.live != nil {
+		o, known, err := v.live.Get(kind, namespace, name)
+		return v.permitted(o, known, err)
 	}
-	return none, policies.ErrUnknown
+	// Pods and nodes are never among files.
+	return nil, v.complete && !kind.Live, nil
 }
 
-// all returns the objects of a namespace, with those that are only live. Where there may be others the error is ErrUnknown.
-func all[T policies.Object](v view, kind, namespace string, live func(policies.Cluster) ([]T, error)) ([]T, error) {
-	var found []T
-	for _, d := range v.kinds[inNamespace{kind, namespace}] {
-		o, ok := d.Object.(T)
-		if !ok || !v.sees(d.File) {
+// List returns the objects of a namespace, with those that are only live. Claims of StatefulSets are made by their controller, so
+// that no files know them all.
+func (v view) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	var found []kinds.Object
+	names := map[string]bool{}
+	for _, d := range v.kinds[inNamespace{kind.Kind, namespace}] {
+		if kinds.Of(d.Object) != kind || !v.sees(d.File) {
 			continue
 		}
-		if same := v.names[identity(o)]; len(same) == 1 || v.nearest(same) == d {
-			found = append(found, o)
+		if same := v.names[identity(d.Object)]; len(same) == 1 || v.nearest(same) == d {
+			names[d.Object.GetName()] = true
+			if selector.Matches(labels.Set(d.Object.GetLabels())) {
+				found = append(found, d.Object)
+			}
 		}
 	}
 	if v.live == nil {
-		if v.complete {
-			return found, nil
-		}
-		return found, policies.ErrUnknown
+		return found, v.complete && !kind.Live && kind != kinds.PersistentVolumeClaim, nil
 	}
-	more, err := live(v.live)
+	more, known, err := v.live.List(kind, namespace, selector)
 	for _, o := range more {
-		if !slices.ContainsFunc(found, func(f T) bool { return f.GetName() == o.GetName() }) {
+		if !names[o.GetName()] {
 			found = append(found, o)
 		}
 	}
-	return found, v.permitted(err)
+	return v.permittedAll(found, known, err)
 }
 
-// permitted returns the error of a live read, or ErrUnknown where the cluster lets nobody know.
-func (x *index) permitted(err error) error {
+// permitted makes unknown of what may not be read.
+func (x *index) permitted(o kinds.Object, known bool, err error) (kinds.Object, bool, error) {
+	if x.refused(err) {
+		return nil, false, nil
+	}
+	return o, known, err
+}
+
+func (x *index) permittedAll(all []kinds.Object, known bool, err error) ([]kinds.Object, bool, error) {
+	if x.refused(err) {
+		return all, false, nil
+	}
+	return all, known, err
+}
+
+// refused tells whether the cluster lets nobody know, and says so once for each resource and namespace.
+func (x *index) refused(err error) bool {
 	if !apierrors.IsForbidden(err) {
-		return err
+		return false
 	}
 	if x.tell != nil {
 		// The name is all that differs between two of one resource.
@@ -196,67 +203,11 @@ func (x *index) permitted(err error) error {
 			x.tell(err)
 		}
 	}
-	return policies.ErrUnknown
-}
-
-func (v view) Namespace(name string) (*corev1.Namespace, error) {
-	return find(v, "Namespace", "namespaces", "", name, func(c policies.Cluster) (*corev1.Namespace, error) { return c.Namespace(name) })
-}
-
-func (v view) Service(namespace, name string) (*corev1.Service, error) {
-	return find(v, "Service", "services", namespace, name, func(c policies.Cluster) (*corev1.Service, error) { return c.Service(namespace, name) })
-}
-
-func (v view) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
-	return find(v, "StatefulSet", "statefulsets", namespace, name, func(c policies.Cluster) (*appsv1.StatefulSet, error) { return c.StatefulSet(namespace, name) })
-}
-
-func (v view) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
-	return find(v, "PersistentVolumeClaim", "persistentvolumeclaims", namespace, name,
-		func(c policies.Cluster) (*corev1.PersistentVolumeClaim, error) { return c.Claim(namespace, name) })
-}
-
-func (v view) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
-	return all(v, "StatefulSet", namespace, func(c policies.Cluster) ([]*appsv1.StatefulSet, error) { return c.StatefulSets(namespace) })
-}
-
-func (v view) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
-	return all(v, "PodDisruptionBudget", namespace, func(c policies.Cluster) ([]*policyv1.PodDisruptionBudget, error) { return c.Budgets(namespace) })
-}
-
-func (v view) StorageClasses() ([]*storagev1.StorageClass, error) {
-	return all(v, "StorageClass", "", policies.Cluster.StorageClasses)
-}
-
-// Pods are never among files.
-func (v view) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
-	if v.live == nil {
-		return nil, policies.ErrUnknown
-	}
-	found, err := v.live.Pods(namespace, selector)
-	return found, v.permitted(err)
-}
-
-// Claims of StatefulSets are made by their controller, so that no files know them all.
-func (v view) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
-	if v.live == nil {
-		return nil, policies.ErrUnknown
-	}
-	found, err := v.live.Claims(namespace)
-	return found, v.permitted(err)
-}
-
-// Node is never among files.
-func (v view) Node(name string) (*corev1.Node, error) {
-	if v.live == nil {
-		return nil, policies.ErrUnknown
-	}
-	found, err := v.live.Node(name)
-	return found, v.permitted(err)
+	return true
 }
 
 // MayBypass is unknown: nobody knows who will apply the files.
-func (v view) MayBypass(string) (bool, error) { return false, policies.ErrUnknown }
+func (v view) MayBypass(string) (bool, bool, error) { return false, false, nil }
 
 // autoscaled tells whether an autoscaler among the files scales the StatefulSet.
 func (v view) autoscaled(set *appsv1.StatefulSet) bool {
@@ -271,28 +222,18 @@ func (v view) autoscaled(set *appsv1.StatefulSet) bool {
 }
 
 // stored returns the live object of the document's name, or nil where there is none, or nobody to ask.
-func (v view) stored(o policies.Object) (policies.Object, error) {
-	if v.live == nil {
+func (v view) stored(o kinds.Object) (kinds.Object, error) {
+	kind := kinds.Of(o)
+	if v.live == nil || kind != kinds.StatefulSet && kind != kinds.Service {
 		return nil, nil
 	}
-	var older policies.Object
-	var err error
-	switch o.(type) {
-	case *appsv1.StatefulSet:
-		older, err = v.live.StatefulSet(o.GetNamespace(), o.GetName())
-	case *corev1.Service:
-		older, err = v.live.Service(o.GetNamespace(), o.GetName())
-	default:
-		return nil, nil
-	}
-	if err = v.permitted(err); err != nil {
-		if apierrors.IsNotFound(err) || errors.Is(err, policies.ErrUnknown) {
-			err = nil
-		}
+	live, _, err := v.live.Get(kind, o.GetNamespace(), o.GetName())
+	older, _, err := v.permitted(live, true, err)
+	if older == nil || err != nil {
 		return nil, err
 	}
 	// A client leaves out what it asked for, and protobuf the kind of each claim template.
-	policies.Normalise(older)
-	older.GetObjectKind().SetGroupVersionKind(o.GetObjectKind().GroupVersionKind())
+	kinds.Normalise(older)
+	older.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 	return older, nil
 }

@@ -1,18 +1,32 @@
-package policies
+package policies_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/ruletest"
+)
 
 // BenchmarkRules judges each rule's cases, all of them in one go, under that rule alone.
 func BenchmarkRules(b *testing.B) {
-	for _, rule := range Rules {
+	for _, rule := range rules.All {
 		b.Run(rule.ID, func(b *testing.B) {
-			var judge []func() (Verdict, error)
-			for _, c := range rule.Cases {
-				set, ch, world, err := c.prepare(rule)
+			cases, err := ruletest.Of(rule)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var judge []func() (policies.Verdict, error)
+			for _, c := range cases {
+				play, err := c.Build(rule)
 				if err != nil {
 					b.Fatal(err)
 				}
-				judge = append(judge, func() (Verdict, error) { return set.Judge(ch, world) })
+				set, err := play.Set()
+				if err != nil {
+					b.Fatal(err)
+				}
+				judge = append(judge, func() (policies.Verdict, error) { return play.Judge(set) })
 			}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -23,19 +37,5 @@ func BenchmarkRules(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkSelect chooses the policies for a change.
-func BenchmarkSelect(b *testing.B) {
-	set, ch, world, err := headlessService.Cases[0].prepare(headlessService)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if chosen, err := set.selectFor(ch, world); err != nil || len(chosen) != 1 {
-			b.Fatal(chosen, err)
-		}
 	}
 }

@@ -2,7 +2,6 @@ package policies
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,11 +38,11 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 			f.Note = "the annotation " + BypassAnnotation + " does not count: " + why
 			continue
 		}
-		may, err := c.MayBypass(f.Policy)
+		may, known, err := c.MayBypass(f.Policy)
 		switch {
-		case failed(err):
+		case err != nil:
 			return nil, fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
-		case errors.Is(err, ErrUnknown):
+		case !known:
 			f.atMost(v1alpha1.Warn, fmt.Sprintf("the annotation %s asks for it: %s; whether it counts is decided when somebody applies it",
 				BypassAnnotation, strings.TrimSpace(annotations[BypassReasonAnnotation])))
 		case !may:
@@ -55,28 +54,6 @@ func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
 		}
 	}
 	return findings, nil
-}
-
-// sayItIsMeant is the command by which somebody who knows what a rule cannot know asks to be let through. The resource is
-// what kubectl calls the object's kind.
-func sayItIsMeant(rule, resource string, o Object) string {
-	return fmt.Sprintf("%s annotate %s %s %s=%s %s='<why>'", kubectl(o), resource, o.GetName(), BypassAnnotation, rule, BypassReasonAnnotation)
-}
-
-// kubectl is the beginning of a command about what is in the object's namespace.
-func kubectl(o Object) string {
-	if o.GetNamespace() == "" {
-		return "kubectl"
-	}
-	return "kubectl -n " + o.GetNamespace()
-}
-
-// inNamespace says which namespace the object is in, if it names one.
-func inNamespace(o Object) string {
-	if o.GetNamespace() == "" {
-		return ""
-	}
-	return " in namespace " + o.GetNamespace()
 }
 
 // invalid says why a bypass does not count whoever asks, or nothing.

@@ -1,4 +1,4 @@
-package policies
+package policies_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -22,78 +23,78 @@ func TestBypass(t *testing.T) {
 		note string
 	}{
 		"allowed": {
-			annotations: map[string]string{BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away"},
+			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},
 			may:         []string{"a"}, want: v1alpha1.Warn, note: "bypassed: moved away",
 		},
 		"allowed, among other rules": {
-			annotations: map[string]string{BypassAnnotation: "headless-service , scale-down,", BypassReasonAnnotation: " moved away\n"},
+			annotations: map[string]string{policies.BypassAnnotation: "headless-service , scale-down,", policies.BypassReasonAnnotation: " moved away\n"},
 			may:         []string{"a"}, want: v1alpha1.Warn, note: "bypassed: moved away",
 		},
 		"allowed until later": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "2026-03-01T12:00:01Z",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "2026-03-01T12:00:01Z",
 			},
 			may: []string{"a"}, want: v1alpha1.Warn, note: "bypassed: moved away",
 		},
 		"allowed until exactly a day later, elsewhere on earth": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "2026-03-02T14:00:00+02:00",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "2026-03-02T14:00:00+02:00",
 			},
 			may: []string{"a"}, want: v1alpha1.Warn, note: "bypassed: moved away",
 		},
 		"no annotation": {may: []string{"a"}, want: v1alpha1.Deny},
 		"another rule": {
-			annotations: map[string]string{BypassAnnotation: "headless-service", BypassReasonAnnotation: "moved away"},
+			annotations: map[string]string{policies.BypassAnnotation: "headless-service", policies.BypassReasonAnnotation: "moved away"},
 			may:         []string{"a"}, want: v1alpha1.Deny,
 		},
 		"a rule's name is no prefix": {
-			annotations: map[string]string{BypassAnnotation: "scale-downs,scale", BypassReasonAnnotation: "moved away"},
+			annotations: map[string]string{policies.BypassAnnotation: "scale-downs,scale", policies.BypassReasonAnnotation: "moved away"},
 			may:         []string{"a"}, want: v1alpha1.Deny,
 		},
 		"no reason": {
-			annotations: map[string]string{BypassAnnotation: "scale-down"},
+			annotations: map[string]string{policies.BypassAnnotation: "scale-down"},
 			may:         []string{"a"}, want: v1alpha1.Deny, note: "must say why",
 		},
 		"a blank reason": {
-			annotations: map[string]string{BypassAnnotation: "scale-down", BypassReasonAnnotation: " \t"},
+			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: " \t"},
 			may:         []string{"a"}, want: v1alpha1.Deny, note: "must say why",
 		},
 		"no time": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "tomorrow",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "tomorrow",
 			},
 			may: []string{"a"}, want: v1alpha1.Deny, note: `"tomorrow" is no RFC 3339 time`,
 		},
 		"an empty time is not no time": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "",
 			},
 			may: []string{"a"}, want: v1alpha1.Deny, note: `"" is no RFC 3339 time`,
 		},
 		"expired": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "2026-03-01T11:59:59Z",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "2026-03-01T11:59:59Z",
 			},
 			may: []string{"a"}, want: v1alpha1.Deny, note: "ended at 2026-03-01T11:59:59Z",
 		},
 		"expires now": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "2026-03-01T12:00:00Z",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "2026-03-01T12:00:00Z",
 			},
 			may: []string{"a"}, want: v1alpha1.Deny, note: "ended at",
 		},
 		"more than a day ahead": {
 			annotations: map[string]string{
-				BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away", BypassUntilAnnotation: "2026-03-02T12:00:01Z",
+				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "2026-03-02T12:00:01Z",
 			},
 			may: []string{"a"}, want: v1alpha1.Deny, note: "more than 24 hours ahead",
 		},
 		"a user without the verb": {
-			annotations: map[string]string{BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away"},
+			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},
 			want:        v1alpha1.Deny, note: `ada has no right to the verb bypass on statefulpolicies.mooring.dev "a"`,
 		},
 		"a user with the verb on another policy": {
-			annotations: map[string]string{BypassAnnotation: "scale-down", BypassReasonAnnotation: "moved away"},
+			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},
 			may:         []string{"b"}, want: v1alpha1.Deny, note: "ada has no right",
 		},
 	} {
@@ -102,7 +103,7 @@ func TestBypass(t *testing.T) {
 			ch := change(t, "kind: StatefulSet", "{kind: StatefulSet, spec: {replicas: 0}}")
 			ch.New.SetAnnotations(test.annotations)
 			ch.Time, ch.User.Username = now, "ada"
-			verdict, err := set.Judge(ch, Snapshot{Complete: true, Bypass: test.may})
+			verdict, err := set.Judge(ch, policies.Snapshot{Complete: true, Bypass: test.may})
 			if err != nil || len(verdict.Findings) != 1 {
 				t.Fatalf("want one finding: %v, %v", verdict, err)
 			}
@@ -136,7 +137,7 @@ func TestBypassOfOneOfTwoPolicies(t *testing.T) {
 			set := only(t, policy(t, "a", deny), policy(t, "b", test.other))
 			ch := change(t, "kind: StatefulSet", `{kind: StatefulSet, spec: {replicas: 0},
   metadata: {annotations: {mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: moved away}}}`)
-			c := Snapshot{Complete: true, Bypass: test.may}
+			c := policies.Snapshot{Complete: true, Bypass: test.may}
 			if diff := cmp.Diff(test.want, judge(t, set, ch, c)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
@@ -175,9 +176,9 @@ func FuzzBypass(f *testing.F) {
 	f.Add("*", "why", "9999-12-31T23:59:60Z", true)
 	f.Fuzz(func(t *testing.T, rules, reason, until string, may bool) {
 		ch := change(t, "kind: StatefulSet", "{kind: StatefulSet, spec: {replicas: 0}}")
-		ch.New.SetAnnotations(map[string]string{BypassAnnotation: rules, BypassReasonAnnotation: reason, BypassUntilAnnotation: until})
+		ch.New.SetAnnotations(map[string]string{policies.BypassAnnotation: rules, policies.BypassReasonAnnotation: reason, policies.BypassUntilAnnotation: until})
 		ch.Time = now
-		c := Snapshot{Complete: true}
+		c := policies.Snapshot{Complete: true}
 		if may {
 			c.Bypass = []string{"a"}
 		}

@@ -1,27 +1,23 @@
 // Package policies is the heart of Mooring: what a change to a stateful workload may do, and why not. It is pure: no
 // HTTP, no files, no client. Admission, audits and manifest checks all come through here.
 //
-// engine.go is the place to start reading; a rule is one file named after its ID.
+// engine.go is the place to start reading. The engine is handed its rules, which are in package rules, a file each.
 package policies
 
 import (
-	"errors"
 	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-)
+	"k8s.io/utils/ptr"
 
-// Object is any typed Kubernetes object, its TypeMeta set.
-type Object interface {
-	metav1.Object
-	runtime.Object
-}
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+)
 
 // Change is one thing somebody wants to do to one object.
 type Change struct {
@@ -31,7 +27,7 @@ type Change struct {
 	// with the replicas asked for.
 	Scale bool
 	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
-	Old, New Object
+	Old, New kinds.Object
 	// InFiles tells that nobody asks an API server: the change is what lies between two sets of files.
 	InFiles bool
 	// Replacement is, of a StatefulSet that leaves the files, the one that comes in its place under another name.
@@ -47,7 +43,7 @@ type Change struct {
 }
 
 // Object is the object the change is about: as it will be, or as it was where it goes.
-func (c Change) Object() Object {
+func (c Change) Object() kinds.Object {
 	if c.New != nil {
 		return c.New
 	}
@@ -60,12 +56,12 @@ func (c Change) Destructive() bool {
 	if c.Operation == admissionv1.Delete {
 		return true
 	}
-	older, newer, ok := statefulSets(c)
-	return ok && rangeOf(older).minus(rangeOf(newer)).count() > 0
+	older, newer, ok := c.StatefulSets()
+	return ok && statefulset.OrdinalsOf(older).Minus(statefulset.OrdinalsOf(newer)).Count() > 0
 }
 
-// statefulSets returns both sides of an update of a StatefulSet, and whether the change is one.
-func statefulSets(c Change) (older, newer *appsv1.StatefulSet, ok bool) {
+// StatefulSets returns both sides of an update of a StatefulSet, and whether the change is one.
+func (c Change) StatefulSets() (older, newer *appsv1.StatefulSet, ok bool) {
 	if c.Operation != admissionv1.Update {
 		return nil, nil, false
 	}
@@ -92,24 +88,21 @@ func Controllers() []string { return slices.Clone(controllers) }
 // ByController tells whether a part of the control plane asks.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 
-// decided tells whether a delete only carries out what was decided before: a controller asks for it, or everything in its
+// Decided tells whether a delete only carries out what was decided before: a controller asks for it, or everything in its
 // namespace is on its way out.
-func (c Change) decided(world Cluster) (bool, error) {
+func (c Change) Decided(world Cluster) (bool, error) {
 	name := c.Old.GetNamespace()
 	if c.ByController() || name == "" {
 		return c.ByController(), nil
 	}
-	namespace, err := world.Namespace(name)
-	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
-		return false, nil
-	}
-	return err == nil && namespace.DeletionTimestamp != nil, err
+	namespace, _, err := Get[*corev1.Namespace](world, "", name)
+	return namespace != nil && namespace.DeletionTimestamp != nil, err
 }
 
-// orphans tells whether a delete leaves what the object owns behind. The API server heeds the old option before the new,
+// Orphans tells whether a delete leaves what the object owns behind. The API server heeds the old option before the new,
 // and the object's finalizer where there is neither.
-func (c Change) orphans() bool {
-	options := value(c.DeleteOptions)
+func (c Change) Orphans() bool {
+	options := ptr.Deref(c.DeleteOptions, metav1.DeleteOptions{})
 	switch {
 	//lint:ignore SA1019 clients still send it, and the API server heeds it
 	case options.OrphanDependents != nil:

@@ -1,47 +1,35 @@
 package policies
 
 import (
-	"errors"
-	"slices"
-
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
-
-// autoscalers are who counts as one where a policy names nobody: the HorizontalPodAutoscaler's controller, with an account
-// of its own and without, and KEDA.
-var autoscalers = []string{
-	"system:serviceaccount:kube-system:horizontal-pod-autoscaler",
-	"system:kube-controller-manager",
-	"system:serviceaccount:keda:keda-operator",
-}
 
 // clampWithin is how far below the present replicas a safe number is looked for; who wants less is asked to come again.
 const clampWithin = 1000
 
-// clamp raises the replicas that an autoscaler asks for to the smallest number that scale-down does not refuse under any
-// of the policies, at most to the present one. It does so only where one of them says so, and only where the request would
-// be refused as it is. Safety does not grow with the number (a member that is down counts only where it stays), so that
+// clamp raises the replicas that an autoscaler asks for to the smallest number that no rule which clamps refuses under any of
+// the policies, at most to the present one. It does so only where one of the policies says so, and only where the request
+// would be refused as it is. Safety does not grow with the number (a member that is down counts only where it stays), so that
 // every number has its turn.
-func clamp(chosen []applied, ch Change, c Cluster) (Filled, error) {
-	older, newer, ok := statefulSets(ch)
-	i := slices.IndexFunc(chosen, func(policy applied) bool { return policy.clamps(ch) })
-	if !ok || i < 0 || older.Spec.Replicas == nil || newer.Spec.Replicas == nil {
+func clamp(rules []Rule, chosen []applied, ch Change, c Cluster) (Filled, error) {
+	older, newer, ok := ch.StatefulSets()
+	if !ok || older.Spec.Replicas == nil || newer.Spec.Replicas == nil {
 		return Filled{}, nil
 	}
 	now, asked := *older.Spec.Replicas, *newer.Spec.Replicas
-	if asked < 0 || asked >= now {
+	rule, policy, ok := clamping(rules, chosen, ch)
+	if !ok || asked < 0 || asked >= now {
 		return Filled{}, nil
 	}
-	c = memory{c, map[string]any{}}
+	c = &memory{Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{}, bypass: map[string]answer[bool]{}}
 	refused := func(replicas int32) (bool, error) {
 		tried := *newer
 		tried.Spec.Replicas = &replicas
 		ch.New = &tried
-		verdict, err := judgeBy([]Rule{scaleDown}, chosen, ch, c)
+		verdict, err := judgeBy([]Rule{rule}, chosen, ch, c)
 		return verdict.Denied(), err
 	}
 	if no, err := refused(asked); !no || err != nil {
@@ -56,62 +44,59 @@ func clamp(chosen []applied, ch Change, c Cluster) (Filled, error) {
 		}
 	}
 	return Filled{
-		Fields: []FilledField{{Path: "spec.replicas", Rule: scaleDown.ID, Policy: chosen[i].Name, Value: safe}},
+		Fields: []FilledField{{Path: "spec.replicas", Rule: rule.ID, Policy: policy.Name, Value: safe}},
 		Patch:  []Operation{{Op: "add", Path: "/spec/replicas", Value: safe}},
 	}, nil
 }
 
-// clamps tells whether the policy wants the request clamped rather than refused.
-func (a applied) clamps(ch Change) bool {
-	p := a.Spec.Rules.ScaleDown
-	if p == nil || p.Autoscaler != v1alpha1.AutoscalerClamp || p.Action == v1alpha1.Off || a.mode == v1alpha1.ModeAudit ||
-		ownedByOperator(ch.New) && a.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
-		return false
+// clamping returns the rule and the policy that want the request clamped rather than refused, if any do.
+func clamping(rules []Rule, chosen []applied, ch Change) (Rule, applied, bool) {
+	for _, policy := range chosen {
+		if policy.mode == v1alpha1.ModeAudit || ownedByOperator(ch.New) && policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
+			continue
+		}
+		for _, rule := range rules {
+			if rule.clamps(ch, &policy.Spec.Rules) {
+				return rule, policy, true
+			}
+		}
 	}
-	users := p.Autoscalers
-	if len(users) == 0 {
-		users = autoscalers
-	}
-	return slices.Contains(users, ch.User.Username)
+	return Rule{}, applied{}, false
 }
 
-// memory is a Cluster that is asked everything scale-down wants to know once, however many numbers are tried.
+// memory is a Cluster that is asked everything once, however many numbers are tried.
 type memory struct {
 	Cluster
-	answers map[string]any
+	got    map[string]answer[kinds.Object]
+	listed map[string]answer[[]kinds.Object]
+	bypass map[string]answer[bool]
 }
 
-func (m memory) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
-	return recall(m, "pods "+namespace+" "+selector.String(), func() ([]*corev1.Pod, error) { return m.Cluster.Pods(namespace, selector) })
+type answer[T any] struct {
+	value T
+	known bool
 }
 
-func (m memory) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
-	return recall(m, "claims "+namespace, func() ([]*corev1.PersistentVolumeClaim, error) { return m.Cluster.Claims(namespace) })
+func (m *memory) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	return recall(m.got, kind.Resource+" "+namespace+"/"+name, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
 }
 
-func (m memory) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
-	return recall(m, "budgets "+namespace, func() ([]*policyv1.PodDisruptionBudget, error) { return m.Cluster.Budgets(namespace) })
+func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	return recall(m.listed, kind.Resource+" "+namespace+" "+selector.String(), func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
 
-func (m memory) MayBypass(policy string) (bool, error) {
-	return recall(m, "bypass "+policy, func() (bool, error) { return m.Cluster.MayBypass(policy) })
+func (m *memory) MayBypass(policy string) (bool, bool, error) {
+	return recall(m.bypass, policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy) })
 }
 
-// recall returns what was answered before, or asks. A failing read ends the search, and what cannot be known stays so.
-func recall[T any](m memory, question string, ask func() (T, error)) (T, error) {
-	type answer struct {
-		value   T
-		unknown bool
+// recall returns what was answered before, or asks. A failing read ends the search.
+func recall[T any](answers map[string]answer[T], question string, ask func() (T, bool, error)) (T, bool, error) {
+	if a, ok := answers[question]; ok {
+		return a.value, a.known, nil
 	}
-	if known, ok := m.answers[question].(answer); ok {
-		if known.unknown {
-			return known.value, ErrUnknown
-		}
-		return known.value, nil
+	value, known, err := ask()
+	if err == nil {
+		answers[question] = answer[T]{value, known}
 	}
-	value, err := ask()
-	if err == nil || errors.Is(err, ErrUnknown) {
-		m.answers[question] = answer{value, err != nil}
-	}
-	return value, err
+	return value, known, err
 }

@@ -8,6 +8,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
 // Filled is what the policies' defaults did to an object.
@@ -35,7 +37,7 @@ type Operation struct {
 type Defaults struct {
 	Filled
 	// Object is a shallow copy: rules may put other parts in it, and leave alone what its pointers and slices point to.
-	Object Object
+	Object kinds.Object
 	// Creating tells that the object is new, so that nothing relies on its values yet.
 	Creating bool
 
@@ -46,6 +48,9 @@ type Defaults struct {
 	settled      map[string]bool
 }
 
+// Wrote tells whether the user wrote the field, or asked to be spared this rule's defaults.
+func (d *Defaults) Wrote(path string) bool { return d.meant().spoke(d.rule, path) }
+
 func newDefaults(ch Change) *Defaults {
 	return &Defaults{
 		Object:   shallowCopy(ch.New),
@@ -55,7 +60,7 @@ func newDefaults(ch Change) *Defaults {
 	}
 }
 
-func shallowCopy(o Object) Object {
+func shallowCopy(o kinds.Object) kinds.Object {
 	switch o := o.(type) {
 	case *appsv1.StatefulSet:
 		return ptr.To(*o)
@@ -66,14 +71,14 @@ func shallowCopy(o Object) Object {
 	return o
 }
 
-// fill sets the field at path to want where the user left it at the API's default, and tells whether it did. The zero
+// Fill sets the field at path to want where the user left it at the API's default, and tells whether it did. The zero
 // value of want asks for nothing. The first policy to have a say about a field settles it.
-func fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) bool {
+func Fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) bool {
 	var nothing T
 	if want == nothing || d.settled[path] {
 		return false
 	}
-	if *at == want || *at != apiDefault || d.meant().spoke(d.rule, path) {
+	if *at == want || *at != apiDefault || d.Wrote(path) {
 		d.settled[path] = true
 		return false
 	}
@@ -88,8 +93,8 @@ func fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) boo
 	return true
 }
 
-// put writes the whole of a changed structure into the patch. Its path has no character that JSON pointers escape.
-func (d *Defaults) put(path string, value any) {
+// Put writes the whole of a changed structure into the patch. Its path has no character that JSON pointers escape.
+func (d *Defaults) Put(path string, value any) {
 	pointer := "/" + strings.ReplaceAll(path, ".", "/")
 	if i := slices.IndexFunc(d.Patch, func(o Operation) bool { return o.Path == pointer }); i >= 0 {
 		d.Patch[i].Value = value

@@ -1,4 +1,4 @@
-package policies
+package policies_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -168,15 +171,15 @@ func TestDefaults(t *testing.T) {
 			set := only(t, test.policies...)
 			ch := change(t, test.older, test.newer)
 			ch.Scale = test.scale
-			var before Object
+			var before kinds.Object
 			if ch.New != nil {
-				before = ch.New.DeepCopyObject().(Object)
+				before = ch.New.DeepCopyObject().(kinds.Object)
 			}
-			filled, err := set.Default(ch, Snapshot{Complete: true})
+			filled, err := set.Default(ch, policies.Snapshot{Complete: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (filled.Fields != nil || filled.Reported != nil) && !set.Fills("", Snapshot{Complete: true, Objects: []Object{&corev1.Namespace{}}}) {
+			if (filled.Fields != nil || filled.Reported != nil) && !set.Fills("", policies.Snapshot{Complete: true, Objects: []kinds.Object{&corev1.Namespace{}}}) {
 				t.Error("the set does not know that it fills in something")
 			}
 			if diff := cmp.Diff(test.fields, fields(filled.Fields)); diff != "" {
@@ -195,7 +198,7 @@ func TestDefaults(t *testing.T) {
 				return
 			}
 			ch.New = patched(t, ch.New, filled)
-			if again, err := set.Default(ch, Snapshot{Complete: true}); err != nil || again.Patch != nil {
+			if again, err := set.Default(ch, policies.Snapshot{Complete: true}); err != nil || again.Patch != nil {
 				t.Errorf("the second time the patch is %s, %v", patchOf(t, again), err)
 			}
 		})
@@ -214,9 +217,9 @@ func TestFills(t *testing.T) {
 		"baseline":                       {profile: "baseline"},
 		"restricted":                     {profile: "restricted", want: true},
 		"off":                            {profile: "off"},
-		"the label chooses baseline":     {profile: "restricted", namespace: map[string]string{ProfileLabel: "baseline"}},
-		"the label chooses restricted":   {profile: "baseline", namespace: map[string]string{ProfileLabel: "restricted"}, want: true},
-		"the label says off":             {profile: "restricted", namespace: map[string]string{ProfileLabel: "off"}},
+		"the label chooses baseline":     {profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "baseline"}},
+		"the label chooses restricted":   {profile: "baseline", namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: true},
+		"the label says off":             {profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "off"}},
 		"a policy of other namespaces":   {policies: []v1alpha1.StatefulPolicy{partition}, profile: "baseline"},
 		"a policy of this namespace":     {policies: []v1alpha1.StatefulPolicy{partition}, profile: "off", namespace: map[string]string{"team": "data"}, want: true},
 		"a policy without defaults":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Deny}}")}, profile: "off"},
@@ -228,26 +231,26 @@ func TestFills(t *testing.T) {
 		"a user is left out, not others": {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set, err := Compile(test.policies, test.profile)
+			set, err := policies.Compile(rules.All, test.policies, test.profile)
 			if err != nil {
 				t.Fatal(err)
 			}
 			shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: test.namespace}}
-			if got := set.Fills("shop", Snapshot{Objects: []Object{shop}, Complete: true}); got != test.want {
+			if got := set.Fills("shop", policies.Snapshot{Objects: []kinds.Object{shop}, Complete: true}); got != test.want {
 				t.Errorf("it fills in something: %t, want %t", got, test.want)
 			}
 		})
 	}
-	set, err := Compile(nil, "baseline")
+	set, err := policies.Compile(rules.All, nil, "baseline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !set.Fills("shop", Snapshot{}) {
+	if !set.Fills("shop", policies.Snapshot{}) {
 		t.Error("nobody knows the namespace's profile, and yet nothing is to be filled in")
 	}
 }
 
-func fields(filled []FilledField) []string {
+func fields(filled []policies.FilledField) []string {
 	var short []string
 	for _, f := range filled {
 		value, _ := json.Marshal(f.Value)
@@ -256,7 +259,7 @@ func fields(filled []FilledField) []string {
 	return short
 }
 
-func patchOf(t *testing.T, filled Filled) string {
+func patchOf(t *testing.T, filled policies.Filled) string {
 	t.Helper()
 	if len(filled.Patch) == 0 {
 		return ""
@@ -269,7 +272,7 @@ func patchOf(t *testing.T, filled Filled) string {
 }
 
 // patched returns a copy of the StatefulSet with the patch applied and, as the API server does, defaulted again.
-func patched(t *testing.T, o Object, filled Filled) Object {
+func patched(t *testing.T, o kinds.Object, filled policies.Filled) kinds.Object {
 	t.Helper()
 	set := o.DeepCopyObject().(*appsv1.StatefulSet)
 	for _, op := range filled.Patch {
@@ -291,7 +294,7 @@ func patched(t *testing.T, o Object, filled Filled) Object {
 			t.Fatal(err)
 		}
 	}
-	Normalise(set)
+	kinds.Normalise(set)
 	return set
 }
 

@@ -2,15 +2,13 @@ package policies
 
 import (
 	"cmp"
-	"errors"
-	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -24,25 +22,25 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	return judgeBy(Rules, chosen, ch, c)
+	return judgeBy(s.rules, chosen, ch, c)
 }
 
 // Inspect says what the policies have against an object as it stands, whoever wrote it and whenever. Rules about changes
-// alone say nothing, and neither ratchet nor bypass plays a part: both are about a request. The object is as the API server
-// stores it; the error is Judge's.
-func (s *Set) Inspect(o Object, c Cluster) (Verdict, error) {
+// alone say nothing, and neither ratchet nor bypass plays a part: both are about a request. Rules that only a live cluster can
+// tell judge it by the clock; the zero clock leaves them out. The object is as the API server stores it; the error is Judge's.
+func (s *Set) Inspect(o kinds.Object, c Cluster, clock Clock) (Verdict, error) {
 	ch := Change{Operation: admissionv1.Create, New: o}
 	chosen, err := s.selectFor(ch, c)
 	if err != nil {
 		return Verdict{}, err
 	}
-	findings, err := collect(Rules, chosen, ch, func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.inspect(o, c, r) })
+	findings, err := collect(s.rules, chosen, ch, "", func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.inspect(o, c, clock, r) })
 	return Verdict{Findings: strictest(findings)}, err
 }
 
 // judgeBy says what these rules have against the change under the policies chosen for it.
 func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, error) {
-	findings, err := collect(rules, chosen, ch, func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.judge(ch, c, r) })
+	findings, err := collect(rules, chosen, ch, ch.Operation, func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.judge(ch, c, r) })
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -53,19 +51,20 @@ func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, err
 }
 
 // collect returns what ask finds, for each rule that sees the change and each policy that has the rule on, capped.
-func collect(rules []Rule, chosen []applied, ch Change, ask func(Rule, *v1alpha1.Rules) ([]Finding, error)) ([]Finding, error) {
+func collect(rules []Rule, chosen []applied, ch Change, op admissionv1.Operation, ask func(Rule, *v1alpha1.Rules) ([]Finding, error)) ([]Finding, error) {
 	var findings []Finding
+	kind := kinds.Of(ch.Object())
 	for _, rule := range rules {
-		if !rule.sees(ch) {
+		if !rule.sees(kind, op) {
 			continue
 		}
 		for _, policy := range chosen {
-			action := rule.action(&policy.Spec.Rules)
+			action := rule.Action(&policy.Spec.Rules)
 			if action == v1alpha1.Off {
 				continue
 			}
 			found, err := ask(rule, &policy.Spec.Rules)
-			if failed(err) {
+			if err != nil {
 				return nil, err
 			}
 			for _, f := range found {
@@ -87,7 +86,7 @@ func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 	}
 	if ch.Scale {
 		// A Scale has none of the fields that have defaults, but what it asks for may be an autoscaler's.
-		return clamp(chosen, ch, c)
+		return clamp(s.rules, chosen, ch, c)
 	}
 	d := newDefaults(ch)
 	for _, policy := range chosen {
@@ -95,8 +94,8 @@ func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 			continue
 		}
 		d.policy, d.report = policy.Name, policy.mode == v1alpha1.ModeAudit
-		for _, rule := range Rules {
-			if rule.sees(ch) && rule.fills(&policy.Spec.Rules) {
+		for _, rule := range s.rules {
+			if rule.sees(kinds.Of(ch.New), ch.Operation) && rule.fills(&policy.Spec.Rules) {
 				d.rule = rule.ID
 				rule.fill(d, &policy.Spec.Rules)
 			}
@@ -110,6 +109,9 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	f.Rule, f.Severity, f.Docs, f.Policy = rule.ID, rule.Severity, rule.DocsURL(), policy.Name
 	if f.Object == (Ref{}) {
 		f.Object = RefTo(ch.Object())
+	}
+	if f.Fix != nil {
+		f.Remedy = f.Fix.remedy(f.Remedy)
 	}
 }
 
@@ -138,17 +140,9 @@ func (a applied) cap(f Finding, ch Change) Finding {
 
 // atMost lowers the action and says why, if it is stricter.
 func (f *Finding) atMost(action v1alpha1.Action, why string) {
-	if laxer(action, f.Action) != f.Action {
+	if f.Action.Stricter(action) {
 		f.Action, f.Note = action, why
 	}
-}
-
-// failed tells whether the error, which may be several joined, holds more than ErrUnknown.
-func failed(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return slices.ContainsFunc(joined.Unwrap(), failed)
-	}
-	return err != nil && !errors.Is(err, ErrUnknown)
 }
 
 // stayedWithOperator tells whether an operator owns the object on every side of the change: an owner that comes with a
@@ -159,7 +153,7 @@ func stayedWithOperator(ch Change) bool {
 
 // ownedByOperator tells whether the object's controller is a custom resource. Built-in groups have no dot or end in
 // .k8s.io, which the Kubernetes project keeps for itself.
-func ownedByOperator(o Object) bool {
+func ownedByOperator(o kinds.Object) bool {
 	owner := metav1.GetControllerOf(o)
 	if owner == nil {
 		return false

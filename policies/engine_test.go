@@ -1,4 +1,4 @@
-package policies
+package policies_test
 
 import (
 	"errors"
@@ -9,28 +9,31 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/ruletest"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // object returns the base object with the text merged in, as the API server stores it; nothing for no text.
-func object(t *testing.T, text string) Object {
+func object(t *testing.T, text string) kinds.Object {
 	t.Helper()
-	o, err := overlay(text)
+	o, err := ruletest.Object(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	Normalise(o)
+	kinds.Normalise(o)
 	return o
 }
 
 // change returns the change from one text to the other.
-func change(t *testing.T, older, newer string) Change {
+func change(t *testing.T, older, newer string) policies.Change {
 	t.Helper()
-	ch := Change{Operation: admissionv1.Update, Old: object(t, older), New: object(t, newer)}
+	ch := policies.Change{Operation: admissionv1.Update, Old: object(t, older), New: object(t, newer)}
 	switch {
 	case ch.Old == nil:
 		ch.Operation = admissionv1.Create
@@ -52,9 +55,9 @@ func policy(t *testing.T, name, spec string) v1alpha1.StatefulPolicy {
 }
 
 // only compiles the policies without a default profile.
-func only(t *testing.T, policies ...v1alpha1.StatefulPolicy) *Set {
+func only(t *testing.T, given ...v1alpha1.StatefulPolicy) *policies.Set {
 	t.Helper()
-	set, err := Compile(policies, ProfileOff)
+	set, err := policies.Compile(rules.All, given, policies.ProfileOff)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +65,9 @@ func only(t *testing.T, policies ...v1alpha1.StatefulPolicy) *Set {
 }
 
 // world is a complete cluster that holds the objects.
-func world(t *testing.T, objects ...string) Snapshot {
+func world(t *testing.T, objects ...string) policies.Snapshot {
 	t.Helper()
-	s := Snapshot{Complete: true}
+	s := policies.Snapshot{Complete: true}
 	for _, text := range objects {
 		s.Objects = append(s.Objects, object(t, text))
 	}
@@ -72,7 +75,7 @@ func world(t *testing.T, objects ...string) Snapshot {
 }
 
 // judge returns the change's findings as rule/check:action@policy.
-func judge(t *testing.T, set *Set, ch Change, c Cluster) []string {
+func judge(t *testing.T, set *policies.Set, ch policies.Change, c policies.Cluster) []string {
 	t.Helper()
 	verdict, err := set.Judge(ch, c)
 	if err != nil {
@@ -82,7 +85,7 @@ func judge(t *testing.T, set *Set, ch Change, c Cluster) []string {
 }
 
 // short returns the verdict's findings as rule/check:action@policy.
-func short(verdict Verdict) []string {
+func short(verdict policies.Verdict) []string {
 	var short []string
 	for _, f := range verdict.Findings {
 		short = append(short, f.ID()+":"+string(f.Action)+"@"+f.Policy)
@@ -158,10 +161,10 @@ func TestFindingsAreOrderedAndComplete(t *testing.T) {
 	var got []string
 	for _, f := range verdict.Findings {
 		got = append(got, f.ID()+" "+f.Path)
-		if want := (Ref{"apps/v1", "StatefulSet", "shop", "db"}); f.Object != want {
+		if want := (policies.Ref{"apps/v1", "StatefulSet", "shop", "db"}); f.Object != want {
 			t.Errorf("%s is about %s, want %s", f.ID(), f.Object, want)
 		}
-		rule, _ := Find(f.Rule)
+		rule, _ := policies.Find(rules.All, f.Rule)
 		if f.Policy != "a" || f.Docs != rule.DocsURL() || f.Severity != rule.Severity {
 			t.Errorf("%s lacks its policy, its documentation or its severity: %+v", f.ID(), f)
 		}
@@ -322,7 +325,7 @@ func TestUnknownNeverDenies(t *testing.T) {
   scaleDown: {action: Deny}`))
 	const deletes = "{kind: StatefulSet, spec: {replicas: %, persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}}}"
 	for name, test := range map[string]struct {
-		ch   Change
+		ch   policies.Change
 		want []string
 	}{
 		"a Service that is not among the files": {
@@ -335,56 +338,39 @@ func TestUnknownNeverDenies(t *testing.T) {
 		"StatefulSets that rely on a Service": {ch: change(t, "kind: Service", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, judge(t, set, test.ch, Snapshot{})); diff != "" {
+			if diff := cmp.Diff(test.want, judge(t, set, test.ch, policies.Snapshot{})); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// broken is a Cluster of which some reads fail, by method.
+// broken is a Cluster of which some reads fail, or find nothing out: of a resource, or "bypass".
 type broken struct {
-	Snapshot
-	errs map[string]error
+	policies.Snapshot
+	errs    map[string]error
+	unknown string
 }
 
-func (b broken) Namespace(name string) (*corev1.Namespace, error) {
-	if err := b.errs["Namespace"]; err != nil {
-		return nil, err
+func (b broken) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	if kind.Resource == b.unknown {
+		return nil, false, nil
 	}
-	return b.Snapshot.Namespace(name)
+	o, known, _ := b.Snapshot.Get(kind, namespace, name)
+	return o, known, b.errs[kind.Resource]
 }
 
-func (b broken) Service(namespace, name string) (*corev1.Service, error) {
-	if err := b.errs["Service"]; err != nil {
-		return nil, err
+func (b broken) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	if kind.Resource == b.unknown {
+		return nil, false, nil
 	}
-	return b.Snapshot.Service(namespace, name)
+	all, known, _ := b.Snapshot.List(kind, namespace, selector)
+	return all, known, b.errs[kind.Resource]
 }
 
-func (b broken) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
-	all, _ := b.Snapshot.StatefulSets(namespace)
-	return all, b.errs["StatefulSets"]
-}
-
-func (b broken) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
-	all, _ := b.Snapshot.Pods(namespace, selector)
-	return all, b.errs["Pods"]
-}
-
-func (b broken) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
-	all, _ := b.Snapshot.Claims(namespace)
-	return all, b.errs["Claims"]
-}
-
-func (b broken) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
-	all, _ := b.Snapshot.Budgets(namespace)
-	return all, b.errs["Budgets"]
-}
-
-func (b broken) MayBypass(policy string) (bool, error) {
-	may, _ := b.Snapshot.MayBypass(policy)
-	return may, b.errs["MayBypass"]
+func (b broken) MayBypass(policy string) (bool, bool, error) {
+	may, _, _ := b.Snapshot.MayBypass(policy)
+	return may, b.unknown != "bypass", b.errs["bypass"]
 }
 
 func TestFailingRead(t *testing.T) {
@@ -394,78 +380,42 @@ func TestFailingRead(t *testing.T) {
 	const bypassed = `{kind: StatefulSet, metadata: {annotations: {mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: why}},
   spec: {replicas: 0, persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}}}`
 	scale := change(t, "kind: StatefulSet", bypassed)
-	for read, ch := range map[string]Change{
-		"Namespace":    scale,
-		"Service":      scale,
-		"StatefulSets": change(t, "kind: Service", ""),
-		"Pods":         scale,
-		"Claims":       scale,
-		"Budgets":      scale,
-		"MayBypass":    scale,
+	for read, ch := range map[string]policies.Change{
+		"namespaces":             scale,
+		"services":               scale,
+		"statefulsets":           change(t, "kind: Service", ""),
+		"pods":                   scale,
+		"persistentvolumeclaims": scale,
+		"poddisruptionbudgets":   scale,
+		"bypass":                 scale,
 	} {
 		cause := errors.New("the API server is away")
 		t.Run(read, func(t *testing.T) {
 			c := world(t, "kind: Service")
-			if _, err := set.Judge(ch, broken{c, map[string]error{read: cause}}); !errors.Is(err, cause) {
+			if _, err := set.Judge(ch, broken{Snapshot: c, errs: map[string]error{read: cause}}); !errors.Is(err, cause) {
 				t.Errorf("the read failed and the verdict stands: %v", err)
 			}
-			if _, err := set.Judge(ch, broken{c, map[string]error{read: ErrUnknown}}); err != nil {
+			if _, err := set.Judge(ch, broken{Snapshot: c, unknown: read}); err != nil {
 				t.Errorf("what is unknown is no error: %v", err)
 			}
 		})
 	}
 	t.Run("Namespace of defaults", func(t *testing.T) {
 		cause := errors.New("the API server is away")
-		c := broken{world(t), map[string]error{"Namespace": cause}}
+		c := broken{Snapshot: world(t), errs: map[string]error{"namespaces": cause}}
 		if _, err := set.Default(change(t, "", "kind: StatefulSet"), c); !errors.Is(err, cause) {
 			t.Errorf("the read failed and defaults were chosen: %v", err)
 		}
 	})
 }
 
-func TestUnknownDoesNotHideAFailure(t *testing.T) {
-	cause := errors.New("the API server is away")
-	for name, test := range map[string]struct {
-		err  error
-		want bool
-	}{
-		"nothing":                     {nil, false},
-		"unknown":                     {ErrUnknown, false},
-		"unknown twice":               {errors.Join(ErrUnknown, ErrUnknown), false},
-		"a failure":                   {cause, true},
-		"a failure beside an unknown": {errors.Join(ErrUnknown, cause), true},
-		"a failure further down":      {errors.Join(ErrUnknown, errors.Join(ErrUnknown, cause)), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if failed(test.err) != test.want {
-				t.Errorf("failed(%v) is %t", test.err, !test.want)
-			}
-		})
-	}
-}
-
-func TestRuleThatKnowsLessAndFails(t *testing.T) {
-	cause := errors.New("the API server is away")
-	rules := Rules
-	t.Cleanup(func() { Rules = rules })
-	Rules = []Rule{{ID: "stub", On: headlessService.On, blocks: typed(logic[v1alpha1.HeadlessService]{
-		params: func(r *v1alpha1.Rules) *v1alpha1.HeadlessService { return r.HeadlessService },
-		object: func(Object, Cluster, v1alpha1.HeadlessService) ([]Finding, error) { return nil, ErrUnknown },
-		change: func(Change, Cluster, v1alpha1.HeadlessService) ([]Finding, error) { return nil, cause },
-	})}}
-	set := only(t, policy(t, "a", "rules: {headlessService: {action: Deny}}"))
-	if _, err := set.Judge(change(t, "", "kind: StatefulSet"), world(t)); !errors.Is(err, cause) {
-		t.Errorf("the read failed and the verdict stands: %v", err)
-	}
-}
-
 // What a file holds need not be valid: a rule may find nothing in it, and must not fall over it.
 func TestObjectsThatAreHardlyThere(t *testing.T) {
-	set, err := Compile(nil, "restricted")
+	set, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare := func(replicas int32) Object {
+	bare := func(replicas int32) kinds.Object {
 		s := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{ServiceName: "db", Replicas: &replicas}}
 		s.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
 		s.Name, s.Namespace = "db", "shop"
@@ -474,17 +424,17 @@ func TestObjectsThatAreHardlyThere(t *testing.T) {
 	service := &corev1.Service{}
 	service.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
 	service.Name, service.Namespace = "db", "shop"
-	for name, ch := range map[string]Change{
+	for name, ch := range map[string]policies.Change{
 		"created":             {Operation: admissionv1.Create, New: bare(3)},
 		"scaled":              {Operation: admissionv1.Update, Old: bare(3), New: bare(1)},
 		"negative replicas":   {Operation: admissionv1.Update, Old: bare(-3), New: bare(-5)},
 		"its Service updated": {Operation: admissionv1.Update, Old: service, New: service},
 		"its Service deleted": {Operation: admissionv1.Delete, Old: service},
 	} {
-		for where, c := range map[string]Snapshot{
+		for where, c := range map[string]policies.Snapshot{
 			"alone":            {Complete: true},
 			"among files":      {},
-			"with its Service": {Complete: true, Objects: []Object{service, bare(3)}},
+			"with its Service": {Complete: true, Objects: []kinds.Object{service, bare(3)}},
 		} {
 			t.Run(name+" "+where, func(t *testing.T) {
 				if _, err := set.Judge(ch, c); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -34,6 +35,8 @@ type Finding struct {
 	Path string
 	// Message says what is wrong, with the value seen and the value wanted; Remedy what to type or to edit.
 	Message, Remedy string
+	// Fix is the edit that mends it, where one does; the remedy says it then.
+	Fix *Fix
 	// Docs is where to read more.
 	Docs string
 	// Note says why the action is not the rule's own, where that is so: ratchet, operator, dry run, bypass.
@@ -57,7 +60,7 @@ type Ref struct {
 }
 
 // RefTo names the object.
-func RefTo(o Object) Ref {
+func RefTo(o kinds.Object) Ref {
 	apiVersion, kind := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
 	return Ref{APIVersion: apiVersion, Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
@@ -109,17 +112,6 @@ func (v Verdict) With(action v1alpha1.Action) []Finding {
 	return found
 }
 
-// strictness orders the actions; the higher wins.
-var strictness = map[v1alpha1.Action]int{v1alpha1.Off: 0, v1alpha1.Audit: 1, v1alpha1.Warn: 2, v1alpha1.Deny: 3}
-
-// laxer returns whichever of two actions does less.
-func laxer(a, b v1alpha1.Action) v1alpha1.Action {
-	if strictness[a] < strictness[b] {
-		return a
-	}
-	return b
-}
-
 // strictest keeps one finding per rule, check and field, the strictest, and drops what is off. Findings come in the order
 // of their policies, and the first wins a tie, save that the use of a bypass is never lost.
 func strictest(findings []Finding) []Finding {
@@ -133,17 +125,17 @@ func strictest(findings []Finding) []Finding {
 		k := key{f.ID(), f.Path, f.Object}
 		i, seen := at[k]
 		switch {
-		case strictness[f.Action] == 0:
+		case f.Action == v1alpha1.Off:
 		case !seen:
 			at[k] = len(kept)
 			kept = append(kept, f)
-		case strictness[f.Action] > strictness[kept[i].Action],
+		case f.Action.Stricter(kept[i].Action),
 			f.Action == kept[i].Action && f.Bypassed != "" && kept[i].Bypassed == "":
 			kept[i] = f
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(strictness[b.Action], strictness[a.Action]), cmp.Compare(a.ID(), b.ID()), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(b.Action.Compare(a.Action), cmp.Compare(a.ID(), b.ID()), cmp.Compare(a.Path, b.Path))
 	})
 	return kept
 }

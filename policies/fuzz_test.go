@@ -1,4 +1,4 @@
-package policies
+package policies_test
 
 import (
 	"fmt"
@@ -11,19 +11,21 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // hostileChange deletes a claim in a namespace with labels.
-func hostileChange() (Change, Snapshot) {
+func hostileChange() (policies.Change, policies.Snapshot) {
 	claim := &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data-db-0", Labels: map[string]string{"app": "db", "n": "9999"}},
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"team": "x"}}}
-	snapshot := Snapshot{Complete: true}
+	snapshot := policies.Snapshot{Complete: true}
 	snapshot.Objects = append(snapshot.Objects, namespace, claim)
-	return Change{Operation: admissionv1.Delete, Old: claim, Time: time.Unix(0, 0)}, snapshot
+	return policies.Change{Operation: admissionv1.Delete, Old: claim, Time: time.Unix(0, 0)}, snapshot
 }
 
 // FuzzPolicy compiles any text that is a policy and judges with it. It may be refused; it may not panic.
@@ -38,7 +40,7 @@ func FuzzPolicy(f *testing.F) {
 		if yaml.UnmarshalStrict([]byte(text), &policy) != nil {
 			return
 		}
-		set, err := Compile([]v1alpha1.StatefulPolicy{policy}, ProfileOff)
+		set, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{policy}, policies.ProfileOff)
 		if (set.Len() == 1) != (err == nil) {
 			t.Fatalf("%d policies are in force, the error is %v", set.Len(), err)
 		}
@@ -73,12 +75,12 @@ func TestExpensiveSelectors(t *testing.T) {
 		policy.Name = fmt.Sprintf("p%d", i)
 		all = append(all, policy)
 	}
-	set, err := Compile(all, ProfileOff)
+	set, err := policies.Compile(rules.All, all, policies.ProfileOff)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ch, snapshot := hostileChange()
-	selected, err := set.selectFor(ch, snapshot)
+	selected, err := set.Chosen(ch, snapshot)
 	if err != nil || len(selected) != 100 {
 		t.Fatalf("%d policies are selected: %v", len(selected), err)
 	}

@@ -1,4 +1,4 @@
-package policies
+package policies_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -115,10 +117,10 @@ func TestProvenance(t *testing.T) {
 		},
 
 		"keep names the rule": {
-			create: true, annotations: map[string]string{KeepAnnotation: "retention-policy, update-strategy"}, meant: true,
+			create: true, annotations: map[string]string{policies.KeepAnnotation: "retention-policy, update-strategy"}, meant: true,
 		},
 		"keep names another rule": {
-			create: true, annotations: map[string]string{KeepAnnotation: "retention-policy"},
+			create: true, annotations: map[string]string{policies.KeepAnnotation: "retention-policy"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +138,7 @@ func TestProvenance(t *testing.T) {
 			ch.New.SetManagedFields(entries)
 
 			set := only(t, policy(t, "a", "rules: {updateStrategy: {action: Deny, default: {partition: 3}}}"))
-			filled, err := set.Default(ch, Snapshot{Complete: true})
+			filled, err := set.Default(ch, policies.Snapshot{Complete: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +156,7 @@ func lastApplied(manifest string) map[string]string {
 	return map[string]string{corev1.LastAppliedConfigAnnotation: manifest}
 }
 
-func annotate(o Object, with map[string]string) {
+func annotate(o kinds.Object, with map[string]string) {
 	if o == nil {
 		return
 	}
@@ -168,14 +170,6 @@ func annotate(o Object, with map[string]string) {
 	o.SetAnnotations(all)
 }
 
-func TestList(t *testing.T) {
-	for value, want := range map[string]string{"": "", " , ,": "", "a": "a", " a ,b,, c": "a|b|c"} {
-		if got := strings.Join(list(value), "|"); got != want {
-			t.Errorf("list(%q) is %s, want %s", value, got, want)
-		}
-	}
-}
-
 // FuzzProvenance holds that what a client sends about its intent can keep a default away, and can do nothing else.
 func FuzzProvenance(f *testing.F) {
 	f.Add(`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}`, `{"f:spec":{"f:updateStrategy":{}}}`, "", true)
@@ -184,11 +178,11 @@ func FuzzProvenance(f *testing.F) {
 	f.Add(strings.Repeat(`{"spec":`, 20000), strings.Repeat("[", 20000), "\x00", false)
 	f.Fuzz(func(t *testing.T, lastApplied, fields, keep string, apply bool) {
 		ch := change(t, "kind: StatefulSet", "kind: StatefulSet")
-		ch.New.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: lastApplied, KeepAnnotation: keep})
+		ch.New.SetAnnotations(map[string]string{corev1.LastAppliedConfigAnnotation: lastApplied, policies.KeepAnnotation: keep})
 		ch.New.SetManagedFields(managed("kubectl", apply, fields))
 		before := ch.New.DeepCopyObject()
 		set := only(t, policy(t, "a", "rules: {updateStrategy: {action: Deny, default: {partition: 3}}}"))
-		filled, err := set.Default(ch, Snapshot{Complete: true})
+		filled, err := set.Default(ch, policies.Snapshot{Complete: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,163 +3,203 @@ package policies
 import (
 	"errors"
 	"slices"
+	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
-
-// Rules are all the rules, by ID.
-var Rules = []Rule{
-	autoscalerFloor,
-	claimAdoption,
-	claimTemplate,
-	deleteProtection,
-	disruptionBudget,
-	forceDelete,
-	headlessService,
-	immutableFields,
-	notReadyAddresses,
-	ordinalShift,
-	readiness,
-	retainedClaim,
-	retentionPolicy,
-	scaleDown,
-	sharedClaim,
-	spread,
-	terminationGrace,
-	unsafeRollout,
-	updateStrategy,
-	volumeReclaim,
-}
 
 // Rule is one belief about stateful workloads that Mooring upholds.
 type Rule struct {
 	// ID names the rule everywhere a person meets it.
 	ID string
-	// Block is the name of its block in spec.rules of a policy.
-	Block string
 	// Title is what the rule says in one line; Doc why, in one paragraph.
 	Title, Doc string
 	Severity   Severity
-	// On lists the requests the rule must see.
+	// On lists the requests that the rule must see.
 	On []Trigger
 	// Checks are the findings it can make.
 	Checks []Check
-	// Cases show what passes and what does not: they are its tests, and the examples of its documentation.
-	Cases []Case
-
-	blocks
+	// Logic is what the rule's file writes, made by Typed.
+	Logic
 }
 
 // Trigger is a kind of object with the operations on it that a rule judges.
 type Trigger struct {
-	Kind       string
+	Kind       *kinds.Kind
 	Operations []admissionv1.Operation
+}
+
+// On makes a Trigger. Without operations, the rule judges the objects as they stand alone.
+func On(kind *kinds.Kind, operations ...admissionv1.Operation) Trigger {
+	return Trigger{kind, operations}
 }
 
 // Check is one of the findings that a rule can make.
 type Check struct{ Name, Doc string }
+
+// Block is the name of the rule's block in spec.rules of a policy: its ID in camel case.
+func (r Rule) Block() string {
+	first, rest, _ := strings.Cut(r.ID, "-")
+	for word := range strings.SplitSeq(rest, "-") {
+		if word != "" {
+			first += strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return first
+}
 
 // DocsURL is where the rule is documented.
 func (r Rule) DocsURL() string {
 	return "https://github.com/mooring-dev/mooring/blob/main/docs/rules/" + r.ID + ".md"
 }
 
+// sees tells whether the rule judges such a change: an operation on a kind; or, without one, whether it judges the kind.
+func (r Rule) sees(kind *kinds.Kind, op admissionv1.Operation) bool {
+	return slices.ContainsFunc(r.On, func(t Trigger) bool {
+		return t.Kind == kind && (op == "" || slices.Contains(t.Operations, op))
+	})
+}
+
 // Find returns the rule of that ID.
-func Find(id string) (Rule, bool) {
-	for _, r := range Rules {
-		if r.ID == id {
-			return r, true
-		}
+func Find(rules []Rule, id string) (Rule, bool) {
+	i := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == id })
+	if i < 0 {
+		return Rule{}, false
 	}
-	return Rule{}, false
+	return rules[i], true
 }
 
-func (r Rule) sees(ch Change) bool {
-	kind := ch.Object().GetObjectKind().GroupVersionKind().Kind
-	for _, t := range r.On {
-		for _, op := range t.Operations {
-			if t.Kind == kind && op == ch.Operation {
-				return true
-			}
-		}
+// Logic is what a rule does. The engine sees no type of its parameters.
+type Logic interface {
+	// Action returns the action of the rule in these rules, Off where they have no block for it.
+	Action(*v1alpha1.Rules) v1alpha1.Action
+	// Enable gives the rule the block that it has in a profile, if it is in it.
+	Enable(profile string, rules *v1alpha1.Rules)
+
+	judge(Change, Cluster, *v1alpha1.Rules) ([]Finding, error)
+	inspect(kinds.Object, Cluster, Clock, *v1alpha1.Rules) ([]Finding, error)
+	fills(*v1alpha1.Rules) bool
+	fill(*Defaults, *v1alpha1.Rules)
+	clamps(Change, *v1alpha1.Rules) bool
+	validate(*v1alpha1.Rules, *field.Path) error
+}
+
+// Clock is by what an observation tells what is stuck from what is under way.
+type Clock struct {
+	Now time.Time
+	// StuckAfter is how long a rollout may stand still, and a member be away, before somebody should be told.
+	StuckAfter time.Duration
+}
+
+// Over tells whether more time than that has passed since.
+func (c Clock) Over(since time.Time) bool { return c.Now.Sub(since) > c.StuckAfter }
+
+// Parameters are a rule's block in a policy.
+type Parameters interface{ RuleAction() v1alpha1.Action }
+
+// Typed is what a rule's file writes: its block, and pure functions of its typed parameters P. All but Block may be absent.
+type Typed[P Parameters] struct {
+	// Block is where a policy holds the parameters.
+	Block func(*v1alpha1.Rules) **P
+	// Baseline and Restricted are the rule's parameters in those profiles; nil where it is off.
+	Baseline, Restricted *P
+	// Object judges an object as it stands. The ratchet compares its findings on both sides of an update.
+	Object func(kinds.Object, Cluster, P) ([]Finding, error)
+	// Change judges what only the move from one state to another can do wrong.
+	Change func(Change, Cluster, P) ([]Finding, error)
+	// Observe judges what only a live cluster shows of an object at a time. It refuses nothing, as nobody asks for anything.
+	Observe func(kinds.Object, Cluster, Clock, P) ([]Finding, error)
+	// Fills tells whether the parameters ask for anything to be filled in; without it they never do.
+	Fills func(P) bool
+	// Fill gives the object's silent fields their defaults.
+	Fill func(*Defaults, P)
+	// Clamps tells whether a scale-down that the rule refuses is raised to a number that it does not.
+	Clamps func(Change, P) bool
+	// Validate says what in the parameters cannot be meant. The rules around them are there for those that must agree.
+	Validate func(P, v1alpha1.Rules, *field.Path) field.ErrorList
+}
+
+var _ Logic = Typed[v1alpha1.ScaleDown]{}
+
+// Action returns the action of the rule in these rules.
+func (t Typed[P]) Action(r *v1alpha1.Rules) v1alpha1.Action {
+	if p := *t.Block(r); p != nil {
+		return (*p).RuleAction()
 	}
-	return false
+	return v1alpha1.Off
 }
 
-// blocks is a rule's logic behind its typed block of the policy; the engine sees only Rules.
-type blocks struct {
-	// action returns the action of the rule in these rules, Off where they have no block for it.
-	action func(*v1alpha1.Rules) v1alpha1.Action
-	judge  func(Change, Cluster, *v1alpha1.Rules) ([]Finding, error)
-	// inspect judges an object as it stands.
-	inspect func(Object, Cluster, *v1alpha1.Rules) ([]Finding, error)
-	// fills tells whether these rules have anything to fill in, whatever the object.
-	fills func(*v1alpha1.Rules) bool
-	fill  func(*Defaults, *v1alpha1.Rules)
-}
-
-// logic is what a rule's file writes: pure functions of its typed parameters P. All but params may be absent. A function
-// that fails on a read returns what it had found until then with the error.
-type logic[P interface{ RuleAction() v1alpha1.Action }] struct {
-	params func(*v1alpha1.Rules) *P
-	// object judges an object as it stands. The ratchet compares its findings on both sides of an update.
-	object func(Object, Cluster, P) ([]Finding, error)
-	// change judges what only the move from one state to another can do wrong.
-	change func(Change, Cluster, P) ([]Finding, error)
-	// fills tells whether the parameters ask for anything to be filled in; without it they never do.
-	fills func(P) bool
-	// fill gives the object's silent fields their defaults.
-	fill func(*Defaults, P)
-}
-
-// typed hides the type of the rule's parameters.
-func typed[P interface{ RuleAction() v1alpha1.Action }](l logic[P]) blocks {
-	return blocks{
-		action: func(r *v1alpha1.Rules) v1alpha1.Action {
-			if p := l.params(r); p != nil {
-				return (*p).RuleAction()
-			}
-			return v1alpha1.Off
-		},
-		judge: func(ch Change, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
-			p := *l.params(r)
-			standing, err1 := l.ratchet(ch, c, p)
-			if l.change == nil {
-				return standing, err1
-			}
-			moved, err2 := l.change(ch, c, p)
-			return append(standing, moved...), errors.Join(err1, err2)
-		},
-		inspect: func(o Object, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
-			if l.object == nil {
-				return nil, nil
-			}
-			return l.object(o, c, *l.params(r))
-		},
-		fills: func(r *v1alpha1.Rules) bool {
-			p := l.params(r)
-			return p != nil && (*p).RuleAction() != v1alpha1.Off && l.fills != nil && l.fills(*p)
-		},
-		fill: func(d *Defaults, r *v1alpha1.Rules) {
-			if l.fill != nil {
-				l.fill(d, *l.params(r))
-			}
-		},
+// Enable gives the rule the block that it has in a profile.
+func (t Typed[P]) Enable(profile string, r *v1alpha1.Rules) {
+	switch profile {
+	case Baseline:
+		*t.Block(r) = t.Baseline
+	case Restricted:
+		*t.Block(r) = t.Restricted
 	}
+}
+
+func (t Typed[P]) judge(ch Change, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
+	p := **t.Block(r)
+	standing, err := t.ratchet(ch, c, p)
+	if t.Change == nil || err != nil {
+		return standing, err
+	}
+	moved, err := t.Change(ch, c, p)
+	return append(standing, moved...), err
+}
+
+func (t Typed[P]) inspect(o kinds.Object, c Cluster, clock Clock, r *v1alpha1.Rules) ([]Finding, error) {
+	p := **t.Block(r)
+	var stands, seen []Finding
+	var err1, err2 error
+	if t.Object != nil {
+		stands, err1 = t.Object(o, c, p)
+	}
+	if t.Observe != nil && !clock.Now.IsZero() {
+		seen, err2 = t.Observe(o, c, clock, p)
+	}
+	return append(stands, seen...), errors.Join(err1, err2)
+}
+
+func (t Typed[P]) fills(r *v1alpha1.Rules) bool {
+	p := *t.Block(r)
+	return p != nil && (*p).RuleAction() != v1alpha1.Off && t.Fills != nil && t.Fills(*p)
+}
+
+func (t Typed[P]) fill(d *Defaults, r *v1alpha1.Rules) {
+	if t.Fill != nil {
+		t.Fill(d, **t.Block(r))
+	}
+}
+
+func (t Typed[P]) clamps(ch Change, r *v1alpha1.Rules) bool {
+	p := *t.Block(r)
+	return p != nil && (*p).RuleAction() != v1alpha1.Off && t.Clamps != nil && t.Clamps(ch, *p)
+}
+
+func (t Typed[P]) validate(r *v1alpha1.Rules, at *field.Path) error {
+	if p := *t.Block(r); p != nil && t.Validate != nil {
+		return t.Validate(*p, *r, at).ToAggregate()
+	}
+	return nil
 }
 
 // ratchet judges the object as it will be, and marks what the object as it was has too, and no less.
-func (l logic[P]) ratchet(ch Change, c Cluster, p P) ([]Finding, error) {
-	if l.object == nil || ch.New == nil {
+func (t Typed[P]) ratchet(ch Change, c Cluster, p P) ([]Finding, error) {
+	if t.Object == nil || ch.New == nil {
 		return nil, nil
 	}
-	now, err := l.object(ch.New, c, p)
-	if len(now) == 0 || ch.Old == nil {
+	now, err := t.Object(ch.New, c, p)
+	if len(now) == 0 || ch.Old == nil || err != nil {
 		return now, err
 	}
-	before, err2 := l.object(ch.Old, c, p)
+	before, err := t.Object(ch.Old, c, p)
 	for i := range now {
 		for _, old := range before {
 			if old.Check == now[i].Check && old.Path == now[i].Path && old.Excess >= now[i].Excess {
@@ -171,5 +211,5 @@ func (l logic[P]) ratchet(ch Change, c Cluster, p P) ([]Finding, error) {
 		// Who scales did not write the object, and is told only of what scaling makes worse.
 		now = slices.DeleteFunc(now, func(f Finding) bool { return f.Standing })
 	}
-	return now, errors.Join(err, err2)
+	return now, err
 }

@@ -10,11 +10,11 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/profiles"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -25,15 +25,22 @@ const (
 	ProfileLabel = "mooring.dev/profile"
 	// ModeLabel on a namespace caps that profile: enforce, warn or audit.
 	ModeLabel = "mooring.dev/mode"
+	// ProtectLabel with the value "true" keeps a StatefulSet, claim, Service or Namespace from being deleted.
+	ProtectLabel = "mooring.dev/protect"
 	// KeepAnnotation on an object names the rules, by ID and separated by commas, whose defaults it does not want.
 	KeepAnnotation = "mooring.dev/keep"
 )
 
-// ProfileOff is the value of ProfileLabel, and of a default profile, that asks for no profile at all.
-const ProfileOff = "off"
+// The values of ProfileLabel, and of a default profile. ProfileOff asks for no profile at all.
+const (
+	ProfileOff = "off"
+	Baseline   = "baseline"
+	Restricted = "restricted"
+)
 
 // Set is a number of policies, ready to judge. It does not change, so that any number of requests may share it.
 type Set struct {
+	rules          []Rule
 	policies       []compiled
 	profiles       map[string]compiled
 	defaultProfile string
@@ -53,16 +60,16 @@ type applied struct {
 	mode v1alpha1.Mode
 }
 
-// Compile prepares policies and the profile for namespaces that choose none: baseline, restricted, or off. The error
+// Compile prepares rules, policies and the profile for namespaces that choose none: baseline, restricted, or off. The error
 // names every policy and field that cannot be used.
-func Compile(policies []v1alpha1.StatefulPolicy, defaultProfile string) (*Set, error) {
-	set := &Set{profiles: map[string]compiled{}, defaultProfile: defaultProfile}
+func Compile(rules []Rule, policies []v1alpha1.StatefulPolicy, defaultProfile string) (*Set, error) {
+	set := &Set{rules: rules, profiles: map[string]compiled{}, defaultProfile: defaultProfile}
 	for _, name := range profiles.Names {
 		profile, err := profiles.Load(name)
 		if err != nil {
 			return nil, err
 		}
-		if set.profiles[name], err = compile(profile); err != nil {
+		if set.profiles[name], err = compile(rules, profile); err != nil {
 			return nil, err
 		}
 	}
@@ -71,7 +78,7 @@ func Compile(policies []v1alpha1.StatefulPolicy, defaultProfile string) (*Set, e
 	}
 	var errs []error
 	for i := range policies {
-		c, err := compile(&policies[i])
+		c, err := compile(rules, &policies[i])
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -84,19 +91,21 @@ func Compile(policies []v1alpha1.StatefulPolicy, defaultProfile string) (*Set, e
 	return set, errors.Join(errs...)
 }
 
-func compile(policy *v1alpha1.StatefulPolicy) (compiled, error) {
+func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	match := field.NewPath("spec", "match")
 	c := compiled{StatefulPolicy: policy}
 	var err1, err2 error
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
 	err3 := words(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
-	err4 := oneMark(policy.Spec.Rules.ScaleDown, field.NewPath("spec", "rules", "scaleDown", "drained"))
-	err5 := contradictions(policy.Spec.Rules, field.NewPath("spec", "rules"))
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	errs := []error{err1, err2, err3}
+	for _, rule := range rules {
+		errs = append(errs, rule.validate(&policy.Spec.Rules, field.NewPath("spec", "rules", rule.Block())))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return compiled{}, fmt.Errorf("StatefulPolicy %s: %w", policy.Name, err)
 	}
-	c.fills = slices.ContainsFunc(Rules, func(rule Rule) bool { return rule.fills(&policy.Spec.Rules) })
+	c.fills = slices.ContainsFunc(rules, func(rule Rule) bool { return rule.fills(&policy.Spec.Rules) })
 	return c, nil
 }
 
@@ -133,58 +142,6 @@ func words(v reflect.Value, at *field.Path) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// contradictions refuses defaults that the same policy forbids, and bounds that nothing fits in.
-func contradictions(r v1alpha1.Rules, at *field.Path) error {
-	var errs []error
-	if p := r.RetentionPolicy; p != nil && p.Default != nil && p.Require != nil {
-		required := wishes(p.Require)
-		for i, part := range wishes(p.Default) {
-			if *part.value != "" && *required[i].value != "" && *part.value != *required[i].value {
-				errs = append(errs, field.Invalid(at.Child("retentionPolicy", "default"), *part.value,
-					fmt.Sprintf("the policy requires %s when %s", *required[i].value, part.when)))
-			}
-		}
-	}
-	if p := r.UpdateStrategy; p != nil && p.Default != nil && p.Default.Type != "" && p.Require != "" && p.Default.Type != p.Require {
-		errs = append(errs, field.Invalid(at.Child("updateStrategy", "default", "type"), p.Default.Type, fmt.Sprintf("the policy requires %s", p.Require)))
-	}
-	if p := r.ClaimTemplate; p != nil && p.MinSize != nil && p.MaxSize != nil && p.MinSize.Cmp(*p.MaxSize) > 0 {
-		errs = append(errs, field.Invalid(at.Child("claimTemplate", "minSize"), p.MinSize.String(), fmt.Sprintf("is more than maxSize, %s", p.MaxSize)))
-	}
-	if p := r.ScaleDown; p != nil {
-		errs = append(errs, idle(*p, at.Child("scaleDown")))
-		if floor := r.AutoscalerFloor; floor != nil && floor.MinReplicas != nil && p.MinReplicas != nil && *floor.MinReplicas < *p.MinReplicas {
-			errs = append(errs, field.Invalid(at.Child("autoscalerFloor", "minReplicas"), *floor.MinReplicas,
-				fmt.Sprintf("is less than scaleDown.minReplicas, %d: autoscalers would be let down to where scale-down refuses them", *p.MinReplicas)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// idle refuses what a policy asks of scale-downs and that guards nothing, as what it needs is missing.
-func idle(p v1alpha1.ScaleDown, at *field.Path) error {
-	var errs []error
-	asked := func(action v1alpha1.Action) bool { return action != "" && action != v1alpha1.Off }
-	if asked(p.Step) && p.MaxStep == nil {
-		errs = append(errs, field.Required(at.Child("maxStep"), "without it, step guards nothing"))
-	}
-	if asked(p.Floor) && p.MinReplicas == nil {
-		errs = append(errs, field.Required(at.Child("minReplicas"), "without it, floor guards nothing"))
-	}
-	if len(p.Autoscalers) > 0 && p.Autoscaler != v1alpha1.AutoscalerClamp {
-		errs = append(errs, field.Required(at.Child("autoscaler"), "autoscalers names those whose requests are raised, and only Clamp raises them"))
-	}
-	return errors.Join(errs...)
-}
-
-// oneMark refuses a mark of drained Pods that no Pod can show, or that could be either of two.
-func oneMark(p *v1alpha1.ScaleDown, at *field.Path) error {
-	if p == nil || p.Drained == nil || (p.Drained.Condition != "") != (p.Drained.Annotation != nil) {
-		return nil
-	}
-	return field.Required(at, "either condition or annotation")
 }
 
 func oneOf[T ~string](v reflect.Value, at *field.Path, known ...T) error {
@@ -243,8 +200,8 @@ func (s *Set) profileOf(namespace *corev1.Namespace, governed bool) (compiled, b
 // Fills tells whether anything may be filled in for a change in the namespace, whatever its objects are. Where that cannot be
 // known, it may.
 func (s *Set) Fills(namespace string, c Cluster) bool {
-	n, err := c.Namespace(namespace)
-	if err != nil {
+	n, _, err := Get[*corev1.Namespace](c, "", namespace)
+	if err != nil || n == nil {
 		return true
 	}
 	profile, _ := s.profileOf(n, false)
@@ -264,11 +221,10 @@ func namespaceOf(ch Change, c Cluster) (*corev1.Namespace, error) {
 	if name == "" {
 		return &corev1.Namespace{}, nil
 	}
-	namespace, err := c.Namespace(name)
-	if apierrors.IsNotFound(err) || errors.Is(err, ErrUnknown) {
+	namespace, _, err := Get[*corev1.Namespace](c, "", name)
+	if namespace == nil && err == nil {
 		namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		Normalise(namespace)
-		return namespace, nil
+		kinds.Normalise(namespace)
 	}
 	return namespace, err
 }
@@ -296,7 +252,7 @@ func (c compiled) matches(ch Change, namespace *corev1.Namespace) bool {
 
 // selects tells whether the object has the labels. Both sides of a change count, so that nobody takes off a label and
 // scales down in one request.
-func selects(s labels.Selector, o Object) bool {
+func selects(s labels.Selector, o kinds.Object) bool {
 	return o != nil && s.Matches(labels.Set(o.GetLabels()))
 }
 
@@ -313,13 +269,13 @@ func excludes(e v1alpha1.Exclude, user authenticationv1.UserInfo) bool {
 }
 
 // Denies returns the IDs of the rules by which the policy refuses requests, if it is in force.
-func Denies(policy *v1alpha1.StatefulPolicy) []string {
+func Denies(rules []Rule, policy *v1alpha1.StatefulPolicy) []string {
 	if cmp.Or(policy.Spec.Mode, v1alpha1.ModeEnforce) != v1alpha1.ModeEnforce {
 		return nil
 	}
 	var ids []string
-	for _, rule := range Rules {
-		if rule.action(&policy.Spec.Rules) == v1alpha1.Deny {
+	for _, rule := range rules {
+		if rule.Action(&policy.Spec.Rules) == v1alpha1.Deny {
 			ids = append(ids, rule.ID)
 		}
 	}

@@ -1,4 +1,4 @@
-package policies
+package policies_test
 
 import (
 	"strings"
@@ -9,6 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -29,28 +32,28 @@ func TestSelection(t *testing.T) {
 		},
 		"no label and no policy, default profile off": {profile: "off"},
 		"the label chooses a profile": {
-			profile: "baseline", namespace: map[string]string{ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
+			profile: "baseline", namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
 		},
 		"the label chooses a profile, default profile off": {
-			profile: "off", namespace: map[string]string{ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
+			profile: "off", namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
 		},
-		"the label says off": {profile: "baseline", namespace: map[string]string{ProfileLabel: "off"}},
+		"the label says off": {profile: "baseline", namespace: map[string]string{policies.ProfileLabel: "off"}},
 		"the label says off, and policies stay": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
-			profile:  "baseline", namespace: map[string]string{ProfileLabel: "off"}, want: []string{"a:Enforce"},
+			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "off"}, want: []string{"a:Enforce"},
 		},
 		"a mistyped label": {
-			profile: "restricted", namespace: map[string]string{ProfileLabel: "Baseline"}, want: []string{"restricted:Enforce"},
+			profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "Baseline"}, want: []string{"restricted:Enforce"},
 		},
 		"an empty label": {
-			profile: "restricted", namespace: map[string]string{ProfileLabel: ""}, want: []string{"restricted:Enforce"},
+			profile: "restricted", namespace: map[string]string{policies.ProfileLabel: ""}, want: []string{"restricted:Enforce"},
 		},
 		"a mistyped label beside a policy": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
-			profile:  "baseline", namespace: map[string]string{ProfileLabel: "of"}, want: []string{"a:Enforce", "baseline:Enforce"},
+			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "of"}, want: []string{"a:Enforce", "baseline:Enforce"},
 		},
 		"a mistyped label, default profile off": {
-			profile: "off", namespace: map[string]string{ProfileLabel: "of"},
+			profile: "off", namespace: map[string]string{policies.ProfileLabel: "of"},
 		},
 
 		"a policy takes the default profile's place": {
@@ -65,7 +68,7 @@ func TestSelection(t *testing.T) {
 		},
 		"a policy beside the profile that the label chose": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
-			profile:  "baseline", namespace: map[string]string{ProfileLabel: "baseline"}, want: []string{"a:Enforce", "baseline:Enforce"},
+			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "baseline"}, want: []string{"a:Enforce", "baseline:Enforce"},
 		},
 		"by priority, then by name": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "c", "{}"), policy(t, "b", "{}"), policy(t, "d", "priority: 5"), policy(t, "a", "priority: -1")},
@@ -73,18 +76,18 @@ func TestSelection(t *testing.T) {
 		},
 
 		"the mode label caps the profile": {
-			profile: "baseline", namespace: map[string]string{ModeLabel: "warn"}, want: []string{"baseline:Warn"},
+			profile: "baseline", namespace: map[string]string{policies.ModeLabel: "warn"}, want: []string{"baseline:Warn"},
 		},
 		"the mode label caps no policy": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
-			profile:  "baseline", namespace: map[string]string{ProfileLabel: "restricted", ModeLabel: "audit"},
+			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "restricted", policies.ModeLabel: "audit"},
 			want: []string{"a:Enforce", "restricted:Audit"},
 		},
 		"the mode label in capitals": {
-			profile: "baseline", namespace: map[string]string{ModeLabel: "Audit"}, want: []string{"baseline:Audit"},
+			profile: "baseline", namespace: map[string]string{policies.ModeLabel: "Audit"}, want: []string{"baseline:Audit"},
 		},
 		"a mistyped mode label": {
-			profile: "baseline", namespace: map[string]string{ModeLabel: "autid"}, want: []string{"baseline:Enforce"},
+			profile: "baseline", namespace: map[string]string{policies.ModeLabel: "autid"}, want: []string{"baseline:Enforce"},
 		},
 
 		"the namespace selector selects": {
@@ -162,7 +165,7 @@ func TestSelection(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set, err := Compile(test.policies, test.profile)
+			set, err := policies.Compile(rules.All, test.policies, test.profile)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,16 +174,12 @@ func TestSelection(t *testing.T) {
 			}
 			ch := change(t, test.older, test.newer)
 			ch.User = test.user
-			c := Snapshot{Complete: true, Objects: []Object{
+			c := policies.Snapshot{Complete: true, Objects: []kinds.Object{
 				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: test.namespace}},
 			}}
-			chosen, err := set.selectFor(ch, c)
+			got, err := set.Chosen(ch, c)
 			if err != nil {
 				t.Fatal(err)
-			}
-			var got []string
-			for _, p := range chosen {
-				got = append(got, p.Name+":"+string(p.mode))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("policies (-want +got):\n%s", diff)
@@ -194,11 +193,11 @@ func TestSelectionByNameOfAnUnknownNamespace(t *testing.T) {
 	set := only(t, policy(t, "a", `match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}
 rules: {headlessService: {action: Warn}}`))
 	file := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
-	Normalise(file)
-	for name, c := range map[string]Snapshot{
+	kinds.Normalise(file)
+	for name, c := range map[string]policies.Snapshot{
 		"not among the files": {},
 		"not there":           {Complete: true},
-		"from a file":         {Objects: []Object{file}},
+		"from a file":         {Objects: []kinds.Object{file}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(t, set, change(t, "", "kind: StatefulSet"), c)
@@ -210,13 +209,13 @@ rules: {headlessService: {action: Warn}}`))
 }
 
 func TestNamespaceIsItsOwnNamespace(t *testing.T) {
-	set, err := Compile(nil, "baseline")
+	set, err := policies.Compile(rules.All, nil, "baseline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{ProfileLabel: "restricted"}}}
-	chosen, err := set.selectFor(Change{Operation: "DELETE", Old: ns}, Snapshot{Complete: true})
-	if err != nil || len(chosen) != 1 || chosen[0].Name != "restricted" {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{policies.ProfileLabel: "restricted"}}}
+	chosen, err := set.Chosen(policies.Change{Operation: "DELETE", Old: ns}, policies.Snapshot{Complete: true})
+	if err != nil || len(chosen) != 1 || chosen[0] != "restricted:Enforce" {
 		t.Errorf("want the profile of its label: %v, %v", chosen, err)
 	}
 }
@@ -262,7 +261,7 @@ func TestCompileRefuses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Compile(test.policies, test.profile)
+			_, err := policies.Compile(rules.All, test.policies, test.profile)
 			if err == nil {
 				t.Fatal("it compiled")
 			}

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"sigs.k8s.io/yaml"
+
 	"bufio"
 	"io"
 	"strconv"
@@ -148,7 +150,11 @@ func writePolicyReport(w io.Writer, r Report) error {
 		b.WriteString("# error: " + e.String() + "\n")
 	}
 	for _, report := range PolicyReports(r, OpenReports) {
-		b.WriteString("---\n" + toYAML(report))
+		text, err := yaml.Marshal(report)
+		if err != nil {
+			return err
+		}
+		b.WriteString("---\n" + string(text))
 	}
 	if len(r.Findings) == 0 {
 		b.WriteString("# " + r.Summary() + "\n")

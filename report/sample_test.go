@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -18,7 +19,7 @@ import (
 const hostile = `<script>window.broken=1</script>"'&]]>,:%0A::error::x|{{.}}` + "`\\\n::error::y\x1b[31m"
 
 func finding(rule, check string, action v1alpha1.Action, object policies.Ref, path, message, remedy string) Finding {
-	r, ok := policies.Find(rule)
+	r, ok := policies.Find(rules.All, rule)
 	if !ok || !slices.ContainsFunc(r.Checks, func(c policies.Check) bool { return c.Name == check }) {
 		panic("no check " + rule + "/" + check)
 	}

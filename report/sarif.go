@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -156,9 +157,9 @@ func sarifRules(r Report) []sarifDescriptor {
 	for _, f := range r.Findings {
 		found[f.ID()] = f
 	}
-	rules := []sarifDescriptor{}
+	described := []sarifDescriptor{}
 	for id, f := range found {
-		rule, _ := policies.Find(f.Rule)
+		rule, _ := policies.Find(rules.All, f.Rule)
 		check := rule.Title
 		for _, c := range rule.Checks {
 			if c.Name == f.Check {
@@ -166,7 +167,7 @@ func sarifRules(r Report) []sarifDescriptor {
 			}
 		}
 		doc := cmp.Or(oneLine(rule.Doc), id)
-		rules = append(rules, sarifDescriptor{
+		described = append(described, sarifDescriptor{
 			ID:                   id,
 			ShortDescription:     sarifMessage{cmp.Or(check, id)},
 			FullDescription:      sarifMessage{doc},
@@ -176,8 +177,8 @@ func sarifRules(r Report) []sarifDescriptor {
 			Properties:           sarifTags{[]string{"kubernetes", "stateful", f.Rule}},
 		})
 	}
-	slices.SortFunc(rules, func(a, b sarifDescriptor) int { return cmp.Compare(a.ID, b.ID) })
-	return rules
+	slices.SortFunc(described, func(a, b sarifDescriptor) int { return cmp.Compare(a.ID, b.ID) })
+	return described
 }
 
 var severityLevels = map[policies.Severity]string{policies.High: "error", policies.Medium: "warning", policies.Low: "note"}

@@ -31,6 +31,9 @@ func (p paint) in(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// Bold returns what makes words bold on a terminal, and leaves them as they are elsewhere.
+func Bold(w io.Writer) func(string) string { return painted(w).bold }
+
 func (p paint) bold(s string) string { return p.in("1", s) }
 func (p paint) dim(s string) string  { return p.in("2", s) }
 
@@ -179,3 +182,5 @@ func plural[N int | int32](n N, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -10,14 +10,13 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -61,95 +60,56 @@ func (w world) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, erro
 	return pod, err
 }
 
-// cluster answers the rules' questions for one request. Everything comes through reader, a cache or the API server
-// itself; Pods are never cached, there are too many of them and they change too often to be right. What a cache returns is
-// not copied: nobody changes it.
+// cluster answers the rules' questions for one request, through reader: a cache, or the API server itself. What a cache returns
+// is not copied: nobody changes it.
 type cluster struct {
 	ctx    context.Context
 	reader client.Reader
-	// live is asked where a cache has no such namespace: a request that is being served has one.
+	// live is asked for kinds that no cache holds, and where a cache has no such namespace: a request that is being served has one.
 	live   client.Reader
 	rights *rights
 	user   authenticationv1.UserInfo
 }
 
-var _ policies.Cluster = cluster{}
+func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	o, err := c.get(c.from(kind), kind, namespace, name)
+	if kind == kinds.Namespace && o == nil && err == nil {
+		o, err = c.get(c.live, kind, namespace, name)
+	}
+	return o, err == nil, err
+}
 
-func (c cluster) Namespace(name string) (*corev1.Namespace, error) {
-	namespace, err := get(c, &corev1.Namespace{}, "", name)
+func (c cluster) get(reader client.Reader, kind *kinds.Kind, namespace, name string) (kinds.Object, error) {
+	o := kind.New()
+	err := reader.Get(c.ctx, client.ObjectKey{Namespace: namespace, Name: name}, o, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
-		c.reader = c.live
-		return get(c, namespace, "", name)
+		return nil, nil
 	}
-	return namespace, err
-}
-
-func (c cluster) Service(namespace, name string) (*corev1.Service, error) {
-	return get(c, &corev1.Service{}, namespace, name)
-}
-
-func (c cluster) StatefulSets(namespace string) ([]*appsv1.StatefulSet, error) {
-	var list appsv1.StatefulSetList
-	err := c.list(&list, client.InNamespace(namespace))
-	return pointers(list.Items), err
-}
-
-func (c cluster) Pods(namespace string, selector labels.Selector) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	err := c.live.List(c.ctx, &list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector})
-	return pointers(list.Items), err
-}
-
-func (c cluster) Claims(namespace string) ([]*corev1.PersistentVolumeClaim, error) {
-	var list corev1.PersistentVolumeClaimList
-	err := c.list(&list, client.InNamespace(namespace))
-	return pointers(list.Items), err
-}
-
-func (c cluster) Budgets(namespace string) ([]*policyv1.PodDisruptionBudget, error) {
-	var list policyv1.PodDisruptionBudgetList
-	err := c.list(&list, client.InNamespace(namespace))
-	return pointers(list.Items), err
-}
-
-func (c cluster) StatefulSet(namespace, name string) (*appsv1.StatefulSet, error) {
-	return get(c, &appsv1.StatefulSet{}, namespace, name)
-}
-
-func (c cluster) Claim(namespace, name string) (*corev1.PersistentVolumeClaim, error) {
-	return get(c, &corev1.PersistentVolumeClaim{}, namespace, name)
-}
-
-func (c cluster) StorageClasses() ([]*storagev1.StorageClass, error) {
-	var list storagev1.StorageClassList
-	err := c.list(&list)
-	return pointers(list.Items), err
-}
-
-// Node is read past the cache: nodes change all the time, and few requests ask for one.
-func (c cluster) Node(name string) (*corev1.Node, error) {
-	c.reader = c.live
-	return get(c, &corev1.Node{}, "", name)
-}
-
-func (c cluster) MayBypass(policy string) (bool, error) {
-	return c.rights.mayBypass(c.ctx, c.user, policy)
-}
-
-func get[T client.Object](c cluster, into T, namespace, name string) (T, error) {
-	return into, c.reader.Get(c.ctx, client.ObjectKey{Namespace: namespace, Name: name}, into, client.UnsafeDisableDeepCopy)
-}
-
-func (c cluster) list(into client.ObjectList, options ...client.ListOption) error {
-	return c.reader.List(c.ctx, into, append(options, client.UnsafeDisableDeepCopy)...)
-}
-
-func pointers[T any](items []T) []*T {
-	all := make([]*T, len(items))
-	for i := range items {
-		all[i] = &items[i]
+	if err != nil {
+		return nil, err
 	}
-	return all
+	return o, nil
+}
+
+func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	list := kind.NewList()
+	err := c.from(kind).List(c.ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, false, err
+	}
+	return kind.Items(list), true, nil
+}
+
+func (c cluster) from(kind *kinds.Kind) client.Reader {
+	if kind.Live {
+		return c.live
+	}
+	return c.reader
+}
+
+func (c cluster) MayBypass(policy string) (bool, bool, error) {
+	may, err := c.rights.mayBypass(c.ctx, c.user, policy)
+	return may, err == nil, err
 }
 
 // rights asks the API server who may bypass what, and remembers the answer for a few seconds.

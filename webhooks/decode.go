@@ -10,9 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	admissionv1 "k8s.io/api/admission/v1"
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -31,11 +30,8 @@ import (
 var scheme = runtime.NewScheme()
 
 func init() {
-	utilruntime.Must(appsv1.AddToScheme(scheme))
+	kinds.AddToScheme(scheme)
 	utilruntime.Must(autoscalingv1.AddToScheme(scheme))
-	utilruntime.Must(autoscalingv2.AddToScheme(scheme))
-	utilruntime.Must(corev1.AddToScheme(scheme))
-	utilruntime.Must(policyv1.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 }
 
@@ -163,8 +159,8 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, world 
 }
 
 // decodeObject returns the object of a field of the request, or nil where there is none.
-func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.RawExtension) (policies.Object, error) {
-	o, _ := in.Object.(policies.Object)
+func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.RawExtension) (kinds.Object, error) {
+	o, _ := in.Object.(kinds.Object)
 	if o == nil {
 		if len(in.Raw) == 0 || string(in.Raw) == "null" {
 			return nil, nil
@@ -189,13 +185,13 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.Ra
 }
 
 // newObject returns an empty object of the kind that the request is about.
-func newObject(req *admissionv1.AdmissionRequest) (policies.Object, error) {
+func newObject(req *admissionv1.AdmissionRequest) (kinds.Object, error) {
 	gvk := schema.GroupVersionKind(req.Kind)
 	typed, err := scheme.New(gvk)
 	if err != nil {
 		return nil, badRequestf("nothing is judged on kind %s: take it out of the webhook configuration", describe(gvk))
 	}
-	o, ok := typed.(policies.Object)
+	o, ok := typed.(kinds.Object)
 	if !ok {
 		return nil, badRequestf("kind %s is no object", describe(gvk))
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -72,7 +73,7 @@ func (l *PolicyLoader) load(ctx context.Context) error {
 	if err := l.Cache.List(ctx, &list); err != nil {
 		return fmt.Errorf("listing StatefulPolicies: %w", err)
 	}
-	set, err := policies.Compile(list.Items, l.DefaultProfile)
+	set, err := policies.Compile(rules.All, list.Items, l.DefaultProfile)
 	if set == nil {
 		return err
 	}

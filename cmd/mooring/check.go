@@ -13,6 +13,7 @@ import (
 
 	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -124,7 +125,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	}
 	bar.clear()
 	more, errs := set.Policies()
-	if judgement.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {
+	if judgement.Policies, err = policies.Compile(rules.All, append(all, more...), o.policies.profile); err != nil {
 		return report.Report{}, err
 	}
 	found := set.Judge(judgement)

@@ -20,7 +20,9 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/manifests/render"
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/webhooks"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // inCluster returns the commands that the lean build leaves to the complete one.
@@ -81,7 +83,7 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 	}
 	j.Live = webhooks.NewWorld(live, live, live).Around(ctx, authenticationv1.UserInfo{}, true)
 	// One clear answer is better than one for each object.
-	if _, err := j.Live.Namespace(j.Namespace); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+	if _, _, err := policies.Get[*corev1.Namespace](j.Live, "", j.Namespace); err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("the cluster of %s cannot be asked: %w", o.context, err)
 	}
 	return nil
@@ -93,5 +95,5 @@ func (p *policyFlags) load() (*policies.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policies.Compile(all, p.profile)
+	return policies.Compile(rules.All, all, p.profile)
 }

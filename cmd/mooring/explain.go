@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/ruledoc"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -40,36 +43,39 @@ what it checks, its parameters, what each profile says, and examples with what M
 }
 
 func explain(cmd *cobra.Command, args []string, asJSON bool) error {
-	out := cmd.OutOrStdout()
-	if len(args) == 0 {
-		if asJSON {
-			return report.WriteRulesJSON(out)
-		}
-		return report.WriteRules(out)
-	}
-	// A finding is headed rule/check, and that is what a person copies.
-	id, _, _ := strings.Cut(args[0], "/")
-	rule, ok := policies.Find(id)
-	if !ok {
-		return unknownRule(id)
-	}
-	doc, err := report.Explain(rule)
+	all, err := ruledoc.All()
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return doc.WriteJSON(out)
+	out := cmd.OutOrStdout()
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	switch {
+	case len(args) > 0:
+	case asJSON:
+		return encoder.Encode(all)
+	default:
+		return ruledoc.WriteTable(out, all)
 	}
-	return doc.WriteText(out)
+	// A finding is headed rule/check, and that is what a person copies.
+	id, _, _ := strings.Cut(args[0], "/")
+	i := slices.IndexFunc(all, func(r ruledoc.Rule) bool { return r.ID == id })
+	switch {
+	case i < 0:
+		return unknownRule(id)
+	case asJSON:
+		return encoder.Encode(all[i])
+	}
+	return all[i].WriteText(out, report.Bold(out))
 }
 
 // unknownRule names the rules that may have been meant, as cobra does for its own commands.
 func unknownRule(id string) error {
-	rules := &cobra.Command{SuggestionsMinimumDistance: 3}
-	for _, r := range policies.Rules {
-		rules.AddCommand(&cobra.Command{Use: r.ID, Run: func(*cobra.Command, []string) {}})
+	known := &cobra.Command{SuggestionsMinimumDistance: 3}
+	for _, r := range rules.All {
+		known.AddCommand(&cobra.Command{Use: r.ID, Run: func(*cobra.Command, []string) {}})
 	}
-	if near := rules.SuggestionsFor(id); len(near) > 0 {
+	if near := known.SuggestionsFor(id); len(near) > 0 {
 		return fmt.Errorf("there is no rule %q; did you mean %s?", id, strings.Join(near, " or "))
 	}
 	return fmt.Errorf("there is no rule %q; mooring explain lists those there are", id)
@@ -79,7 +85,7 @@ func unknownRule(id string) error {
 func completeRule(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {
-		for _, r := range policies.Rules {
+		for _, r := range rules.All {
 			ids = append(ids, r.ID+"\t"+r.Title)
 		}
 	}

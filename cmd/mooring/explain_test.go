@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 func TestExplain(t *testing.T) {
@@ -73,7 +73,7 @@ func TestExplainJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	var docs []struct{ ID string }
-	if err := json.Unmarshal([]byte(all), &docs); err != nil || len(docs) != len(policies.Rules) {
-		t.Errorf("%v, %d of %d rules", err, len(docs), len(policies.Rules))
+	if err := json.Unmarshal([]byte(all), &docs); err != nil || len(docs) != len(rules.All) {
+		t.Errorf("%v, %d of %d rules", err, len(docs), len(rules.All))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 type fixOptions struct {
@@ -62,7 +63,7 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	bar.clear()
 	more, errs := set.Policies()
 	j := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
-	if j.Policies, err = policies.Compile(append(all, more...), o.policies.profile); err != nil {
+	if j.Policies, err = policies.Compile(rules.All, append(all, more...), o.policies.profile); err != nil {
 		return err
 	}
 	fixes := set.Fix(j)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mooring-dev/mooring/audit"
+	"github.com/mooring-dev/mooring/replay"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -18,7 +18,7 @@ func newReplay() *cobra.Command {
 	var (
 		policies policyFlags
 		outputs  report.Outputs
-		options  audit.ReplayOptions
+		options  replay.Options
 	)
 	cmd := &cobra.Command{
 		Use:   "replay AUDIT-LOG...",
@@ -48,7 +48,7 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 			if err != nil {
 				return err
 			}
-			found := audit.Replay(logs, options)
+			found := replay.Logs(logs, options)
 			found.Version = buildVersion()
 			if err := outputs.Write(found, cmd.OutOrStdout()); err != nil {
 				return err
@@ -68,8 +68,8 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 }
 
 // openLogs opens the files; - is the standard input. The caller has to call the function, also after an error.
-func openLogs(files []string, stdin io.Reader) ([]audit.Log, func(), error) {
-	var logs []audit.Log
+func openLogs(files []string, stdin io.Reader) ([]replay.Log, func(), error) {
+	var logs []replay.Log
 	var opened []io.Closer
 	closeAll := func() {
 		for _, file := range opened {
@@ -83,7 +83,7 @@ func openLogs(files []string, stdin io.Reader) ([]audit.Log, func(), error) {
 				return nil, closeAll, errors.New("the standard input can be read only once")
 			}
 			fromStdin = true
-			logs = append(logs, audit.Log{Name: "stdin", Reader: stdin})
+			logs = append(logs, replay.Log{Name: "stdin", Reader: stdin})
 			continue
 		}
 		file, err := os.Open(name)
@@ -91,7 +91,7 @@ func openLogs(files []string, stdin io.Reader) ([]audit.Log, func(), error) {
 			return nil, closeAll, err
 		}
 		opened = append(opened, file)
-		logs = append(logs, audit.Log{Name: name, Reader: file})
+		logs = append(logs, replay.Log{Name: name, Reader: file})
 	}
 	return logs, closeAll, nil
 }

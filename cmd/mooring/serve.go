@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -159,13 +158,11 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
-	cached := webhooks.Cached()
-	maps.Copy(cached, audit.Cached())
 	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{ByObject: cached, DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:                   cache.Options{ByObject: webhooks.Trimmed(), DefaultTransform: cache.TransformStripManagedFields()},
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
@@ -198,7 +195,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	}
 	// The caches are started by asking for them, so that the first review need not wait for one.
 	var informers []cache.Informer
-	for o := range webhooks.Cached() {
+	for _, o := range webhooks.Cached() {
 		informer, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false))
 		if err != nil {
 			return err

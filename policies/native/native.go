@@ -19,6 +19,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/profiles"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -54,7 +55,7 @@ const (
 
 // Export returns the objects, each policy before its bindings. The error says which policy or profile cannot be used.
 func Export(o Options) ([]runtime.Object, error) {
-	if _, err := policies.Compile(o.Policies, cmp.Or(o.DefaultProfile, policies.ProfileOff)); err != nil {
+	if _, err := policies.Compile(rules.All, o.Policies, cmp.Or(o.DefaultProfile, policies.ProfileOff)); err != nil {
 		return nil, err
 	}
 	if o.DefaultProfile != policies.ProfileOff && o.DefaultProfile != "" && !slices.Contains(o.Profiles, o.DefaultProfile) {

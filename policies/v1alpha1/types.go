@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -95,6 +97,25 @@ const (
 	Audit Action = "Audit"
 	Off   Action = "Off"
 )
+
+// actions from the laxest to the strictest.
+var actions = []Action{Off, Audit, Warn, Deny}
+
+// Compare orders actions by how much they do to a request: negative where a does less than b. An action that is absent is Off.
+func (a Action) Compare(b Action) int {
+	return max(0, slices.Index(actions, a)) - max(0, slices.Index(actions, b))
+}
+
+// Stricter tells whether a does more to a request than b.
+func (a Action) Stricter(b Action) bool { return a.Compare(b) > 0 }
+
+// AtMost returns a, or most where a is stricter.
+func (a Action) AtMost(most Action) Action {
+	if a.Stricter(most) {
+		return most
+	}
+	return a
+}
 
 // Match chooses requests. All of its parts must hold.
 type Match struct {
@@ -192,6 +213,24 @@ type Rules struct {
 	// updateStrategy: how a new template reaches the Pods.
 	// +optional
 	UpdateStrategy *UpdateStrategy `json:"updateStrategy,omitempty"`
+	// blockedDrain: PodDisruptionBudgets that allow no eviction of a healthy StatefulSet.
+	// +optional
+	BlockedDrain *BlockedDrain `json:"blockedDrain,omitempty"`
+	// claimAtRisk: claims that are deleted together with the volumes behind them.
+	// +optional
+	ClaimAtRisk *ClaimAtRisk `json:"claimAtRisk,omitempty"`
+	// memberDown: members that are not ready for too long.
+	// +optional
+	MemberDown *MemberDown `json:"memberDown,omitempty"`
+	// orphanedClaim: claims that a deleted StatefulSet left behind.
+	// +optional
+	OrphanedClaim *OrphanedClaim `json:"orphanedClaim,omitempty"`
+	// protectLabel: values of the label mooring.dev/protect that protect nothing.
+	// +optional
+	ProtectLabel *ProtectLabel `json:"protectLabel,omitempty"`
+	// stuckRollout: rollouts that do not go on.
+	// +optional
+	StuckRollout *StuckRollout `json:"stuckRollout,omitempty"`
 	// volumeReclaim: what becomes of a volume whose claim is deleted.
 	// +optional
 	VolumeReclaim *VolumeReclaim `json:"volumeReclaim,omitempty"`
@@ -494,4 +533,34 @@ type VolumeReclaim struct {
 	// +kubebuilder:validation:Enum=Retain;Delete
 	// +optional
 	Default corev1.PersistentVolumeReclaimPolicy `json:"default,omitempty"`
+}
+
+// BlockedDrain are the parameters of the rule blocked-drain.
+type BlockedDrain struct {
+	Enforcement `json:",inline"`
+}
+
+// ClaimAtRisk are the parameters of the rule claim-at-risk.
+type ClaimAtRisk struct {
+	Enforcement `json:",inline"`
+}
+
+// MemberDown are the parameters of the rule member-down.
+type MemberDown struct {
+	Enforcement `json:",inline"`
+}
+
+// OrphanedClaim are the parameters of the rule orphaned-claim.
+type OrphanedClaim struct {
+	Enforcement `json:",inline"`
+}
+
+// ProtectLabel are the parameters of the rule protect-label.
+type ProtectLabel struct {
+	Enforcement `json:",inline"`
+}
+
+// StuckRollout are the parameters of the rule stuck-rollout.
+type StuckRollout struct {
+	Enforcement `json:",inline"`
 }

@@ -1,0 +1,210 @@
+// Package kinds is the one table of the kinds that Mooring knows. Whoever reads objects (the webhook's caches and decoder,
+// audits, replays, files) takes the kinds from here, with what makes an object whole and what no rule reads of it.
+package kinds
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/utils/ptr"
+)
+
+// Object is any typed Kubernetes object, its TypeMeta set.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Kind is one row of the table.
+type Kind struct {
+	schema.GroupVersionKind
+	// Resource is the kind's name in URLs and roles.
+	Resource string
+	// Namespaced tells that its objects lie in a namespace.
+	Namespaced bool
+	// Reads tells that rules ask for objects of the kind around a change, and not only judge them.
+	Reads bool
+	// Live tells that objects are read past every cache: there are too many of them, or they change too often to be right.
+	Live bool
+
+	object, list reflect.Type
+	normalise    func(Object)
+	keeps        []string
+	trim         trim
+}
+
+// The table. Each row ends with the fields that rules read; see trim.go.
+var (
+	StatefulSet = row[*appsv1.StatefulSet, appsv1.StatefulSetList](appsv1.SchemeGroupVersion, "statefulsets", normaliseStatefulSet,
+		"spec.minReadySeconds", "spec.ordinals", "spec.persistentVolumeClaimRetentionPolicy", "spec.podManagementPolicy",
+		"spec.replicas", "spec.revisionHistoryLimit", "spec.selector", "spec.serviceName", "spec.updateStrategy",
+		"spec.template.metadata.labels",
+		"spec.template.spec.affinity", "spec.template.spec.terminationGracePeriodSeconds", "spec.template.spec.topologySpreadConstraints",
+		"spec.template.spec.volumes.name", "spec.template.spec.volumes.persistentVolumeClaim",
+		"spec.template.spec.containers.image", "spec.template.spec.containers.name", "spec.template.spec.containers.ports",
+		"spec.template.spec.containers.readinessProbe",
+		"spec.template.spec.initContainers.image", "spec.template.spec.initContainers.name",
+		"spec.template.spec.initContainers.readinessProbe", "spec.template.spec.initContainers.restartPolicy",
+		"spec.volumeClaimTemplates.metadata.name",
+		"spec.volumeClaimTemplates.spec.accessModes", "spec.volumeClaimTemplates.spec.resources.requests",
+		"spec.volumeClaimTemplates.spec.storageClassName", "spec.volumeClaimTemplates.spec.volumeMode",
+		"status.currentRevision", "status.observedGeneration", "status.readyReplicas", "status.replicas",
+		"status.updateRevision", "status.updatedReplicas")
+
+	Deployment = judged(row[*appsv1.Deployment, appsv1.DeploymentList](appsv1.SchemeGroupVersion, "deployments",
+		func(d *appsv1.Deployment) { setDefault(&d.Spec.Replicas, ptr.To[int32](1)) },
+		"spec.replicas", "spec.template.spec.volumes.name", "spec.template.spec.volumes.persistentVolumeClaim"))
+
+	Service = row[*corev1.Service, corev1.ServiceList](corev1.SchemeGroupVersion, "services",
+		func(s *corev1.Service) { setDefault(&s.Spec.Type, corev1.ServiceTypeClusterIP) },
+		"spec.clusterIP", "spec.externalName", "spec.publishNotReadyAddresses", "spec.selector", "spec.type")
+
+	PersistentVolumeClaim = row[*corev1.PersistentVolumeClaim, corev1.PersistentVolumeClaimList](corev1.SchemeGroupVersion, "persistentvolumeclaims", nil,
+		"metadata.managedFields",
+		"spec.accessModes", "spec.resources.requests", "spec.storageClassName", "spec.volumeMode", "spec.volumeName",
+		"status.phase")
+
+	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
+		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status.phase")))
+
+	StorageClass = clusterScoped(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
+		"allowVolumeExpansion", "metadata.annotations"))
+
+	PodDisruptionBudget = row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,
+		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods")
+
+	HorizontalPodAutoscaler = judged(row[*autoscalingv2.HorizontalPodAutoscaler, autoscalingv2.HorizontalPodAutoscalerList](autoscalingv2.SchemeGroupVersion, "horizontalpodautoscalers",
+		func(h *autoscalingv2.HorizontalPodAutoscaler) { setDefault(&h.Spec.MinReplicas, ptr.To[int32](1)) },
+		"spec.maxReplicas", "spec.minReplicas", "spec.scaleTargetRef"))
+
+	Pod = live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
+		"metadata.annotations",
+		"spec.nodeName", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
+		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase"))
+
+	Namespace = clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
+		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) }))
+
+	Node = clusterScoped(live(row[*corev1.Node, corev1.NodeList](corev1.SchemeGroupVersion, "nodes", nil,
+		"spec.taints")))
+
+	// All are the rows.
+	All = []*Kind{
+		StatefulSet, Deployment, Service, PersistentVolumeClaim, PersistentVolume, StorageClass, PodDisruptionBudget,
+		HorizontalPodAutoscaler, Pod, Namespace, Node,
+	}
+)
+
+var byType, byKind = func() (map[reflect.Type]*Kind, map[schema.GroupKind]*Kind) {
+	types, kinds := map[reflect.Type]*Kind{}, map[schema.GroupKind]*Kind{}
+	for _, k := range All {
+		types[k.object], kinds[k.GroupKind()] = k, k
+	}
+	return types, kinds
+}()
+
+// For returns the row of the Go type T, a pointer to an API type.
+func For[T Object]() *Kind { return byType[reflect.TypeFor[T]()] }
+
+// Of returns the object's row, or nil where the table has none.
+func Of(o runtime.Object) *Kind { return byType[reflect.TypeOf(o)] }
+
+// Find returns the row of the group and kind, or nil. Every version of a kind is one row.
+func Find(of schema.GroupKind) *Kind { return byKind[of] }
+
+// ByResource returns the row of the resource, or nil.
+func ByResource(of schema.GroupResource) *Kind {
+	for _, k := range All {
+		if k.GroupResource() == of {
+			return k
+		}
+	}
+	return nil
+}
+
+// Named returns the first row whose kind has this name, whatever its group, or nil.
+func Named(kind string) *Kind {
+	for _, k := range All {
+		if k.Kind == kind {
+			return k
+		}
+	}
+	return nil
+}
+
+// Singular is what kubectl calls one object of the kind.
+func (k *Kind) Singular() string { return strings.ToLower(k.Kind) }
+
+// GroupResource names the kind in errors of the API server.
+func (k *Kind) GroupResource() schema.GroupResource {
+	return schema.GroupResource{Group: k.Group, Resource: k.Resource}
+}
+
+// New returns an empty object of the kind, its TypeMeta set.
+func (k *Kind) New() Object {
+	o := reflect.New(k.object.Elem()).Interface().(Object)
+	o.GetObjectKind().SetGroupVersionKind(k.GroupVersionKind)
+	return o
+}
+
+// NewList returns an empty list of objects of the kind.
+func (k *Kind) NewList() List { return reflect.New(k.list).Interface().(List) }
+
+// List is a list of objects, as the API server answers with one.
+type List interface {
+	metav1.ListInterface
+	runtime.Object
+}
+
+// Items returns the objects of a list, their TypeMeta set, which lists leave out. They are the list's own, not copies.
+func (k *Kind) Items(list List) []Object {
+	items := reflect.ValueOf(list).Elem().FieldByName("Items")
+	objects := make([]Object, items.Len())
+	for i := range objects {
+		objects[i] = items.Index(i).Addr().Interface().(Object)
+		objects[i].GetObjectKind().SetGroupVersionKind(k.GroupVersionKind)
+	}
+	return objects
+}
+
+// AddToScheme registers the Go types of the table.
+func AddToScheme(scheme *runtime.Scheme) {
+	for _, add := range []func(*runtime.Scheme) error{
+		appsv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, policyv1.AddToScheme, storagev1.AddToScheme,
+	} {
+		utilruntime.Must(add(scheme))
+	}
+}
+
+// row makes a row of the Go type of an object and of its list. keeps are the fields that rules read.
+func row[T Object, L any](gv schema.GroupVersion, resource string, normalise func(T), keeps ...string) *Kind {
+	object := reflect.TypeFor[T]()
+	k := &Kind{
+		GroupVersionKind: gv.WithKind(object.Elem().Name()), Resource: resource, Namespaced: true, Reads: true,
+		object: object, list: reflect.TypeFor[L](), keeps: keeps,
+		trim: compile(object.Elem(), append(slices.DeleteFunc(slices.Clone(keeps), inMetadata), "metadata")),
+	}
+	if normalise != nil {
+		k.normalise = func(o Object) { normalise(o.(T)) }
+	}
+	return k
+}
+
+// inMetadata tells whether the path is in the object's own metadata, which Trim itself looks after.
+func inMetadata(path string) bool { return strings.HasPrefix(path, "metadata.") }
+
+func clusterScoped(k *Kind) *Kind { k.Namespaced = false; return k }
+
+func live(k *Kind) *Kind { k.Live = true; return k }
+
+func judged(k *Kind) *Kind { k.Reads = false; return k }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/profiles"
+	"github.com/mooring-dev/mooring/policies/ruledoc"
+)
+
+// page returns the documentation of a rule in Markdown. The messages in its examples are those of the engine.
+func page(rule policies.Rule, doc ruledoc.Rule) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n**%s.**\n\n%s\n\nSeverity: %s. Judged on: %s.\n", rule.ID, rule.Title, rule.Doc, rule.Severity, doc.On)
+
+	b.WriteString("\n## Checks\n\n| check | finds |\n| --- | --- |\n")
+	for _, c := range doc.Checks {
+		row(&b, code(c.ID), c.Finds)
+	}
+
+	fmt.Fprintf(&b, "\n## Parameters\n\nUnder `spec.rules.%s` of a StatefulPolicy:\n\n| parameter | value | meaning |\n| --- | --- | --- |\n", rule.Block())
+	for _, p := range doc.Parameters {
+		row(&b, code(p.Name), p.Value, p.Doc)
+	}
+
+	b.WriteString("\n## Profiles\n")
+	for _, p := range doc.Profiles {
+		if p.Block == nil {
+			fmt.Fprintf(&b, "\n`%s`: off\n", p.Name)
+			continue
+		}
+		fmt.Fprintf(&b, "\n`%s`:\n\n```yaml\n%s```\n", p.Name, toYAML(map[string]any{rule.Block(): p.Block}))
+	}
+
+	fmt.Fprintf(&b, `
+## Examples
+
+Each shows only what differs from an ordinary StatefulSet `+"`db`"+` of three replicas with its headless Service, under a policy
+`+"`example`"+` that holds, where nothing else is said, `+"`%s: {action: Deny}`"+`.
+`, rule.Block())
+	for _, e := range doc.Examples {
+		markdown(&b, e, rule.Block())
+	}
+	return b.String()
+}
+
+// index returns a table of all the rules in Markdown, with links to their pages.
+func index(docs []ruledoc.Rule, prefix string) string {
+	var b strings.Builder
+	b.WriteString("| rule | it says | judged on |")
+	for _, name := range profiles.Names {
+		fmt.Fprintf(&b, " %s |", name)
+	}
+	b.WriteString("\n" + strings.Repeat("| --- ", 3+len(profiles.Names)) + "|\n")
+	for _, doc := range docs {
+		cells := []string{fmt.Sprintf("[%s](%s%s.md)", doc.ID, prefix, doc.ID), doc.Title, doc.On}
+		for _, p := range doc.Profiles {
+			cells = append(cells, p.Action)
+		}
+		row(&b, cells...)
+	}
+	return b.String()
+}
+
+// markdown writes one example: the change, what is around it, and what the engine says.
+func markdown(b *strings.Builder, e ruledoc.Example, block string) {
+	fmt.Fprintf(b, "\n### %s\n", capital(e.Name))
+	if e.Policy != nil {
+		fmt.Fprintf(b, "\nPolicy: `%s: %s`\n", block, flow(e.Policy))
+	}
+	if e.Around != "" {
+		fmt.Fprintf(b, "\n%s\n", e.Around)
+	}
+	for _, m := range e.Manifests {
+		fmt.Fprintf(b, "\n%s:\n\n```yaml\n%s```\n", m.Title, m.YAML)
+	}
+	for _, said := range e.Verdict {
+		if said.Finding {
+			fmt.Fprintf(b, "\n```text\n%s\n```\n", said.Text)
+		} else {
+			fmt.Fprintf(b, "\n%s\n", said.Text)
+		}
+	}
+}
+
+// toYAML writes what was itself read from YAML or JSON, and so can be written.
+func toYAML(v any) string {
+	data, err := yaml.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+func row(b *strings.Builder, cells ...string) {
+	for _, cell := range cells {
+		b.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
+	}
+	b.WriteString("|\n")
+}
+
+func code(s string) string { return "`" + s + "`" }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

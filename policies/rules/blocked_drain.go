@@ -1,0 +1,54 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	appsv1 "k8s.io/api/apps/v1"
+	policyv1 "k8s.io/api/policy/v1"
+)
+
+var blockedDrain = policies.Rule{
+	ID:    "blocked-drain",
+	Title: "A healthy StatefulSet lets a node be drained",
+	Doc: `A PodDisruptionBudget whose status wants every Pod that it expects allows no eviction even while all is well, so that no node
+which runs one of them can be drained. Where its spec shows that already, disruption-budget/stuck says so. Only a live cluster
+can show this.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet)},
+	Checks:   []policies.Check{{Name: "budget", Doc: "a PodDisruptionBudget allows no eviction even while every Pod is healthy"}},
+	Logic: policies.Typed[v1alpha1.BlockedDrain]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.BlockedDrain { return &r.BlockedDrain },
+		Baseline:   &v1alpha1.BlockedDrain{Enforcement: warn},
+		Restricted: &v1alpha1.BlockedDrain{Enforcement: warn},
+		Observe:    findsBlockedDrain,
+	},
+}
+
+func findsBlockedDrain(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v1alpha1.BlockedDrain) ([]policies.Finding, error) {
+	set := o.(*appsv1.StatefulSet)
+	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, set.Namespace)
+	if err != nil || set.DeletionTimestamp != nil {
+		return nil, err
+	}
+	replicas := statefulset.OrdinalsOf(set).Count()
+	own := statefulset.BudgetsOf(set, budgets)
+	var found []policies.Finding
+	for _, b := range own {
+		said := len(own) == 1 && replicas > 1 && statefulset.Promised(b, replicas) >= replicas
+		if said || b.Status.ExpectedPods == 0 || b.Status.DesiredHealthy < b.Status.ExpectedPods {
+			continue
+		}
+		found = append(found, policies.Finding{
+			Object: policies.RefTo(b), Check: "budget", Path: "status.disruptionsAllowed",
+			Message: fmt.Sprintf("PodDisruptionBudget %s wants %d of the %d Pods of StatefulSet %s. None can be evicted, so no node that runs one can be drained.",
+				b.Name, b.Status.DesiredHealthy, b.Status.ExpectedPods, set.Name),
+			Remedy: "allow one to be away:",
+			Fix:    &policies.Fix{Object: b, Set: []policies.Setting{{Path: "spec.minAvailable"}, {Path: "spec.maxUnavailable", Value: int64(1)}}},
+		})
+	}
+	return found, nil
+}

@@ -1,0 +1,129 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var claimAdoption = policies.Rule{
+	ID:    "claim-adoption",
+	Title: "A new StatefulSet starts on the data it is meant to",
+	Doc: `Claims belong to a StatefulSet by their names alone. One that is created where claims of those names are left
+takes them as they are, with the data of whatever ran there before, and what its templates say about size, storage class
+and access modes is not applied to them. That is how data is restored, and how a StatefulSet is replaced under its Pods
+(--cascade=orphan, which passes while they run); it is also how a test comes up on the production database of last year.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create)},
+	Checks: []policies.Check{
+		{Name: "adopts", Doc: "claims of its names exist, so that its Pods would start on old data (by default a warning at most)"},
+		{Name: "disagrees", Doc: "such a claim is smaller or of another kind than the template says"},
+	},
+	Logic: policies.Typed[v1alpha1.ClaimAdoption]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.ClaimAdoption { return &r.ClaimAdoption },
+		Baseline:   &v1alpha1.ClaimAdoption{Enforcement: warn},
+		Restricted: &v1alpha1.ClaimAdoption{Enforcement: deny},
+		Change:     adoptsKnowingly,
+	},
+}
+
+func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdoption) ([]policies.Finding, error) {
+	set := ch.New.(*appsv1.StatefulSet)
+	claims, _, err := policies.List[*corev1.PersistentVolumeClaim](c, set.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	claims = slices.DeleteFunc(statefulset.ClaimsOf(set, claims, statefulset.Ranges{statefulset.OrdinalsOf(set)}), func(claim *corev1.PersistentVolumeClaim) bool {
+		// The controller waits until a claim that is going is gone, and makes a new one.
+		return claim.DeletionTimestamp != nil
+	})
+	if len(claims) == 0 {
+		return nil, nil
+	}
+	old, err := withoutPod(claims, c)
+	found := disagreements(set, claims, p)
+	if len(old) > 0 {
+		found = append(found, policies.Finding{
+			Check: "adopts", Path: "spec.volumeClaimTemplates", Action: cmp.Or(p.Adopts, p.Action.AtMost(v1alpha1.Warn)),
+			Message: fmt.Sprintf("StatefulSet %s would start on old data: %s of its names exist already (%s).", set.Name, words.Plural(len(old), "claim"), words.Names(old)),
+			Remedy: fmt.Sprintf("if this is meant, nothing. To see what they are: %[1]s get persistentvolumeclaims %[2]s -o wide. To start empty, give the StatefulSet another name, or delete the claims once their data is not needed.",
+				policies.Kubectl(set), old[0].Name),
+		})
+	}
+	return found, err
+}
+
+// withoutPod returns the claims on which no Pod runs that outlived its StatefulSet. Where one does, the data is its own.
+func withoutPod(claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
+	pods, err := members(claims[0].Namespace, c)
+	return slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
+		return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) })
+	}), err
+}
+
+// disagreements are what the claims have not and the templates say, one finding for each template.
+func disagreements(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeClaim, p v1alpha1.ClaimAdoption) []policies.Finding {
+	var found []policies.Finding
+	for i := range set.Spec.VolumeClaimTemplates {
+		template := &set.Spec.VolumeClaimTemplates[i]
+		for _, claim := range claims {
+			if _, ok := statefulset.OrdinalIn(claim.Name, template.Name+"-"+set.Name); !ok {
+				continue
+			}
+			if f := disagreement(template, claim); f.Message != "" {
+				f.Check, f.Action, f.Path = "disagrees", p.Disagrees, fmt.Sprintf("spec.volumeClaimTemplates[%d].%s", i, f.Path)
+				found = append(found, f)
+				break
+			}
+		}
+	}
+	return found
+}
+
+// disagreement says what the claim has not and the template says. A claim may be larger, and have access modes besides.
+func disagreement(template, claim *corev1.PersistentVolumeClaim) policies.Finding {
+	is, want := claim.Spec, template.Spec
+	other := fmt.Sprintf("change the template to what the claim is, or give it another name than %s, for new claims.", template.Name)
+	size, least := is.Resources.Requests[corev1.ResourceStorage], want.Resources.Requests[corev1.ResourceStorage]
+	missing := slices.DeleteFunc(slices.Clone(want.AccessModes), func(m corev1.PersistentVolumeAccessMode) bool {
+		return slices.Contains(is.AccessModes, m)
+	})
+	switch filesystem := corev1.PersistentVolumeFilesystem; {
+	case size.Cmp(least) < 0:
+		return policies.Finding{
+			Path: "spec.resources.requests.storage",
+			Message: fmt.Sprintf("Claim %s exists and has %s; the template's %s are not applied to it, and the Pod would run out of space sooner than it says.",
+				claim.Name, size.String(), least.String()),
+			Remedy: fmt.Sprintf(`let each such claim grow first: %s patch persistentvolumeclaim %s -p '{"spec":{"resources":{"requests":{"storage":"%s"}}}}'`,
+				policies.Kubectl(claim), claim.Name, least.String()),
+		}
+	case want.StorageClassName != nil && ptr.Deref(is.StorageClassName, "") != *want.StorageClassName:
+		return policies.Finding{
+			Path: "spec.storageClassName", Remedy: other,
+			Message: fmt.Sprintf("Claim %s exists and is of storage class %q; the template's %q is not applied to it, and the Pod would run on other storage than it says.",
+				claim.Name, ptr.Deref(is.StorageClassName, ""), *want.StorageClassName),
+		}
+	case len(missing) > 0:
+		return policies.Finding{
+			Path: "spec.accessModes", Remedy: other,
+			Message: fmt.Sprintf("Claim %s exists and is %v; the template's %v is not applied to it, and Pods that count on it would not start.", claim.Name, is.AccessModes, missing),
+		}
+	case *cmp.Or(is.VolumeMode, &filesystem) != *cmp.Or(want.VolumeMode, &filesystem):
+		return policies.Finding{
+			Path: "spec.volumeMode", Remedy: other,
+			Message: fmt.Sprintf("Claim %s exists and is a %s volume; the template's volumeMode is not applied to it, and the Pod would not start.",
+				claim.Name, *cmp.Or(is.VolumeMode, &filesystem)),
+		}
+	}
+	return policies.Finding{}
+}

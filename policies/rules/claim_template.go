@@ -1,0 +1,142 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var claimTemplate = policies.Rule{
+	ID:    "claim-template",
+	Title: "Claims ask for storage that is there and can grow",
+	Doc: `volumeClaimTemplates cannot be changed later, and a claim that asks for a storage class that does not exist leaves its
+Pod pending without a word to whoever applied the StatefulSet. So the template is judged when it is written: its class
+exists (or there is a default one), and class, access modes and size are among what the policy allows. Claims that the
+StatefulSet controller makes of a template are let through, as their owner would never see a refusal; claims that people
+make are judged like templates.`,
+	Severity: policies.Medium,
+	On: []policies.Trigger{
+		policies.On(kinds.StatefulSet, create, update),
+		policies.On(kinds.PersistentVolumeClaim, create),
+	},
+	Checks: []policies.Check{
+		{Name: "no-class", Doc: "the storage class does not exist, or none is asked for and there is no default"},
+		{Name: "class", Doc: "the storage class is not among those allowed"},
+		{Name: "access-mode", Doc: "an access mode is not among those allowed"},
+		{Name: "size", Doc: "the size is outside of the bounds"},
+		{Name: "no-expansion", Doc: "volumes of the class cannot grow, and the policy wants that they can"},
+	},
+	Logic: policies.Typed[v1alpha1.ClaimTemplate]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.ClaimTemplate { return &r.ClaimTemplate },
+		Baseline:   &v1alpha1.ClaimTemplate{Enforcement: warn},
+		Restricted: &v1alpha1.ClaimTemplate{Enforcement: deny, RequireExpansion: true},
+		Object:     asksForGoodStorage,
+		Change:     asksForGoodStorageByHand,
+		Validate: func(p v1alpha1.ClaimTemplate, _ v1alpha1.Rules, at *field.Path) field.ErrorList {
+			if p.MinSize == nil || p.MaxSize == nil || p.MinSize.Cmp(*p.MaxSize) <= 0 {
+				return nil
+			}
+			return field.ErrorList{field.Invalid(at.Child("minSize"), p.MinSize.String(), fmt.Sprintf("is more than maxSize, %s", p.MaxSize))}
+		},
+	},
+}
+
+func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
+	set, ok := o.(*appsv1.StatefulSet)
+	if !ok {
+		return nil, nil
+	}
+	var found []policies.Finding
+	var errs []error
+	for i := range set.Spec.VolumeClaimTemplates {
+		claim := &set.Spec.VolumeClaimTemplates[i]
+		of, err := judgeClaim(claim, "Claim template "+claim.Name, fmt.Sprintf("spec.volumeClaimTemplates[%d].spec", i), c, p)
+		found, errs = append(found, of...), append(errs, err)
+	}
+	return found, errors.Join(errs...)
+}
+
+func asksForGoodStorageByHand(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
+	claim, ok := ch.New.(*corev1.PersistentVolumeClaim)
+	if !ok || ch.ByController() {
+		return nil, nil
+	}
+	return judgeClaim(claim, "Claim "+claim.Name, "spec", c, p)
+}
+
+// judgeClaim says what is wrong with the claim, whose spec is at path.
+func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
+	var found []policies.Finding
+	add := func(check, field, remedy, format string, args ...any) {
+		found = append(found, policies.Finding{
+			Check: check, Path: path + "." + field, Remedy: remedy, Message: fmt.Sprintf("%s %s.", name, fmt.Sprintf(format, args...)),
+		})
+	}
+	for _, mode := range claim.Spec.AccessModes {
+		if len(p.AccessModes) > 0 && !slices.Contains(p.AccessModes, mode) {
+			add("access-mode", "accessModes", "ask for one of those.", "asks for access mode %s; the policy allows %v", mode, p.AccessModes)
+		}
+	}
+	size := claim.Spec.Resources.Requests.Storage()
+	if p.MinSize != nil && size.Cmp(*p.MinSize) < 0 {
+		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or more.", p.MinSize), "asks for %s; the policy wants at least %s", size, p.MinSize)
+	}
+	if p.MaxSize != nil && size.Cmp(*p.MaxSize) > 0 {
+		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or less.", p.MaxSize), "asks for %s; the policy allows at most %s", size, p.MaxSize)
+	}
+	if asked := claim.Spec.StorageClassName; asked != nil && *asked == "" {
+		// The empty name asks for a volume that somebody made by hand.
+		return found, nil
+	}
+	classes, known, err := policies.List[*storagev1.StorageClass](c, "")
+	if err != nil {
+		return found, err
+	}
+	class := classOf(claim, classes)
+	switch {
+	case class == nil && !known && claim.Spec.StorageClassName == nil:
+		// A cluster has its default class, and files seldom do.
+	case class == nil:
+		what := "asks for no storage class, and there is no default one"
+		if claim.Spec.StorageClassName != nil {
+			what = fmt.Sprintf("asks for storage class %s, which does not exist", *claim.Spec.StorageClassName)
+			if !known {
+				what = fmt.Sprintf("asks for storage class %s, which is not among the files", *claim.Spec.StorageClassName)
+			}
+		}
+		add("no-class", "storageClassName", "name one of those that there are: kubectl get storageclass", "%s: without it, its Pod would wait for ever", what)
+		f := &found[len(found)-1]
+		f.Pending, f.Unknown = true, !known
+	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):
+		add("class", "storageClassName", "ask for one of those.", "asks for storage class %s; the policy allows %s", class.Name, strings.Join(p.StorageClasses, ", "))
+	}
+	if class != nil && p.RequireExpansion && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
+		add("no-expansion", "storageClassName", "ask for a class that has allowVolumeExpansion: true.",
+			"asks for storage class %s, whose volumes cannot grow when they are full", class.Name)
+	}
+	return found, nil
+}
+
+// classOf returns the class that the claim asks for, or the default one where it asks for none; nil where there is no such.
+func classOf(claim *corev1.PersistentVolumeClaim, classes []*storagev1.StorageClass) *storagev1.StorageClass {
+	i := slices.IndexFunc(classes, func(class *storagev1.StorageClass) bool {
+		if asked := claim.Spec.StorageClassName; asked != nil {
+			return class.Name == *asked
+		}
+		return class.Annotations["storageclass.kubernetes.io/is-default-class"] == "true"
+	})
+	if i < 0 {
+		return nil
+	}
+	return classes[i]
+}

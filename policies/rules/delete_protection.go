@@ -1,0 +1,293 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var deleteProtection = policies.Rule{
+	ID:    "delete-protection",
+	Title: "A delete does not take data along",
+	Doc: `Some deletes destroy data at once, and none of them asks. A StatefulSet takes the claims along that it owns:
+all of them under whenDeleted: Delete, and under Retain those that a scale-down left behind while it was Delete. With
+--cascade=orphan they stay, and the delete passes. The claim of a running Pod looks unharmed after its delete: it hangs in
+Terminating, and its data is gone the next time the Pod restarts, or at once if somebody takes its finalizer off. So does a
+volume that is deleted while a claim is bound to it, and nothing can undo either. A namespace takes everything along, the
+claims included that are left of a deleted StatefulSet. What is labelled mooring.dev/protect: "true" (a StatefulSet, a claim,
+a Service, a Namespace) is not deleted by anybody. The garbage collector and its like, which carry out what was decided
+before, always pass, and so does every delete in a namespace that is itself being deleted.`,
+	Severity: policies.High,
+	On: []policies.Trigger{
+		policies.On(kinds.StatefulSet, remove),
+		policies.On(kinds.PersistentVolumeClaim, update, remove),
+		policies.On(kinds.PersistentVolume, remove),
+		policies.On(kinds.Namespace, remove),
+		policies.On(kinds.Service, remove),
+	},
+	Checks: []policies.Check{
+		{Name: "data", Doc: "claims would be deleted along with their StatefulSet"},
+		{Name: "in-use", Doc: "a Pod of a StatefulSet uses the claim, or a StatefulSet wants the Pod it belongs to"},
+		{Name: "finalizer", Doc: "the claim waits for a Pod that uses it, and would be taken from under it"},
+		{Name: "volume", Doc: "the claim of a StatefulSet's member is bound to the volume"},
+		{Name: "namespace", Doc: "StatefulSets have, or had, claims in the namespace"},
+		{Name: "removed", Doc: "files do not have the StatefulSet any more"},
+		{Name: "renamed", Doc: "files have the StatefulSet under another name, which starts on claims of its own"},
+		{Name: "protected", Doc: "the object, or something in the namespace, is labelled against deletes"},
+	},
+	Logic: policies.Typed[v1alpha1.DeleteProtection]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.DeleteProtection { return &r.DeleteProtection },
+		Baseline:   &v1alpha1.DeleteProtection{Enforcement: deny},
+		Restricted: &v1alpha1.DeleteProtection{Enforcement: deny},
+		Change:     deletesNoData,
+	},
+}
+
+func deletesNoData(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	if ch.Operation == admissionv1.Update {
+		return waitsForItsPod(ch, c, p)
+	}
+	if ch.Old.GetDeletionTimestamp() != nil {
+		// It is going already, and a second delete takes nothing more.
+		return nil, nil
+	}
+	if decided, err := ch.Decided(c); decided || err != nil {
+		return nil, err
+	}
+	found := labelled(ch.Old, p)
+	var more []policies.Finding
+	var err error
+	switch o := ch.Old.(type) {
+	case *appsv1.StatefulSet:
+		if !ch.Orphans() {
+			more, err = takesClaims(o, c, p)
+			if len(more) == 0 && ch.InFiles {
+				more = leavesFiles(ch, o)
+			}
+		}
+	case *corev1.PersistentVolumeClaim:
+		more, err = belongsToMember(o, c, p)
+	case *corev1.PersistentVolume:
+		more, err = holdsMember(o, c, p)
+	case *corev1.Namespace:
+		more, err = holdsData(o, c, p)
+	}
+	return append(found, more...), err
+}
+
+func protected(o kinds.Object) bool { return o.GetLabels()[policies.ProtectLabel] == "true" }
+
+func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
+	if !protected(o) {
+		return nil
+	}
+	ref := policies.RefTo(o)
+	return []policies.Finding{{
+		Check: "protected", Action: p.Protected, Path: "metadata.labels",
+		Message: fmt.Sprintf("%s is labelled %s=true: it is not to be deleted.", ref, policies.ProtectLabel),
+		Remedy:  fmt.Sprintf("if it is to go all the same, take the label off first: %s label %s %s %s-", policies.Kubectl(o), kinds.Of(o).Singular(), o.GetName(), policies.ProtectLabel),
+	}}
+}
+
+// takesClaims says which claims the garbage collector would delete after the StatefulSet.
+func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	told := statefulset.DeletesWithSet(set)
+	f := policies.Finding{Check: "data", Action: p.Data, Path: retentionPath + ".whenDeleted"}
+	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, set.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if !known && told {
+		f.Unknown = true
+		f.Message = fmt.Sprintf("whenDeleted is Delete: with StatefulSet %s its claims would be deleted, and their data.", set.Name)
+		f.Remedy = keepClaims(set)
+		return []policies.Finding{f}, nil
+	}
+	// What the StatefulSet owns goes. Its controller makes it the owner of its members' claims a moment after it is told
+	// to, and never takes a claim back whose Pod is gone.
+	lost := slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
+		n, ok := statefulset.ClaimOrdinal(set, claim)
+		return !statefulset.Owns(set, claim) && !(told && ok && statefulset.OrdinalsOf(set).Has(n))
+	})
+	switch {
+	case len(lost) == 0:
+		return nil, nil
+	case told:
+		f.Message = fmt.Sprintf("whenDeleted is Delete: with StatefulSet %s %s (%s) would be deleted, and their data.",
+			set.Name, words.Plural(len(lost), "claim"), words.Names(lost))
+		f.Remedy = keepClaims(set)
+	default:
+		f.Message = fmt.Sprintf("whenDeleted is Retain, but %s (%s) of StatefulSet %s would be deleted with it, and their data: ownerReferences from when it was Delete still name it.",
+			words.Plural(len(lost), "claim"), words.Names(lost), set.Name)
+		f.Remedy = fmt.Sprintf(`keep each of them: %s patch persistentvolumeclaim %s --type=merge -p '{"metadata":{"ownerReferences":null}}', and delete the StatefulSet then.`,
+			policies.Kubectl(set), lost[0].Name)
+	}
+	return []policies.Finding{f}, nil
+}
+
+// leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who
+// delete in a cluster know that they do; those who edit files may not.
+func leavesFiles(ch policies.Change, set *appsv1.StatefulSet) []policies.Finding {
+	f := policies.Finding{Path: "metadata.name"}
+	if next := ch.Replacement; next != nil {
+		f.Check = "renamed"
+		f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would stop, and %s start under names that their peers do not know.",
+			set.Name, next.Name, statefulset.PodNames(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}), statefulset.PodNames(next, statefulset.Ranges{statefulset.OrdinalsOf(next)}))
+		if len(set.Spec.VolumeClaimTemplates) > 0 {
+			f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would start on new, empty claims, and the data stay in those of %s.",
+				set.Name, next.Name, statefulset.PodNames(next, statefulset.Ranges{statefulset.OrdinalsOf(next)}), statefulset.PodNames(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}))
+		}
+		f.Remedy = fmt.Sprintf("leave the name %s, or add %s beside it, move the data over, and take %s away then.", set.Name, next.Name, set.Name)
+	} else {
+		f.Check, f.Unknown = "removed", true
+		f.Message = fmt.Sprintf("StatefulSet %s is not among the files any more: what applies them and prunes would delete it. Its claims would stay, and nobody would clean them up.", set.Name)
+		f.Remedy = "if it is to go, nothing; if not, put it back."
+	}
+	return []policies.Finding{f}
+}
+
+func keepClaims(set *appsv1.StatefulSet) string {
+	return fmt.Sprintf(`to put another in its place, leave Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', and delete it then.`,
+		policies.Kubectl(set), set.Name)
+}
+
+// goesWith tells whether the object names the StatefulSet as an owner, and so goes when it does.
+func goesWith(o kinds.Object, set *appsv1.StatefulSet) bool {
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		return set.UID != "" && owner.UID == set.UID
+	})
+}
+
+// belongsToMember says whose data the claim holds.
+func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	f := policies.Finding{
+		Check: "in-use", Action: p.InUse, Path: "metadata.name",
+		Remedy: "back its data up first. If the member is to begin again with nothing, say so and try again: " +
+			policies.BypassCommand("delete-protection", claim),
+	}
+	pod, err := memberOn(claim, c)
+	if err != nil {
+		return nil, err
+	}
+	if pod != nil {
+		f.Message = fmt.Sprintf("Pod %s runs on claim %s: the claim would hang in Terminating, and its data be gone as soon as the Pod restarts.", pod.Name, claim.Name)
+		return []policies.Finding{f}, nil
+	}
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, claim.Namespace)
+	for _, set := range sets {
+		if n, ok := statefulset.ClaimOrdinal(set, claim); ok && set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Has(n) {
+			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s is about to start again: it would come up on a new, empty claim.",
+				claim.Name, set.Name, n, set.Name)
+			return []policies.Finding{f}, err
+		}
+	}
+	return nil, err
+}
+
+// pvcProtection is the finalizer that keeps a claim from going while a Pod uses it.
+const pvcProtection = "kubernetes.io/pvc-protection"
+
+// waitsForItsPod says whose claim it is that would go now, before its Pod does, as its finalizer is taken off.
+func waitsForItsPod(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	claim := ch.Old.(*corev1.PersistentVolumeClaim)
+	if claim.DeletionTimestamp == nil || !slices.Contains(claim.Finalizers, pvcProtection) || slices.Contains(ch.New.GetFinalizers(), pvcProtection) {
+		return nil, nil
+	}
+	if decided, err := ch.Decided(c); decided || err != nil {
+		return nil, err
+	}
+	pod, err := memberOn(claim, c)
+	if pod == nil {
+		return nil, err
+	}
+	f := policies.Finding{
+		Check: "finalizer", Action: p.InUse, Path: "metadata.finalizers",
+		Message: fmt.Sprintf("Claim %s hangs in Terminating because Pod %s still runs on it. Without the finalizer %s it is gone at once, with its data, from under the running Pod.",
+			claim.Name, pod.Name, pvcProtection),
+		Remedy: fmt.Sprintf("leave it as long as the data is needed: it is all there while the Pod runs. Keep Pod %s running, and copy its data away.", pod.Name),
+	}
+	if volume := claim.Spec.VolumeName; volume != "" {
+		f.Remedy += fmt.Sprintf(` To keep the volume whatever becomes of the claim: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`, volume)
+	}
+	return []policies.Finding{f}, err
+}
+
+// holdsMember says whose data is on the volume.
+func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	claimed := volume.Spec.ClaimRef
+	if claimed == nil || volume.Status.Phase != corev1.VolumeBound {
+		return nil, nil
+	}
+	claim, _, err := policies.Get[*corev1.PersistentVolumeClaim](c, claimed.Namespace, claimed.Name)
+	if err != nil || claim == nil || claim.DeletionTimestamp != nil {
+		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
+		return nil, err
+	}
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, claimed.Namespace)
+	for _, set := range sets {
+		n, ok := statefulset.ClaimOrdinal(set, claim)
+		if !ok {
+			continue
+		}
+		return []policies.Finding{{
+			Check: "volume", Action: p.InUse, Path: "metadata.name",
+			Message: fmt.Sprintf("Volume %s holds the data of Pod %s-%d, by claim %s in namespace %s. It would hang in Terminating, which nobody can take back, and go as soon as the claim lets go of it.",
+				volume.Name, set.Name, n, claim.Name, claim.Namespace),
+			Remedy: fmt.Sprintf("leave it to its claim: when that is deleted, the volume goes too or stays, by its reclaim policy. See which: kubectl get persistentvolume %s. If it is to go all the same, say so and try again: %s",
+				volume.Name, policies.BypassCommand("delete-protection", volume)),
+		}}, err
+	}
+	return nil, err
+}
+
+// holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal, or
+// that one had, and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
+func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	sets, _, err1 := policies.List[*appsv1.StatefulSet](c, namespace.Name)
+	claims, _, err2 := policies.List[*corev1.PersistentVolumeClaim](c, namespace.Name)
+	var data []*corev1.PersistentVolumeClaim
+	var marked []string
+	for _, set := range sets {
+		if protected(set) {
+			marked = append(marked, "StatefulSet "+set.Name)
+		}
+	}
+	for _, claim := range claims {
+		if statefulset.Claimant(claim, sets) != nil || statefulset.LeftBehind(claim) {
+			data = append(data, claim)
+		}
+		if protected(claim) {
+			marked = append(marked, "PersistentVolumeClaim "+claim.Name)
+		}
+	}
+	look := fmt.Sprintf("see what is there: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
+	var found []policies.Finding
+	if len(data) > 0 {
+		found = append(found, policies.Finding{
+			Check: "namespace", Action: p.Namespace, Path: "metadata.name",
+			Message: fmt.Sprintf("Namespace %s holds the data of StatefulSets, in %s (%s): all of it would be deleted with everything else in the namespace.",
+				namespace.Name, words.Plural(len(data), "claim"), words.Names(data)),
+			Remedy: look + "If nobody needs the data, say so and try again: " + policies.BypassCommand("delete-protection", namespace),
+		})
+	}
+	if len(marked) > 0 {
+		found = append(found, policies.Finding{
+			Check: "protected", Action: p.Protected, Path: "metadata.name",
+			Message: fmt.Sprintf("Namespace %s holds what is labelled %s=true (%s): it would be deleted with everything else in it.",
+				namespace.Name, policies.ProtectLabel, words.List(marked)),
+			Remedy: look + "If it is to go all the same, take the labels off first.",
+		})
+	}
+	return found, errors.Join(err1, err2)
+}

@@ -1,0 +1,73 @@
+package rules
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var disruptionBudget = policies.Rule{
+	ID:    "disruption-budget",
+	Title: "Node maintenance takes one member at a time",
+	Doc: `A drain evicts every Pod of a node, and several drains at once evict several members: only a PodDisruptionBudget makes
+them wait for each other. One that allows no Pod to be away blocks every drain for ever, until somebody deletes it in anger;
+and the eviction API refuses a Pod that two budgets select. The budget may be applied after the StatefulSet: a missing one
+is only worth a warning.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
+	Checks: []policies.Check{
+		{Name: "none", Doc: "no PodDisruptionBudget selects the Pods"},
+		{Name: "stuck", Doc: "the budget allows no Pod to be away, so that no node can be drained"},
+		{Name: "several", Doc: "more than one budget selects the Pods, so that none of them can be evicted"},
+	},
+	Logic: policies.Typed[v1alpha1.DisruptionBudget]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.DisruptionBudget { return &r.DisruptionBudget },
+		Baseline:   &v1alpha1.DisruptionBudget{Enforcement: warn},
+		Restricted: &v1alpha1.DisruptionBudget{Enforcement: warn},
+		Object:     hasBudget,
+	},
+}
+
+func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) ([]policies.Finding, error) {
+	set := o.(*appsv1.StatefulSet)
+	replicas := statefulset.OrdinalsOf(set).Count()
+	if replicas < 2 {
+		return nil, nil
+	}
+	budgets, known, err := policies.List[*policyv1.PodDisruptionBudget](c, set.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	own := statefulset.BudgetsOf(set, budgets)
+	f := policies.Finding{Path: "spec.replicas"}
+	switch {
+	case len(own) == 0:
+		f.Check, f.Pending = "none", true
+		f.Message = fmt.Sprintf("No PodDisruptionBudget selects the %s of StatefulSet %s: drains of several nodes may take the majority at once.", words.Plural(replicas, "Pod"), set.Name)
+		if !known {
+			f.Unknown = true
+			f.Message = fmt.Sprintf("A PodDisruptionBudget that selects the %s of StatefulSet %s is not among the files: without one, drains of several nodes may take the majority at once.", words.Plural(replicas, "Pod"), set.Name)
+		}
+		f.Remedy = fmt.Sprintf("%s create poddisruptionbudget %s --selector='%s' --max-unavailable=1",
+			policies.Kubectl(set), set.Name, metav1.FormatLabelSelector(set.Spec.Selector))
+	case len(own) > 1:
+		f.Check = "several"
+		f.Message = fmt.Sprintf("PodDisruptionBudgets %s all select the Pods of StatefulSet %s: the eviction API refuses Pods with more than one, so that no node can be drained.", words.Names(own), set.Name)
+		f.Remedy = "keep one of them."
+	case statefulset.Promised(own[0], replicas) >= replicas:
+		f.Check = "stuck"
+		f.Message = fmt.Sprintf("PodDisruptionBudget %s allows none of the %s of StatefulSet %s to be away: no node that runs one can be drained.", own[0].Name, words.Plural(replicas, "Pod"), set.Name)
+		f.Remedy = fmt.Sprintf("%s patch poddisruptionbudget %s --type=merge -p '{\"spec\":{\"minAvailable\":null,\"maxUnavailable\":1}}'", policies.Kubectl(set), own[0].Name)
+	default:
+		return nil, nil
+	}
+	return []policies.Finding{f}, nil
+}

@@ -1,0 +1,166 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var headlessService = policies.Rule{
+	ID:    "headless-service",
+	Title: "A StatefulSet's Pods have DNS names of their own",
+	Doc: `A Pod of a StatefulSet is reached by its peers as pod.service.namespace.svc, and that name exists only while
+spec.serviceName names a headless Service (clusterIP: None) of the same namespace whose selector selects the Pods. The
+API server checks none of this, and serviceName can never be changed afterwards. The other way round, a Service that a
+StatefulSet relies on must not be deleted, or turned away from its Pods, under it.`,
+	Severity: policies.High,
+	On: []policies.Trigger{
+		policies.On(kinds.StatefulSet, create, update),
+		policies.On(kinds.Service, update, remove),
+	},
+	Checks: []policies.Check{
+		{Name: "unnamed", Doc: "the StatefulSet names no Service; it cannot be added later"},
+		{Name: "missing", Doc: "the Service does not exist (a dry run is only warned: the Service may be applied next)"},
+		{Name: "external-name", Doc: "the Service is an ExternalName"},
+		{Name: "not-headless", Doc: "the Service has a cluster IP"},
+		{Name: "selector", Doc: "the Service does not select the Pods"},
+		{Name: "in-use", Doc: "the Service is deleted while a StatefulSet relies on it"},
+	},
+	Logic: policies.Typed[v1alpha1.HeadlessService]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.HeadlessService { return &r.HeadlessService },
+		Baseline:   &v1alpha1.HeadlessService{Enforcement: deny},
+		Restricted: &v1alpha1.HeadlessService{Enforcement: deny},
+		Object:     governedByHeadlessService,
+		Change:     keepsGoverningService,
+	},
+}
+
+func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.HeadlessService) ([]policies.Finding, error) {
+	set, ok := o.(*appsv1.StatefulSet)
+	if !ok {
+		return nil, nil
+	}
+	name := set.Spec.ServiceName
+	if name == "" {
+		return []policies.Finding{{
+			Check: "unnamed", Path: "spec.serviceName",
+			Message: fmt.Sprintf("StatefulSet %s names no Service, so its Pods get no DNS names of their own, and serviceName cannot be added later.", set.Name),
+			Remedy:  fmt.Sprintf("set spec.serviceName to a headless Service, such as %s.", set.Name),
+		}}, nil
+	}
+	service, known, err := policies.Get[*corev1.Service](c, set.Namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	if service == nil {
+		f := policies.Finding{
+			Check: "missing", Path: "spec.serviceName", Action: p.Missing, Pending: true,
+			Message: fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, does not exist in namespace %s.", name, set.Name, set.Namespace),
+			Remedy:  createService(set),
+		}
+		if !known {
+			f.Unknown = true
+			f.Message = fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, is not among the files.", name, set.Name)
+		}
+		return []policies.Finding{f}, nil
+	}
+	found := whyNotGoverning(service, set)
+	for i := range found {
+		found[i].Path = "spec.serviceName"
+	}
+	return found, nil
+}
+
+// whyNotGoverning says what keeps the Service from naming the StatefulSet's Pods. The paths are the Service's.
+func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policies.Finding {
+	if service.Spec.Type == corev1.ServiceTypeExternalName {
+		return []policies.Finding{{
+			Check: "external-name", Path: "spec.type",
+			Message: fmt.Sprintf("Service %s is an ExternalName for %s; it gives the Pods of StatefulSet %s no DNS names.", service.Name, service.Spec.ExternalName, set.Name),
+			Remedy:  "name a headless Service (clusterIP: None) that selects the Pods.",
+		}}
+	}
+	var found []policies.Finding
+	if service.Spec.ClusterIP != corev1.ClusterIPNone {
+		found = append(found, policies.Finding{
+			Check: "not-headless", Path: "spec.clusterIP",
+			Message: fmt.Sprintf("Service %s is not headless, so the Pods of StatefulSet %s get no DNS names of their own.", service.Name, set.Name),
+			Remedy:  fmt.Sprintf("create a second Service with clusterIP: None for spec.serviceName and keep %s for its clients.", service.Name),
+		})
+	}
+	template := labels.Set(set.Spec.Template.Labels)
+	if len(service.Spec.Selector) == 0 || !labels.SelectorFromSet(service.Spec.Selector).Matches(template) {
+		found = append(found, policies.Finding{
+			Check: "selector", Path: "spec.selector",
+			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",
+				service.Name, orNothing(service.Spec.Selector), set.Name, orNothing(template)),
+			Remedy: fmt.Sprintf("%s set selector service %s '%s'", policies.Kubectl(service), service.Name, matchLabels(set)),
+		})
+	}
+	return found
+}
+
+// keepsGoverningService guards the Service for the StatefulSets that rely on it.
+func keepsGoverningService(ch policies.Change, c policies.Cluster, _ v1alpha1.HeadlessService) ([]policies.Finding, error) {
+	older, ok := ch.Old.(*corev1.Service)
+	if !ok {
+		return nil, nil
+	}
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, older.Namespace)
+	var found []policies.Finding
+	for _, set := range sets {
+		if set.Spec.ServiceName != older.Name || set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0 {
+			continue
+		}
+		newer, ok := ch.New.(*corev1.Service)
+		if !ok {
+			found = append(found, policies.Finding{
+				Check: "in-use", Path: "metadata.name",
+				Message: fmt.Sprintf("StatefulSet %s relies on Service %s: without it its %s lose their DNS names and cannot find each other.",
+					set.Name, older.Name, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod")),
+				Remedy: fmt.Sprintf("leave the Service; if StatefulSet %s is to go as well, delete that first, and the Service then.", set.Name),
+			})
+			continue
+		}
+		before := whyNotGoverning(older, set)
+		for _, f := range whyNotGoverning(newer, set) {
+			f.Standing = slices.ContainsFunc(before, func(b policies.Finding) bool { return b.Check == f.Check })
+			found = append(found, f)
+		}
+	}
+	return found, err
+}
+
+// createService is the command that makes the headless Service a StatefulSet names. kubectl gives it the selector
+// app=name, which is corrected where the Pods are labelled otherwise.
+func createService(set *appsv1.StatefulSet) string {
+	name, selector := set.Spec.ServiceName, matchLabels(set)
+	command := fmt.Sprintf("%s create service clusterip %s --clusterip=None", policies.Kubectl(set), name)
+	if selector.String() != "app="+name {
+		command += fmt.Sprintf(" && %s set selector service %s '%s'", policies.Kubectl(set), name, selector)
+	}
+	return command
+}
+
+// matchLabels are the labels that the StatefulSet selects its Pods by; a file's may have no selector.
+func matchLabels(set *appsv1.StatefulSet) labels.Set {
+	return ptr.Deref(set.Spec.Selector, metav1.LabelSelector{}).MatchLabels
+}
+
+func orNothing(l labels.Set) string {
+	if len(l) == 0 {
+		return "nothing"
+	}
+	return l.String()
+}

@@ -1,0 +1,69 @@
+package rules
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var ordinalShift = policies.Rule{
+	ID:    "ordinal-shift",
+	Title: "A new start ordinal leaves no data behind",
+	Doc: `A Pod's ordinal ties it to its claims: db-0 has data-db-0 and nobody else ever will. spec.ordinals.Start moves
+the whole range (KEP-3335). From start 0 to start 1, three replicas are db-1 to db-3: db-0 stops, its claim lies idle, and
+db-3 starts on an empty one, although replicas never changed. A start that keeps every ordinal, because replicas
+grow by as much as it falls, only adds Pods and passes.`,
+	Severity: policies.High,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
+	Checks: []policies.Check{
+		{Name: "left-behind", Doc: "the StatefulSet would not have ordinals any more that have claims"},
+	},
+	Logic: policies.Typed[v1alpha1.OrdinalShift]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.OrdinalShift { return &r.OrdinalShift },
+		Baseline:   &v1alpha1.OrdinalShift{Enforcement: deny},
+		Restricted: &v1alpha1.OrdinalShift{Enforcement: deny},
+		Change:     shiftsNobodyAway,
+	},
+}
+
+func shiftsNobodyAway(ch policies.Change, c policies.Cluster, _ v1alpha1.OrdinalShift) ([]policies.Finding, error) {
+	older, newer, ok := ch.StatefulSets()
+	if !ok || len(older.Spec.VolumeClaimTemplates) == 0 {
+		return nil, nil
+	}
+	from, to := statefulset.OrdinalsOf(older), statefulset.OrdinalsOf(newer)
+	left := from.Minus(to)
+	if from.Start == to.Start || left.Count() == 0 {
+		return nil, nil
+	}
+	f := policies.Finding{
+		Check: "left-behind", Path: "spec.ordinals.Start",
+		Remedy: fmt.Sprintf("leave spec.ordinals.Start at %d, and scale up for more Pods: %s scale statefulset %s --replicas=<more>. "+
+			"If nobody will miss the data of %s here, say so and try again: %s",
+			from.Start, policies.Kubectl(older), older.Name, statefulset.PodNames(older, left), policies.BypassCommand("ordinal-shift", older)),
+	}
+	moved := fmt.Sprintf("From start %d with %s to start %d with %s, StatefulSet %s has no %s any more",
+		from.Start, words.Plural(from.Count(), "replica"), to.Start, words.Plural(to.Count(), "replica"), older.Name, statefulset.PodNames(older, left))
+	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, older.Namespace)
+	switch own := statefulset.ClaimsOf(older, claims, left); {
+	case err != nil:
+		return nil, err
+	case !known && len(own) == 0:
+		f.Unknown = true
+		f.Message = moved + ": their claims would lie idle, or be deleted."
+	case len(own) == 0:
+		return nil, nil
+	default:
+		f.Message = fmt.Sprintf("%s: the data in %s (%s) would be no Pod's.", moved, words.Plural(len(own), "claim"), words.Names(own))
+		if added := to.Minus(from); added.Count() > 0 {
+			f.Message += fmt.Sprintf(" Instead %s would start, not on these claims.", statefulset.PodNames(older, added))
+		}
+	}
+	return []policies.Finding{f}, nil
+}

@@ -1,0 +1,37 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var protectLabel = policies.Rule{
+	ID:    "protect-label",
+	Title: "The label against deletion has a value that works",
+	Doc: `Only the value "true" of the label mooring.dev/protect keeps an object from being deleted. With any other value, such as yes,
+the object looks protected and is not.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update), policies.On(kinds.PersistentVolumeClaim, create), policies.On(kinds.Service), policies.On(kinds.Namespace)},
+	Checks:   []policies.Check{{Name: "value", Doc: "the label against deletion has a value that protects nothing"}},
+	Logic: policies.Typed[v1alpha1.ProtectLabel]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.ProtectLabel { return &r.ProtectLabel },
+		Baseline:   &v1alpha1.ProtectLabel{Enforcement: warn},
+		Restricted: &v1alpha1.ProtectLabel{Enforcement: warn},
+		Object:     findsMisspelledLabel,
+	},
+}
+
+func findsMisspelledLabel(o kinds.Object, _ policies.Cluster, _ v1alpha1.ProtectLabel) ([]policies.Finding, error) {
+	value, ok := o.GetLabels()[policies.ProtectLabel]
+	if !ok || value == "true" || value == "false" {
+		return nil, nil
+	}
+	return []policies.Finding{{
+		Check: "value", Path: "metadata.labels",
+		Message: fmt.Sprintf("%s has the label %s=%s, which protects nothing: only the value true does.", policies.RefTo(o), policies.ProtectLabel, value),
+		Remedy:  fmt.Sprintf("%s label --overwrite %s %s %s=true", policies.Kubectl(o), kinds.Of(o).Singular(), o.GetName(), policies.ProtectLabel),
+	}}, nil
+}

@@ -1,0 +1,79 @@
+package rules
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var retainedClaim = policies.Rule{
+	ID:    "retained-claim",
+	Title: "What was kept is still there when it is wanted again",
+	Doc: `Under whenScaled: Retain a scale-down keeps the claims of the Pods that go, and scaling up again gives each Pod
+its own claim back. Until then nothing uses them, so that they look like leftovers, and who tidies them away deletes the
+only copy of what those Pods had not handed over. Under whenScaled: Delete the owner has said that they may go. A
+StatefulSet that is deleted under whenDeleted: Retain leaves its claims in the same way, so that it can be made again where
+it was. Nothing but their name and who made them tells that they were its own: a claim that ends in an ordinal and was made
+by a controller, which its managedFields remember, counts as one.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.PersistentVolumeClaim, remove)},
+	Checks: []policies.Check{
+		{Name: "kept", Doc: "the claim was kept for an ordinal that the StatefulSet does not have at present"},
+		{Name: "left", Doc: "the claim was kept when its StatefulSet was deleted"},
+	},
+	Logic: policies.Typed[v1alpha1.RetainedClaim]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.RetainedClaim { return &r.RetainedClaim },
+		Baseline:   &v1alpha1.RetainedClaim{Enforcement: warn},
+		Restricted: &v1alpha1.RetainedClaim{Enforcement: deny},
+		Change:     keepsRetainedClaim,
+	},
+}
+
+// leftClaim is a claim as a StatefulSet's controller makes it.
+const leftClaim = `{kind: PersistentVolumeClaim, metadata: {name: data-old-0, managedFields: [
+       {manager: kube-controller-manager, operation: Update, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {f:spec: {f:accessModes: {}}}}]}}`
+
+func keepsRetainedClaim(ch policies.Change, c policies.Cluster, _ v1alpha1.RetainedClaim) ([]policies.Finding, error) {
+	claim := ch.Old.(*corev1.PersistentVolumeClaim)
+	if claim.DeletionTimestamp != nil {
+		return nil, nil
+	}
+	if decided, err := ch.Decided(c); decided || err != nil {
+		return nil, err
+	}
+	f := policies.Finding{
+		Path: "metadata.name",
+		Remedy: "leave it, or back its data up first. If nobody needs the data, say so and try again: " +
+			policies.BypassCommand("retained-claim", claim),
+	}
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, claim.Namespace)
+	set := statefulset.Claimant(claim, sets)
+	switch {
+	case err != nil:
+		return nil, err
+	case set == nil && statefulset.LeftBehind(claim):
+		f.Check = "left"
+		f.Message = fmt.Sprintf("Claim %s is no leftover: a StatefulSet that was deleted kept it, and finds its data there when it is made again under the same name.", claim.Name)
+	case set != nil && keeps(set, claim):
+		n, _ := statefulset.ClaimOrdinal(set, claim)
+		f.Check = "kept"
+		f.Message = fmt.Sprintf("Claim %s is no leftover: StatefulSet %s was scaled down and kept it (whenScaled: Retain), so that Pod %s-%d finds its data when it is scaled up again.",
+			claim.Name, set.Name, set.Name, n)
+	default:
+		return nil, nil
+	}
+	return []policies.Finding{f}, nil
+}
+
+// keeps tells whether the StatefulSet keeps the claim for an ordinal that it does not have at present. The claim of an
+// ordinal that is wanted is delete-protection's.
+func keeps(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) bool {
+	n, _ := statefulset.ClaimOrdinal(set, claim)
+	return !statefulset.OrdinalsOf(set).Has(n) && set.DeletionTimestamp == nil && !statefulset.DeletesWithScale(set)
+}

@@ -1,0 +1,147 @@
+package rules
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var retentionPolicy = policies.Rule{
+	ID:    "retention-policy",
+	Title: "Claims outlive what they belong to, or the owner said otherwise",
+	Doc: `persistentVolumeClaimRetentionPolicy decides whether the claims of a StatefulSet are deleted with it (whenDeleted)
+and with the ordinals that a scale-down takes away (whenScaled). Delete is as final as it sounds where the volume's reclaim
+policy is Delete too, and an update from Retain to Delete destroys nothing until the next scale-down or delete does. The
+policy can give a default where the owner was silent, and require a value. KEP-1847.`,
+	Severity: policies.High,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
+	Checks: []policies.Check{
+		{Name: "required", Doc: "the value is not the one the policy requires"},
+		{Name: "weakening", Doc: "an update turns Retain into Delete"},
+	},
+	Logic: policies.Typed[v1alpha1.RetentionPolicy]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.RetentionPolicy { return &r.RetentionPolicy },
+		Baseline:   &v1alpha1.RetentionPolicy{Enforcement: warn},
+		Restricted: &v1alpha1.RetentionPolicy{Enforcement: deny, Default: &retain, Require: &retain},
+		Object:     retainsAsRequired,
+		Change:     weakensRetention,
+		Fills:      func(p v1alpha1.RetentionPolicy) bool { return p.Default != nil },
+		Fill:       fillRetention,
+		Validate:   agreesWithItself,
+	},
+}
+
+// retain is what restricted wants.
+var retain = v1alpha1.RetentionValues{
+	WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType, WhenScaled: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+}
+
+// retentionPart is one of the two halves of a retention policy.
+type retentionPart struct {
+	path  string
+	value *appsv1.PersistentVolumeClaimRetentionPolicyType
+	// when is what it is about, to end a sentence with.
+	when string
+}
+
+func retentionOf(set *appsv1.StatefulSet) [2]retentionPart {
+	policy := statefulset.Retention(set)
+	return retentionParts(&policy)
+}
+
+func retentionParts(p *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy) [2]retentionPart {
+	return [2]retentionPart{
+		{retentionPath + ".whenDeleted", &p.WhenDeleted, "the StatefulSet is deleted"},
+		{retentionPath + ".whenScaled", &p.WhenScaled, "a scale-down takes their Pod away"},
+	}
+}
+
+// wishes are the two halves that a policy asks for, empty where it asks for nothing.
+func wishes(v *v1alpha1.RetentionValues) [2]retentionPart {
+	return retentionParts((*appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy)(v))
+}
+
+func retainsAsRequired(o kinds.Object, _ policies.Cluster, p v1alpha1.RetentionPolicy) ([]policies.Finding, error) {
+	set := o.(*appsv1.StatefulSet)
+	if p.Require == nil || len(set.Spec.VolumeClaimTemplates) == 0 {
+		return nil, nil
+	}
+	var found []policies.Finding
+	want := wishes(p.Require)
+	for i, part := range retentionOf(set) {
+		if *want[i].value == "" || *want[i].value == *part.value {
+			continue
+		}
+		found = append(found, policies.Finding{
+			Check: "required", Path: part.path,
+			Message: fmt.Sprintf("The claims of StatefulSet %s would be under %s when %s; the policy requires %s.",
+				set.Name, *part.value, part.when, *want[i].value),
+			Remedy: fmt.Sprintf("set %s: %s", part.path, *want[i].value),
+		})
+	}
+	return found, nil
+}
+
+func weakensRetention(ch policies.Change, _ policies.Cluster, p v1alpha1.RetentionPolicy) ([]policies.Finding, error) {
+	older, newer, ok := ch.StatefulSets()
+	if !ok || len(newer.Spec.VolumeClaimTemplates) == 0 {
+		return nil, nil
+	}
+	var found []policies.Finding
+	was := retentionOf(older)
+	for i, is := range retentionOf(newer) {
+		if *was[i].value == *is.value || *is.value != appsv1.DeletePersistentVolumeClaimRetentionPolicyType {
+			continue
+		}
+		found = append(found, policies.Finding{
+			Check: "weakening", Path: is.path, Action: p.Weakening,
+			Message: fmt.Sprintf("From now on the claims of StatefulSet %s would be deleted, with their data, when %s; until now they were kept.",
+				newer.Name, is.when),
+			Remedy: fmt.Sprintf("leave %s: %s, and delete claims by name once their data is not needed.", is.path, *was[i].value),
+		})
+	}
+	return found, nil
+}
+
+func fillRetention(d *policies.Defaults, p v1alpha1.RetentionPolicy) {
+	set := d.Object.(*appsv1.StatefulSet)
+	if len(set.Spec.VolumeClaimTemplates) == 0 {
+		return
+	}
+	policy, changed := statefulset.Retention(set), false
+	want := wishes(p.Default)
+	for i, part := range retentionParts(&policy) {
+		if *want[i].value == appsv1.DeletePersistentVolumeClaimRetentionPolicyType && !d.Creating {
+			// Claims that were kept until now are not to be lost to a default.
+			continue
+		}
+		if policies.Fill(d, part.path, part.value, *want[i].value, appsv1.RetainPersistentVolumeClaimRetentionPolicyType) {
+			changed = true
+		}
+	}
+	if changed {
+		set.Spec.PersistentVolumeClaimRetentionPolicy = &policy
+		d.Put(retentionPath, policy)
+	}
+}
+
+// agreesWithItself refuses a default that the same policy forbids.
+func agreesWithItself(p v1alpha1.RetentionPolicy, _ v1alpha1.Rules, at *field.Path) field.ErrorList {
+	if p.Default == nil || p.Require == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	required := wishes(p.Require)
+	for i, part := range wishes(p.Default) {
+		if *part.value != "" && *required[i].value != "" && *part.value != *required[i].value {
+			errs = append(errs, field.Invalid(at.Child("default"), *part.value, fmt.Sprintf("the policy requires %s when %s", *required[i].value, part.when)))
+		}
+	}
+	return errs
+}

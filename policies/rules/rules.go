@@ -1,0 +1,131 @@
+// Package rules holds Mooring's rules, a file each: what the rule says, what it does in each profile, and pure functions that
+// judge. The cases that a rule is tested and documented by are in testdata, in a file of the rule's name.
+package rules
+
+import (
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// All are the rules, by ID.
+var All = []policies.Rule{
+	autoscalerFloor,
+	blockedDrain,
+	claimAdoption,
+	claimAtRisk,
+	claimTemplate,
+	deleteProtection,
+	disruptionBudget,
+	forceDelete,
+	headlessService,
+	immutableFields,
+	memberDown,
+	notReadyAddresses,
+	ordinalShift,
+	orphanedClaim,
+	protectLabel,
+	readiness,
+	retainedClaim,
+	retentionPolicy,
+	scaleDown,
+	sharedClaim,
+	spread,
+	stuckRollout,
+	terminationGrace,
+	unsafeRollout,
+	updateStrategy,
+	volumeReclaim,
+}
+
+// Judge tells whether any rule is about objects of the kind.
+func Judge(kind *kinds.Kind) bool {
+	return slices.ContainsFunc(All, func(rule policies.Rule) bool {
+		return slices.ContainsFunc(rule.On, func(t policies.Trigger) bool { return t.Kind == kind })
+	})
+}
+
+// The actions that a rule's block has in a profile.
+var (
+	deny  = v1alpha1.Enforcement{Action: v1alpha1.Deny}
+	warn  = v1alpha1.Enforcement{Action: v1alpha1.Warn}
+	audit = v1alpha1.Enforcement{Action: v1alpha1.Audit}
+)
+
+// The operations that rules judge.
+const (
+	create = admissionv1.Create
+	update = admissionv1.Update
+	remove = admissionv1.Delete
+)
+
+const (
+	retentionPath = "spec.persistentVolumeClaimRetentionPolicy"
+	strategyPath  = "spec.updateStrategy"
+)
+
+// podsOf returns the StatefulSet's Pods by their ordinals.
+func podsOf(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod, bool, error) {
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil {
+		return nil, false, err
+	}
+	pods, known, err := policies.Select[*corev1.Pod](c, set.Namespace, selector)
+	return statefulset.Members(set, pods), known, err
+}
+
+// members returns the Pods that were made by StatefulSets, be these there or not, and that have not ended.
+func members(namespace string, c policies.Cluster) ([]*corev1.Pod, error) {
+	named, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	pods, _, err := policies.Select[*corev1.Pod](c, namespace, labels.NewSelector().Add(*named))
+	return slices.DeleteFunc(pods, statefulset.Finished), err
+}
+
+// memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
+func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
+	pods, err := members(claim.Namespace, c)
+	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) }); i >= 0 {
+		return pods[i], err
+	}
+	return nil, err
+}
+
+// claimantOf returns the StatefulSet that has a name for the claim, or nil. Claims are named template-set-ordinal, so each dash may
+// be where the name of the StatefulSet begins.
+func claimantOf(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (set *appsv1.StatefulSet, known bool, err error) {
+	name, _, ok := statefulset.CutOrdinal(claim.Name)
+	if !ok {
+		return nil, true, nil
+	}
+	known = true
+	for i := range len(name) {
+		if name[i] != '-' {
+			continue
+		}
+		set, sure, err := policies.Get[*appsv1.StatefulSet](c, claim.Namespace, name[i+1:])
+		if err != nil {
+			return nil, false, err
+		}
+		if set != nil {
+			if _, ok := statefulset.ClaimOrdinal(set, claim); ok {
+				return set, true, nil
+			}
+		}
+		known = known && sure
+	}
+	return nil, known, nil
+}

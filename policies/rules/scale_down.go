@@ -1,0 +1,391 @@
+package rules
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var scaleDown = policies.Rule{
+	ID:    "scale-down",
+	Title: "Members leave only while the others can carry on",
+	Doc: `A scale-down takes the highest ordinals away, whatever the state of those that stay, and no PodDisruptionBudget
+applies to it. The old and the new replicas (and start ordinals) say which Pods go. With R ready Pods that stay, G ready
+Pods that go and U Pods that stay and are not ready, the members were R+G+U, and R has to be a majority of them: a Pod that
+never became ready may go at any time, a healthy one not while another is down. A request is judged the same whether it
+changes the StatefulSet or its scale subresource. The policy can name a condition or an annotation by which the application
+shows that a Pod's data has been handed over, and have an autoscaler's unsafe requests to scale raised to the nearest safe
+number (autoscaler: Clamp) instead of refused.`,
+	Severity: policies.High,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
+	Checks: []policies.Check{
+		{Name: "quorum", Doc: "the ready Pods that stay are no majority of the members"},
+		{Name: "to-zero", Doc: "no Pod would stay"},
+		{Name: "step", Doc: "more than maxStep Pods would go at once"},
+		{Name: "unsettled", Doc: "a rollout or an earlier scale is still under way"},
+		{Name: "data", Doc: "whenScaled is Delete: the claims of the ordinals that go would be deleted"},
+		{Name: "budget", Doc: "fewer Pods would be ready than a PodDisruptionBudget promises"},
+		{Name: "floor", Doc: "fewer than minReplicas would stay"},
+		{Name: "drained", Doc: "a Pod that goes does not show that its data has been handed over"},
+	},
+	Logic: policies.Typed[v1alpha1.ScaleDown]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.ScaleDown { return &r.ScaleDown },
+		Baseline:   &v1alpha1.ScaleDown{Enforcement: deny},
+		Restricted: &v1alpha1.ScaleDown{Enforcement: deny, MaxStep: ptr.To[int32](1)},
+		Change:     scalesDownSafely,
+		Clamps:     clampsAutoscaler,
+		Validate:   validateScaleDown,
+		// It is no field of the object's that is filled in, but what an autoscaler asks for: see clamp.
+		Fills: func(p v1alpha1.ScaleDown) bool { return p.Autoscaler == v1alpha1.AutoscalerClamp },
+	},
+}
+
+// Autoscalers are the users who count as autoscalers where a policy names nobody: the HorizontalPodAutoscaler's controller, with
+// an account of its own and without, and KEDA.
+var Autoscalers = []string{
+	"system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+	"system:kube-controller-manager",
+	"system:serviceaccount:keda:keda-operator",
+}
+
+func clampsAutoscaler(ch policies.Change, p v1alpha1.ScaleDown) bool {
+	users := p.Autoscalers
+	if len(users) == 0 {
+		users = Autoscalers
+	}
+	return p.Autoscaler == v1alpha1.AutoscalerClamp && slices.Contains(users, ch.User.Username)
+}
+
+// validateScaleDown refuses what guards nothing, as what it needs is missing, and marks that no Pod can show.
+func validateScaleDown(p v1alpha1.ScaleDown, _ v1alpha1.Rules, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	asked := func(action v1alpha1.Action) bool { return action.Stricter(v1alpha1.Off) }
+	if asked(p.Step) && p.MaxStep == nil {
+		errs = append(errs, field.Required(at.Child("maxStep"), "without it, step guards nothing"))
+	}
+	if asked(p.Floor) && p.MinReplicas == nil {
+		errs = append(errs, field.Required(at.Child("minReplicas"), "without it, floor guards nothing"))
+	}
+	if len(p.Autoscalers) > 0 && p.Autoscaler != v1alpha1.AutoscalerClamp {
+		errs = append(errs, field.Required(at.Child("autoscaler"), "autoscalers names those whose requests are raised, and only Clamp raises them"))
+	}
+	if d := p.Drained; d != nil && (d.Condition != "") == (d.Annotation != nil) {
+		errs = append(errs, field.Required(at.Child("drained"), "either condition or annotation"))
+	}
+	return errs
+}
+
+// departure is a scale-down: who goes and who stays.
+type departure struct {
+	older, newer   *appsv1.StatefulSet
+	from, to       statefulset.Ordinals
+	going, staying statefulset.Ranges
+	// pods are the members' Pods by their ordinals; assumed tells that nobody can know, and all are taken to be ready.
+	pods    map[int64]*corev1.Pod
+	assumed bool
+}
+
+func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
+	older, newer, ok := ch.StatefulSets()
+	if !ok {
+		return nil, nil
+	}
+	d := departure{older: older, newer: newer, from: statefulset.OrdinalsOf(older), to: statefulset.OrdinalsOf(newer)}
+	d.going, d.staying = d.from.Minus(d.to), statefulset.Ranges{d.from.Overlap(d.to)}
+	if d.going.Count() == 0 {
+		return nil, nil
+	}
+	var err error
+	var known bool
+	if d.pods, known, err = podsOf(older, c); err != nil {
+		return nil, err
+	}
+	d.assumed = !known
+	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.drained(p), d.unsettled(p))
+	data, err1 := d.data(c, p)
+	budget, err2 := d.budget(c, p)
+	found = slices.Concat(found, data, budget)
+	for i := range found {
+		found[i].Path = cmp.Or(found[i].Path, "spec.replicas")
+	}
+	return found, errors.Join(err1, err2)
+}
+
+// count returns how many of these ordinals have a ready Pod.
+func (d *departure) count(of statefulset.Ranges) int64 {
+	if d.assumed {
+		return of.Count()
+	}
+	var n int64
+	for ordinal, pod := range d.pods {
+		if of.Has(ordinal) && statefulset.Ready(pod) {
+			n++
+		}
+	}
+	return n
+}
+
+// down returns the ordinals that stay and have no ready Pod, at most four of them.
+func (d *departure) down() statefulset.Ranges {
+	if d.assumed {
+		return nil
+	}
+	var down statefulset.Ranges
+	for n := range d.staying.All() {
+		if pod := d.pods[n]; pod == nil || !statefulset.Ready(pod) {
+			down = append(down, statefulset.One(n))
+		}
+		if len(down) == 4 {
+			break
+		}
+	}
+	return down
+}
+
+func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
+	stay, leave := d.count(d.staying), d.count(d.going)
+	members := d.staying.Count() + leave
+	majority := members/2 + 1
+	// Who takes no ready member away takes nothing from the majority.
+	if d.to.Count() == 0 || leave == 0 || stay >= majority {
+		return nil
+	}
+	f := policies.Finding{
+		Check: "quorum", Action: p.Quorum, Unknown: d.assumed,
+		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d.",
+			d.move(), statefulset.PodNames(d.older, d.going), stay, words.Plural(members, "member"), majority),
+	}
+	safe := d.from.Count() - (members - majority)
+	switch down := d.down(); {
+	case len(down) > 0:
+		f.Message += fmt.Sprintf(" Not ready: %s.", statefulset.PodNames(d.older, down))
+		f.Remedy = fmt.Sprintf("bring %s back first; see why: %s describe pod %s-%d",
+			statefulset.PodNames(d.older, down), policies.Kubectl(d.older), d.older.Name, down[0].Start)
+	case safe < d.from.Count() && d.to.Start == d.from.Start:
+		f.Remedy = fmt.Sprintf("go down in steps, the first of them: %s scale statefulset %s --replicas=%d",
+			policies.Kubectl(d.older), d.older.Name, safe)
+	default:
+		f.Remedy = "fewer members cannot be a majority of these; " + d.sayItIsMeant()
+	}
+	return []policies.Finding{f}
+}
+
+// move is the beginning of a sentence about the change.
+func (d *departure) move() string {
+	if d.from.Start != d.to.Start {
+		return fmt.Sprintf("Moving StatefulSet %s from ordinals %d-%d to %d-%d", d.older.Name, d.from.Start, d.from.End-1, d.to.Start, d.to.End-1)
+	}
+	return fmt.Sprintf("Scaling StatefulSet %s from %d to %d", d.older.Name, d.from.Count(), d.to.Count())
+}
+
+// sayItIsMeant is the way through for who knows what the rule cannot.
+func (d *departure) sayItIsMeant() string {
+	return "if the application has moved its data away, say so and try again: " + policies.BypassCommand("scale-down", d.older)
+}
+
+func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
+	if d.to.Count() > 0 {
+		return nil
+	}
+	return []policies.Finding{{
+		Check: "to-zero", Action: p.ToZero,
+		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing would serve its data.", d.older.Name, words.Plural(d.from.Count(), "Pod")),
+		Remedy:  d.sayItIsMeant(),
+	}}
+}
+
+func (d *departure) step(p v1alpha1.ScaleDown) []policies.Finding {
+	if p.MaxStep == nil || d.going.Count() <= int64(*p.MaxStep) {
+		return nil
+	}
+	return []policies.Finding{{
+		Check: "step", Action: p.Step,
+		Message: fmt.Sprintf("%s takes %s at once; the policy allows %d at a time.",
+			d.move(), words.Plural(d.going.Count(), "Pod"), *p.MaxStep),
+		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
+			policies.Kubectl(d.older), d.older.Name, d.from.Count()-int64(*p.MaxStep)),
+	}}
+}
+
+func (d *departure) floor(p v1alpha1.ScaleDown) []policies.Finding {
+	if p.MinReplicas == nil || d.to.Count() >= int64(*p.MinReplicas) {
+		return nil
+	}
+	return []policies.Finding{{
+		Check: "floor", Action: p.Floor,
+		Message: fmt.Sprintf("%s would stay of StatefulSet %s; the policy's minReplicas is %d, which its data needs to be safe.", words.Plural(d.to.Count(), "replica"), d.older.Name, *p.MinReplicas),
+		Remedy:  fmt.Sprintf("go no further than: %s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, *p.MinReplicas),
+	}}
+}
+
+func (d *departure) drained(p v1alpha1.ScaleDown) []policies.Finding {
+	if p.Drained == nil {
+		return nil
+	}
+	mark, look := "the condition "+p.Drained.Condition, "{.status.conditions}"
+	if a := p.Drained.Annotation; a != nil {
+		mark, look = fmt.Sprintf("the annotation %s=%s", a.Key, a.Value), "{.metadata.annotations}"
+	}
+	f := policies.Finding{Check: "drained", Action: p.Drained.Action}
+	if d.assumed {
+		f.Unknown = true
+		f.Message = fmt.Sprintf("%s takes %s, which must show %s before they go.", d.move(), statefulset.PodNames(d.older, d.going), mark)
+		f.Remedy = "have the application hand over their data first."
+		return []policies.Finding{f}
+	}
+	var laden []*corev1.Pod
+	for n, pod := range d.pods {
+		if d.going.Has(n) && !showsDrained(pod, *p.Drained) {
+			laden = append(laden, pod)
+		}
+	}
+	if len(laden) == 0 {
+		return nil
+	}
+	slices.SortFunc(laden, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	f.Message = fmt.Sprintf("%s takes Pods that do not show %s, by which the application says that it has handed their data over: %s.",
+		d.move(), mark, words.Names(laden))
+	f.Remedy = fmt.Sprintf("have the application hand over their data first, and look whether it has: %s get pod %s -o jsonpath='%s'",
+		policies.Kubectl(d.older), laden[0].Name, look)
+	return []policies.Finding{f}
+}
+
+func showsDrained(pod *corev1.Pod, p v1alpha1.Drained) bool {
+	if p.Annotation != nil {
+		has, ok := pod.Annotations[p.Annotation.Key]
+		return ok && has == p.Annotation.Value
+	}
+	return statefulset.HasCondition(pod, corev1.PodConditionType(p.Condition))
+}
+
+func (d *departure) unsettled(p v1alpha1.ScaleDown) []policies.Finding {
+	why := underWay(d.older)
+	status := d.older.Status
+	if why == "" && status.Replicas > 0 && int64(status.Replicas) < d.from.Count() && d.count(d.going) > 0 {
+		// Taking back a scale-up whose Pods never became ready is no reason for concern.
+		why = fmt.Sprintf("%d of %s exist", status.Replicas, words.Plural(d.from.Count(), "Pod"))
+	}
+	if why == "" {
+		return nil
+	}
+	return []policies.Finding{{
+		Check: "unsettled", Action: p.Unsettled,
+		Message: fmt.Sprintf("StatefulSet %s is still on its way: %s. Taking Pods away now may meet members that are down for another reason.", d.older.Name, why),
+		Remedy:  fmt.Sprintf("wait for it: %s rollout status statefulset %s", policies.Kubectl(d.older), d.older.Name),
+	}}
+}
+
+// underWay says which rollout or scale-down of the StatefulSet has not ended, or nothing.
+func underWay(set *appsv1.StatefulSet) string {
+	status, replicas := set.Status, statefulset.OrdinalsOf(set).Count()
+	if status.ObservedGeneration < set.Generation {
+		return "its controller has not seen its last change yet"
+	}
+	if extra := int64(status.Replicas) - replicas; extra > 0 {
+		return fmt.Sprintf("an earlier scale-down to %d has %s to go", replicas, words.Plural(extra, "Pod"))
+	}
+	rolling := set.Spec.UpdateStrategy.RollingUpdate
+	if status.UpdateRevision == status.CurrentRevision || set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		// OnDelete rolls when somebody deletes a Pod, so it is never under way by itself.
+		return ""
+	}
+	want := replicas
+	if rolling != nil && rolling.Partition != nil {
+		want = max(0, replicas-int64(*rolling.Partition))
+	}
+	if int64(status.UpdatedReplicas) < want {
+		return fmt.Sprintf("a rollout has reached %d of %s", status.UpdatedReplicas, words.Plural(want, "Pod"))
+	}
+	return ""
+}
+
+func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
+	if !statefulset.DeletesWithScale(d.newer) {
+		return nil, nil
+	}
+	f := policies.Finding{
+		Check: "data", Action: p.Data, Path: retentionPath + ".whenScaled",
+		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
+			policies.Kubectl(d.older), d.older.Name),
+	}
+	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
+	switch own := statefulset.ClaimsOf(d.older, claims, d.going); {
+	case err != nil:
+		return nil, err
+	case !known && len(own) == 0:
+		f.Unknown = true
+		f.Message = fmt.Sprintf("whenScaled is Delete: the claims of %s would be deleted with their data.", statefulset.PodNames(d.older, d.going))
+	case len(own) == 0:
+		return nil, nil
+	default:
+		f.Message = fmt.Sprintf("whenScaled is Delete: %s (%s) would be deleted, and scaling up again starts on empty ones.", words.Plural(len(own), "claim"), words.Names(own))
+	}
+	return []policies.Finding{f}, nil
+}
+
+func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
+	if d.assumed {
+		return nil, nil
+	}
+	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, d.older.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	var found []policies.Finding
+	for _, b := range statefulset.BudgetsOf(d.older, budgets) {
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err != nil {
+			return found, err
+		}
+		pods, _, err := policies.Select[*corev1.Pod](c, d.older.Namespace, selector)
+		if err != nil {
+			return found, err
+		}
+		stay, expected := d.count(d.staying), d.to.Count()
+		for _, pod := range pods {
+			if n, ok := statefulset.OrdinalIn(pod.Name, d.older.Name); ok && d.from.Has(n) {
+				continue
+			}
+			expected++
+			if statefulset.Ready(pod) {
+				stay++
+			}
+		}
+		if least := statefulset.Promised(b, expected); stay < least && d.count(d.going) > 0 {
+			found = append(found, policies.Finding{
+				Check: "budget", Action: p.Budget,
+				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d. It is not asked about scale-downs, so that nobody else would notice.", b.Name, words.Plural(least, "ready Pod"), statefulset.PodNames(d.older, d.going), stay),
+				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: %s edit poddisruptionbudget %s", policies.Kubectl(b), b.Name),
+			})
+		}
+	}
+	return found, nil
+}
+
+// least is how many Pods a budget wants ready of those expected, computed as the disruption controller does.
+func least(b *policyv1.PodDisruptionBudget, expected int64) int64 {
+	switch {
+	case b.Spec.MinAvailable != nil:
+		n, _ := intstr.GetScaledValueFromIntOrPercent(b.Spec.MinAvailable, int(expected), true)
+		return int64(n)
+	case b.Spec.MaxUnavailable != nil:
+		n, _ := intstr.GetScaledValueFromIntOrPercent(b.Spec.MaxUnavailable, int(expected), true)
+		return max(0, expected-int64(n))
+	}
+	return 0
+}

@@ -1,0 +1,65 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var spread = policies.Rule{
+	ID:    "spread",
+	Title: "Members do not share a node's fate",
+	Doc: `Several replicas on one node are lost together when it is. The scheduler's own spreading is a preference that yields to
+many others; anti-affinity to the StatefulSet's own Pods, or a topology spread constraint that selects them, says that it is
+meant.`,
+	Severity: policies.Low,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
+	Checks:   []policies.Check{{Name: "together", Doc: "nothing keeps the Pods from sharing a node"}},
+	Logic: policies.Typed[v1alpha1.Spread]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.Spread { return &r.Spread },
+		Restricted: &v1alpha1.Spread{Enforcement: warn},
+		Object:     spreadsItsPods,
+	},
+}
+
+func spreadsItsPods(o kinds.Object, _ policies.Cluster, _ v1alpha1.Spread) ([]policies.Finding, error) {
+	set := o.(*appsv1.StatefulSet)
+	if replicas := statefulset.OrdinalsOf(set).Count(); replicas < 2 || keepsApart(&set.Spec.Template) {
+		return nil, nil
+	}
+	return []policies.Finding{{
+		Check: "together", Path: "spec.template.spec.topologySpreadConstraints",
+		Message: fmt.Sprintf("Nothing keeps the %s of StatefulSet %s from sharing a node, and with it the majority.", words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod"), set.Name),
+		Remedy:  "add a topologySpreadConstraint on kubernetes.io/hostname, or a podAntiAffinity, that selects the Pods' own labels.",
+	}}, nil
+}
+
+// keepsApart tells whether the Pods of the template are to be kept apart from each other, strictly or by preference.
+func keepsApart(template *corev1.PodTemplateSpec) bool {
+	own := labels.Set(template.Labels)
+	selectsOwn := func(s *metav1.LabelSelector) bool {
+		selector, err := metav1.LabelSelectorAsSelector(s)
+		return err == nil && selector.Matches(own)
+	}
+	term := func(t corev1.PodAffinityTerm) bool { return selectsOwn(t.LabelSelector) }
+	if slices.ContainsFunc(template.Spec.TopologySpreadConstraints, func(c corev1.TopologySpreadConstraint) bool { return selectsOwn(c.LabelSelector) }) {
+		return true
+	}
+	affinity := template.Spec.Affinity
+	if affinity == nil || affinity.PodAntiAffinity == nil {
+		return false
+	}
+	return slices.ContainsFunc(affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution, term) ||
+		slices.ContainsFunc(affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution,
+			func(t corev1.WeightedPodAffinityTerm) bool { return term(t.PodAffinityTerm) })
+}

@@ -1,0 +1,106 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+	appsv1 "k8s.io/api/apps/v1"
+)
+
+var stuckRollout = policies.Rule{
+	ID:    "stuck-rollout",
+	Title: "A rollout goes on",
+	Doc: `A rolling update waits for each Pod to be ready before it replaces the next. One that nothing has moved in for longer than the
+audit waits (--stuck-after, 5 minutes) waits for somebody: a rollback alone does not help, because the controller does not
+replace a Pod that never became ready. Only a live cluster can show this.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet)},
+	Checks:   []policies.Check{{Name: "no-progress", Doc: "a rollout has not got any further for longer than it should take"}},
+	Logic: policies.Typed[v1alpha1.StuckRollout]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.StuckRollout { return &r.StuckRollout },
+		Baseline:   &v1alpha1.StuckRollout{Enforcement: warn},
+		Restricted: &v1alpha1.StuckRollout{Enforcement: warn},
+		Observe:    findsStuckRollout,
+	},
+}
+
+func findsStuckRollout(o kinds.Object, c policies.Cluster, clock policies.Clock, _ v1alpha1.StuckRollout) ([]policies.Finding, error) {
+	p, err := progressOf(o.(*appsv1.StatefulSet), c, clock)
+	if err != nil || p == nil || !p.stuck {
+		return nil, err
+	}
+	set := p.set
+	message := fmt.Sprintf("The rollout of StatefulSet %s is stuck: %d of %s have the new revision, and nothing has changed since %s.",
+		set.Name, set.Status.UpdatedReplicas, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod"), p.moved.UTC().Format(time.RFC3339))
+	if len(p.down) > 0 {
+		message += " Not ready: " + words.List(p.down) + "."
+	}
+	return []policies.Finding{{
+		Check: "no-progress", Path: "status.updatedReplicas", Message: message,
+		Remedy: p.look + fmt.Sprintf(". To roll back: %s rollout undo statefulset %s, and delete the Pod that is not ready, which the controller does not replace by itself",
+			policies.Kubectl(set), set.Name),
+	}}, nil
+}
+
+// progress is how far a StatefulSet is from what its spec asks for.
+type progress struct {
+	set *appsv1.StatefulSet
+	// stuck tells that a rollout has stood still since moved.
+	stuck bool
+	moved time.Time
+	// down names the members that have been away for too long, with the reason.
+	down []string
+	// look is the command that shows why.
+	look string
+}
+
+// mostMembers is how many members of a StatefulSet are looked at: replicas may be any number that somebody typed.
+const mostMembers = 1000
+
+// progressOf returns nil where all is well or nobody can tell.
+func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Clock) (*progress, error) {
+	all, behind := statefulset.OrdinalsOf(set), statefulset.Behind(set)
+	if set.DeletionTimestamp != nil || int64(set.Status.ReadyReplicas) >= all.Count() && behind == 0 {
+		return nil, nil
+	}
+	pods, known, err := podsOf(set, c)
+	if err != nil || !known {
+		return nil, err
+	}
+	p := &progress{set: set, moved: set.CreationTimestamp.Time}
+	for n := all.Start; n < min(all.End, all.Start+mostMembers); n++ {
+		name, pod := statefulset.PodName(set, n), pods[n]
+		if pod == nil {
+			if clock.Over(set.CreationTimestamp.Time) {
+				p.note(name, "does not exist", fmt.Sprintf("describe statefulset %s", set.Name))
+			}
+			continue
+		}
+		since := statefulset.ReadySince(pod)
+		if since.After(p.moved) {
+			p.moved = since
+		}
+		if !statefulset.Ready(pod) && clock.Over(since) {
+			why := cmp.Or(statefulset.WaitingFor(pod), "not ready")
+			p.note(name, fmt.Sprintf("%s since %s", why, since.UTC().Format(time.RFC3339)), "describe pod "+name)
+		}
+	}
+	p.stuck = behind > 0 && clock.Over(p.moved)
+	if p.look == "" {
+		p.look = fmt.Sprintf("see why: %s get events --field-selector involvedObject.name=%s", policies.Kubectl(set), set.Name)
+	}
+	return p, nil
+}
+
+func (p *progress) note(pod, why, look string) {
+	p.down = append(p.down, fmt.Sprintf("%s (%s)", pod, why))
+	if p.look == "" {
+		p.look = fmt.Sprintf("see why: %s %s", policies.Kubectl(p.set), look)
+	}
+}

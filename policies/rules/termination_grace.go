@@ -1,0 +1,40 @@
+package rules
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var terminationGrace = policies.Rule{
+	ID:    "termination-grace",
+	Title: "Members get time to stop",
+	Doc: `With terminationGracePeriodSeconds 0 every delete of a Pod is a forced one: the kubelet kills the process without a
+chance to flush and to say goodbye, and the API server forgets the Pod before it is known to be gone, so that a second Pod
+of the same identity may start on the same volume. The API documentation calls it unsafe for StatefulSets.`,
+	Severity: policies.High,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
+	Checks:   []policies.Check{{Name: "zero", Doc: "the Pods get no time to stop"}},
+	Logic: policies.Typed[v1alpha1.TerminationGrace]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.TerminationGrace { return &r.TerminationGrace },
+		Baseline:   &v1alpha1.TerminationGrace{Enforcement: deny},
+		Restricted: &v1alpha1.TerminationGrace{Enforcement: deny},
+		Object:     givesTimeToStop,
+	},
+}
+
+func givesTimeToStop(o kinds.Object, _ policies.Cluster, _ v1alpha1.TerminationGrace) ([]policies.Finding, error) {
+	set := o.(*appsv1.StatefulSet)
+	if grace := set.Spec.Template.Spec.TerminationGracePeriodSeconds; grace == nil || *grace > 0 {
+		return nil, nil
+	}
+	return []policies.Finding{{
+		Check: "zero", Path: "spec.template.spec.terminationGracePeriodSeconds",
+		Message: fmt.Sprintf("The Pods of StatefulSet %s are killed without time to stop: writes may be lost, and two Pods may write to one volume.", set.Name),
+		Remedy:  "set spec.template.spec.terminationGracePeriodSeconds to the time a clean stop takes, or leave it out for 30.",
+	}}, nil
+}

@@ -1,0 +1,175 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var unsafeRollout = policies.Rule{
+	ID:    "unsafe-rollout",
+	Title: "A rollout begins while everybody is well",
+	Doc: `A rolling update that begins while a member is down is one of two things. Under podManagementPolicy Parallel it
+goes on: up to Kubernetes 1.36 it takes the highest ordinal next whoever else is down, from 1.37 on as many healthy Pods as
+maxUnavailable leaves after those that are down, and either may be the end of the majority. Under OrderedReady it waits, for
+ever if need be, and begins at the moment the member is ready, also where the new template is what would repair
+it: then that Pod has to be deleted by hand. A new template, a lower partition and the change from OnDelete to
+RollingUpdate all begin a rollout. With every Pod ready each of them passes, as it does where no healthy Pod is taken.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
+	Checks: []policies.Check{
+		{Name: "quorum", Doc: "the rollout would take a healthy Pod, and the majority with it"},
+		{Name: "waits", Doc: "the rollout cannot begin before a member is ready again (never more than a warning)"},
+	},
+	Logic: policies.Typed[v1alpha1.UnsafeRollout]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.UnsafeRollout { return &r.UnsafeRollout },
+		Baseline:   &v1alpha1.UnsafeRollout{Enforcement: warn},
+		Restricted: &v1alpha1.UnsafeRollout{Enforcement: deny},
+		Change:     rollsOutSafely,
+	},
+}
+
+// rollout is a rolling update that a change begins.
+type rollout struct {
+	set *appsv1.StatefulSet
+	// path is the field that begins it.
+	path string
+	// members are the ordinals that there are before and after, pods what they have.
+	members statefulset.Ordinals
+	pods    map[int64]*corev1.Pod
+	// behind are the members whose Pods the rollout is to replace.
+	behind func(int64) bool
+}
+
+func rollsOutSafely(ch policies.Change, c policies.Cluster, p v1alpha1.UnsafeRollout) ([]policies.Finding, error) {
+	older, newer, ok := ch.StatefulSets()
+	if !ok || statefulset.Settled(older) || !beginsRollout(older, newer) {
+		return nil, nil
+	}
+	pods, known, err := podsOf(older, c)
+	if err != nil || !known {
+		return nil, err
+	}
+	r := rollout{set: newer, path: "spec.template", members: statefulset.OrdinalsOf(older).Overlap(statefulset.OrdinalsOf(newer)), pods: pods}
+	first := statefulset.OrdinalsOf(newer).Start + statefulset.Partition(newer)
+	same := statefulset.SameTemplate(older, newer)
+	if same {
+		r.path = strategyPath
+	}
+	r.behind = func(n int64) bool {
+		pod := pods[n]
+		return n >= first && r.members.Has(n) && pod != nil &&
+			!(same && pod.Labels[appsv1.ControllerRevisionHashLabelKey] == older.Status.UpdateRevision)
+	}
+	if newer.Spec.PodManagementPolicy == appsv1.ParallelPodManagement {
+		return r.quorum(p), nil
+	}
+	return r.waits(p), nil
+}
+
+// beginsRollout tells whether Pods are to be replaced that would have been left alone.
+func beginsRollout(older, newer *appsv1.StatefulSet) bool {
+	was, is := older.Spec.UpdateStrategy, newer.Spec.UpdateStrategy
+	if is.Type != appsv1.RollingUpdateStatefulSetStrategyType {
+		return false
+	}
+	freed := was.Type != is.Type || statefulset.Partition(newer) < statefulset.Partition(older)
+	return freed && older.Status.UpdateRevision != older.Status.CurrentRevision ||
+		!statefulset.SameTemplate(older, newer)
+}
+
+// taken returns the healthy Pods that the rollout takes at once, and whether that is certain.
+func (r *rollout) taken(down int64) (statefulset.Ranges, bool) {
+	var behind []int64
+	for n := range r.pods {
+		if r.behind(n) {
+			behind = append(behind, n)
+		}
+	}
+	slices.SortFunc(behind, func(a, b int64) int { return cmp.Compare(b, a) })
+	var healthy statefulset.Ranges
+	for _, n := range behind {
+		if statefulset.Ready(r.pods[n]) {
+			healthy = append(healthy, statefulset.One(n))
+		}
+	}
+	rolling := r.set.Spec.UpdateStrategy.RollingUpdate
+	if rolling != nil && rolling.MaxUnavailable != nil {
+		// Only an API server whose controller heeds maxUnavailable stores it.
+		most := max(0, statefulset.MaxUnavailable(rolling.MaxUnavailable, statefulset.OrdinalsOf(r.set).Count())-down)
+		return healthy[:min(most, int64(len(healthy)))], true
+	}
+	if len(behind) == 0 || !statefulset.Ready(r.pods[behind[0]]) {
+		return nil, true
+	}
+	return healthy[:1], rolling != nil
+}
+
+func (r *rollout) quorum(p v1alpha1.UnsafeRollout) []policies.Finding {
+	up, down := r.state()
+	majority := r.members.Count()/2 + 1
+	taken, certain := r.taken(r.members.Count() - up)
+	left := up - taken.Count()
+	if up == r.members.Count() || taken.Count() == 0 || left >= majority {
+		return nil
+	}
+	f := policies.Finding{
+		Check: "quorum", Path: r.path, Action: p.Quorum, Unknown: !certain,
+		Message: fmt.Sprintf("%d of the %s of StatefulSet %s are ready, and the rollout takes %s first: %d would be left; a majority is %d.",
+			up, words.Plural(r.members.Count(), "member"), r.set.Name, statefulset.PodNames(r.set, taken), left, majority),
+		Remedy: fmt.Sprintf("wait until the others are there: %s rollout status statefulset %s", policies.Kubectl(r.set), r.set.Name),
+	}
+	if len(down) > 0 {
+		pod := fmt.Sprintf("%s-%d", r.set.Name, down[0].Start)
+		f.Message += fmt.Sprintf(" Not ready: %s.", statefulset.PodNames(r.set, down))
+		f.Remedy = fmt.Sprintf("bring %[2]s back first; see why: %[1]s describe pod %[2]s. "+
+			"If the new template is what repairs it, send it with spec.updateStrategy.type: OnDelete, then: %[1]s delete pod %[2]s, and set RollingUpdate again.",
+			policies.Kubectl(r.set), pod)
+	}
+	return []policies.Finding{f}
+}
+
+func (r *rollout) waits(p v1alpha1.UnsafeRollout) []policies.Finding {
+	_, down := r.state()
+	anyBehind := false
+	for n := range r.pods {
+		anyBehind = anyBehind || r.behind(n)
+	}
+	if len(down) == 0 || !anyBehind {
+		return nil
+	}
+	pod := fmt.Sprintf("%s-%d", r.set.Name, down[0].Start)
+	f := policies.Finding{
+		Check: "waits", Path: r.path, Action: cmp.Or(p.Waits, p.Action.AtMost(v1alpha1.Warn)),
+		Message: fmt.Sprintf("Nothing is rolled out while Pod %s is not ready, and everything begins as soon as it is.", pod),
+		Remedy:  fmt.Sprintf("see why it is not: %s describe pod %s.", policies.Kubectl(r.set), pod),
+	}
+	if r.behind(down[0].Start) {
+		f.Remedy += fmt.Sprintf(" If the new template is what repairs it, it comes up with that after: %s delete pod %s", policies.Kubectl(r.set), pod)
+	}
+	return []policies.Finding{f}
+}
+
+// state returns how many members are ready, and those that are there and are not, the lowest first.
+func (r *rollout) state() (up int64, down statefulset.Ranges) {
+	for n, pod := range r.pods {
+		switch {
+		case !r.members.Has(n):
+		case statefulset.Ready(pod):
+			up++
+		case pod.DeletionTimestamp == nil:
+			down = append(down, statefulset.One(n))
+		}
+	}
+	slices.SortFunc(down, func(a, b statefulset.Ordinals) int { return cmp.Compare(a.Start, b.Start) })
+	return up, down
+}

@@ -1,0 +1,37 @@
+package rules
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var volumeReclaim = policies.Rule{
+	ID:    "volume-reclaim",
+	Title: "A deleted claim leaves its volume behind",
+	Doc: `A provisioner gives a new PersistentVolume the reclaim policy of its storage class, which is Delete almost everywhere:
+with the claim goes the disk. This rule refuses nothing. Where a policy asks for it, volumes made for claims of the
+namespaces it matches get the reclaim policy it names, so that what was deleted by accident can be attached again.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.PersistentVolume, create)},
+	Logic: policies.Typed[v1alpha1.VolumeReclaim]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.VolumeReclaim { return &r.VolumeReclaim },
+		Restricted: &v1alpha1.VolumeReclaim{Enforcement: audit, Default: corev1.PersistentVolumeReclaimRetain},
+		Fills:      func(p v1alpha1.VolumeReclaim) bool { return p.Default != "" },
+		Fill:       fillReclaimPolicy,
+	},
+}
+
+func fillReclaimPolicy(d *policies.Defaults, p v1alpha1.VolumeReclaim) {
+	volume := d.Object.(*corev1.PersistentVolume)
+	if volume.Spec.ClaimRef == nil {
+		return
+	}
+	// What the provisioner wrote is the storage class's wish and nobody's about this volume, so any value may be replaced.
+	const path = "spec.persistentVolumeReclaimPolicy"
+	if policies.Fill(d, path, &volume.Spec.PersistentVolumeReclaimPolicy, p.Default, volume.Spec.PersistentVolumeReclaimPolicy) {
+		d.Put(path, volume.Spec.PersistentVolumeReclaimPolicy)
+	}
+}

@@ -1,0 +1,83 @@
+package statefulset
+
+import (
+	"cmp"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+// ClaimOrdinal returns the ordinal for which one of the StatefulSet's templates gives a claim this name. A name is all
+// that makes a claim a StatefulSet's.
+func ClaimOrdinal(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) (int64, bool) {
+	for i := range set.Spec.VolumeClaimTemplates {
+		if n, ok := OrdinalIn(claim.Name, set.Spec.VolumeClaimTemplates[i].Name+"-"+set.Name); ok {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// ClaimsOf returns those of the claims that the StatefulSet's templates name for one of the ordinals.
+func ClaimsOf(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeClaim, of Ranges) []*corev1.PersistentVolumeClaim {
+	var own []*corev1.PersistentVolumeClaim
+	for _, claim := range claims {
+		if n, ok := ClaimOrdinal(set, claim); ok && of.Has(n) {
+			own = append(own, claim)
+		}
+	}
+	return own
+}
+
+// Claimant returns the StatefulSet that has a name for the claim, or nil.
+func Claimant(claim *corev1.PersistentVolumeClaim, sets []*appsv1.StatefulSet) *appsv1.StatefulSet {
+	for _, set := range sets {
+		if _, ok := ClaimOrdinal(set, claim); ok {
+			return set
+		}
+	}
+	return nil
+}
+
+// LeftBehind tells whether a StatefulSet's controller seems to have made the claim. A generic ephemeral volume is made by a
+// controller too, and belongs to its Pod.
+func LeftBehind(claim *corev1.PersistentVolumeClaim) bool {
+	if _, _, ordinal := CutOrdinal(claim.Name); !ordinal || metav1.GetControllerOf(claim) != nil {
+		return false
+	}
+	return slices.ContainsFunc(claim.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == "kube-controller-manager" && kinds.MadeClaim(entry)
+	})
+}
+
+// Retention returns the StatefulSet's retention policy, Retain where it has none.
+func Retention(set *appsv1.StatefulSet) appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy {
+	const retain = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+	var r appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy
+	if set.Spec.PersistentVolumeClaimRetentionPolicy != nil {
+		r = *set.Spec.PersistentVolumeClaimRetentionPolicy
+	}
+	r.WhenDeleted, r.WhenScaled = cmp.Or(r.WhenDeleted, retain), cmp.Or(r.WhenScaled, retain)
+	return r
+}
+
+// DeletesWithSet tells whether the StatefulSet takes its claims along when it is deleted.
+func DeletesWithSet(set *appsv1.StatefulSet) bool {
+	return len(set.Spec.VolumeClaimTemplates) > 0 && Retention(set).WhenDeleted == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+}
+
+// DeletesWithScale tells whether a scale-down takes the claims of the Pods along that go.
+func DeletesWithScale(set *appsv1.StatefulSet) bool {
+	return len(set.Spec.VolumeClaimTemplates) > 0 && Retention(set).WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+}
+
+// Owns tells whether the object names the StatefulSet as an owner, and so goes when it does.
+func Owns(set *appsv1.StatefulSet, o metav1.Object) bool {
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		return set.UID != "" && owner.UID == set.UID
+	})
+}

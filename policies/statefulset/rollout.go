@@ -1,0 +1,57 @@
+package statefulset
+
+import (
+	"bytes"
+	"cmp"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+)
+
+// Partition is the ordinal below which a rolling update leaves Pods alone, counted from the start ordinal.
+func Partition(set *appsv1.StatefulSet) int64 {
+	if rolling := set.Spec.UpdateStrategy.RollingUpdate; rolling != nil {
+		return int64(ptr.Deref(rolling.Partition, 0))
+	}
+	return 0
+}
+
+// Behind returns how many Pods a rolling update has still to replace.
+func Behind(set *appsv1.StatefulSet) int64 {
+	status := set.Status
+	if status.UpdateRevision == status.CurrentRevision || set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		// OnDelete rolls when somebody deletes a Pod, so it is never under way by itself.
+		return 0
+	}
+	return max(0, Rolls(set)-int64(status.UpdatedReplicas))
+}
+
+// Rolls returns how many Pods a rolling update reaches.
+func Rolls(set *appsv1.StatefulSet) int64 { return max(0, OrdinalsOf(set).Count()-Partition(set)) }
+
+// Settled tells whether every Pod is there, ready and up to date by the StatefulSet's status. The controller writes the
+// status as soon as it sees a Pod change.
+func Settled(set *appsv1.StatefulSet) bool {
+	s, all := set.Status, int32(OrdinalsOf(set).Count())
+	return s.ObservedGeneration == set.Generation && s.Replicas == all && s.ReadyReplicas == all && s.UpdatedReplicas == all
+}
+
+// SameTemplate tells whether both have the same Pod template. Two encodings that are the same say so several times as fast as
+// a comparison of every field; two that are not may still mean the same, such as 1000m and 1 of a processor.
+func SameTemplate(older, newer *appsv1.StatefulSet) bool {
+	was, err1 := older.Spec.Template.Marshal()
+	is, err2 := newer.Spec.Template.Marshal()
+	return err1 == nil && err2 == nil && bytes.Equal(was, is) || equality.Semantic.DeepEqual(older.Spec.Template, newer.Spec.Template)
+}
+
+// MaxUnavailable is how many of the replicas a rolling update takes at a time, computed as the StatefulSet controller does:
+// percentages rounded down, and at least one.
+func MaxUnavailable(limit *intstr.IntOrString, replicas int64) int64 {
+	taken, err := intstr.GetScaledValueFromIntOrPercent(cmp.Or(limit, ptr.To(intstr.FromInt32(1))), int(replicas), false)
+	if err != nil {
+		return 1
+	}
+	return min(replicas, max(1, int64(taken)))
+}

@@ -1,0 +1,51 @@
+// Package words writes counts and lists the way a person says them.
+package words
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Plural writes a count with its noun: "1 Pod", "2 Pods".
+func Plural[N int | int32 | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Names lists the objects' names, sorted: "a", "a and b", "a, b and 7 more".
+func Names[T interface{ GetName() string }](objects []T) string {
+	all := make([]string, len(objects))
+	for i, o := range objects {
+		all[i] = o.GetName()
+	}
+	slices.Sort(all)
+	return List(all)
+}
+
+// List lists the items in their order.
+func List(items []string) string { return Enumerate(slices.Values(items), int64(len(items))) }
+
+// Enumerate lists at most four of count items, so that a message stays one that can be read aloud.
+func Enumerate(items iter.Seq[string], count int64) string {
+	const most = 4
+	var shown []string
+	for item := range items {
+		if shown = append(shown, item); len(shown) == most {
+			break
+		}
+	}
+	switch {
+	case count == 0:
+		return "none"
+	case count == 1:
+		return shown[0]
+	case count <= most:
+		return strings.Join(shown[:count-1], ", ") + " and " + shown[count-1]
+	default:
+		return fmt.Sprintf("%s and %d more", strings.Join(shown[:most-1], ", "), count-most+1)
+	}
+}

@@ -1,0 +1,142 @@
+package replay
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+// apply makes the history what the cluster was after a request that succeeded. The changes are those of the request; the
+// error says that they are not all, or not whole.
+func (h *history) apply(r request, changes []policies.Change, err error) {
+	kind, at := r.kind, h.places[r.namespace()]
+	if err != nil && !errors.Is(err, errUnseen) && at != nil {
+		// Something happened here that nobody knows.
+		at.whole = false
+	}
+	if err == nil || r.Level != auditv1.LevelMetadata {
+		h.shown[shownAs(kind, r.ObjectRef.Subresource)] = true
+	}
+	switch {
+	case r.operation() == admissionv1.Delete:
+		for _, ch := range changes {
+			h.delete(r, ch)
+		}
+	case r.operation() == admissionv1.Create && r.ObjectRef.Subresource == "binding":
+		h.bind(r)
+	case r.operation() == admissionv1.Create && r.ObjectRef.Subresource != "":
+	case changes[0].New == nil:
+		h.forget(kind, r.namespace(), r.ObjectRef.Name)
+	default:
+		h.put(changes[0].New)
+		if kind == kinds.Namespace && r.operation() == admissionv1.Create {
+			h.place(changes[0].New.GetName()).whole = true
+		}
+	}
+}
+
+// shownAs is the name under which a history keeps that a log has the requests to a kind. Many logs leave out those to its
+// status, which come from the nodes and from controllers.
+func shownAs(kind *kinds.Kind, subresource string) string {
+	if subresource == "status" {
+		return kind.Kind + "/status"
+	}
+	return kind.Kind
+}
+
+// delete takes an object away, or marks it as on its way out where a finalizer or time to stop holds it.
+func (h *history) delete(r request, ch policies.Change) {
+	if ch.Old == nil {
+		h.forget(r.kind, r.namespace(), r.ObjectRef.Name)
+		return
+	}
+	after, _ := r.stored()
+	if after != nil && after.GetDeletionTimestamp() == nil || after == nil && r.ResponseObject != nil && r.Verb == "delete" {
+		h.remove(ch.Old)
+		return
+	}
+	if after == nil {
+		after = ch.Old.DeepCopyObject().(kinds.Object)
+		after.SetDeletionTimestamp(ptr.To(metav1.NewTime(r.StageTimestamp.Time)))
+		if pod, ok := after.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+			pod.DeletionGracePeriodSeconds = ptr.Deref(ch.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds
+		}
+	}
+	h.put(after)
+}
+
+// bind keeps which node a Pod goes to.
+func (h *history) bind(r request) {
+	var binding corev1.Binding
+	pod, ok := h.known(kinds.Pod, r.namespace(), r.ObjectRef.Name).(*corev1.Pod)
+	if ok && r.RequestObject != nil && json.Unmarshal(r.RequestObject.Raw, &binding) == nil {
+		pod = pod.DeepCopy()
+		pod.Spec.NodeName = binding.Target.Name
+		h.put(pod)
+	}
+}
+
+// look keeps what a read shows of objects that were not seen before. Of others it may show an older state.
+func (h *history) look(r request) {
+	if !r.succeeded || r.ResponseObject == nil || r.ObjectRef.Subresource != "" {
+		return
+	}
+	keep := func(o kinds.Object) {
+		if p := h.place(o.GetNamespace()); !p.whole {
+			if _, seen := p.objects[r.kind][o.GetName()]; !seen {
+				h.put(o)
+			}
+		}
+	}
+	if o, _ := r.stored(); o != nil {
+		keep(o)
+		return
+	}
+	for _, o := range r.listed() {
+		keep(o)
+	}
+}
+
+// listed returns the objects of a list that the API server answered with.
+func (r request) listed() []kinds.Object {
+	list := r.kind.NewList()
+	if json.Unmarshal(r.ResponseObject.Raw, list) != nil {
+		return nil
+	}
+	all := slices.DeleteFunc(r.kind.Items(list), func(o kinds.Object) bool { return o.GetName() == "" })
+	for _, o := range all {
+		kinds.Normalise(o)
+	}
+	return all
+}
+
+// collection returns what is known to be in the collection that the request is about.
+func (h *history) collection(r request) ([]kinds.Object, error) {
+	selector, err1 := labels.Parse(r.query.Get("labelSelector"))
+	field, err2 := fields.ParseSelector(r.query.Get("fieldSelector"))
+	if errors.Join(err1, err2) != nil {
+		return nil, errCollection
+	}
+	var members []kinds.Object
+	for _, o := range h.all(r.kind, r.namespace()) {
+		if selector.Matches(labels.Set(o.GetLabels())) &&
+			field.Matches(fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}) {
+			members = append(members, o)
+		}
+	}
+	if len(members) == 0 && !h.knows(r.kind, r.namespace()) {
+		return nil, errCollection
+	}
+	return members, nil
+}

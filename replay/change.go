@@ -1,0 +1,335 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	admissionv1 "k8s.io/api/admission/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/utils/ptr"
+	strictjson "sigs.k8s.io/json"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
+)
+
+// Why a request cannot be judged. They are counted by their words.
+var (
+	errMetadata    = errors.New("the log has only its metadata (audit level Metadata)")
+	errUnseen      = errors.New("the object was not seen before, so that nobody knows what changes")
+	errUnreadable  = errors.New("its object cannot be decoded")
+	errUnpatchable = errors.New("its patch does not fit the object as it was seen")
+	errCollection  = errors.New("which objects the collection held is unknown")
+)
+
+// request is one request of a log to an object of a kind that matters.
+type request struct {
+	*event
+	kind  *kinds.Kind
+	query url.Values
+	// dryRun tells that nothing was stored, succeeded that the API server did as it was asked.
+	dryRun, succeeded bool
+}
+
+// newRequest returns the request that the event is about, or false where the event or its kind is of no interest.
+func newRequest(e *event) (request, bool) {
+	ref := e.ObjectRef
+	if ref == nil || e.Stage != auditv1.StageResponseComplete && e.Stage != auditv1.StagePanic {
+		return request{}, false
+	}
+	kind := kinds.ByResource(schema.GroupResource{Group: ref.APIGroup, Resource: ref.Resource})
+	if kind == nil {
+		return request{}, false
+	}
+	r := request{event: e, kind: kind}
+	if at, err := url.ParseRequestURI(e.RequestURI); err == nil {
+		r.query = at.Query()
+	}
+	r.dryRun = r.query.Has("dryRun") || dryRunInBody(e)
+	r.succeeded = e.Stage == auditv1.StageResponseComplete && (e.ResponseStatus == nil || e.ResponseStatus.Code < 300)
+	return r, true
+}
+
+// dryRunInBody tells whether a delete asks for a dry run where its other options stand.
+func dryRunInBody(e *event) bool {
+	var options metav1.DeleteOptions
+	return strings.HasPrefix(e.Verb, "delete") && e.RequestObject != nil && json.Unmarshal(e.RequestObject.Raw, &options) == nil &&
+		len(options.DryRun) > 0
+}
+
+// operation is what a webhook would be told, empty for a request that only reads.
+func (r request) operation() admissionv1.Operation {
+	switch r.Verb {
+	case "create":
+		return admissionv1.Create
+	case "update", "patch":
+		return admissionv1.Update
+	case "delete", "deletecollection":
+		return admissionv1.Delete
+	}
+	return ""
+}
+
+// judged tells whether a webhook is asked about such requests: a rule sees them, they came as far as admission, and they are
+// not what controllers make and delete for a user who was asked already. What failed for another reason would have failed
+// in any case.
+func (r request) judged() bool {
+	sub := r.ObjectRef.Subresource
+	if sub != "" && (sub != "scale" || r.kind != kinds.StatefulSet) || !r.succeeded && !r.refusedByWebhook() {
+		return false
+	}
+	if r.operation() != admissionv1.Update && r.draft().ByController() {
+		return false
+	}
+	return slices.ContainsFunc(rules.All, func(rule policies.Rule) bool {
+		return slices.ContainsFunc(rule.On, func(t policies.Trigger) bool {
+			return t.Kind == r.kind && slices.Contains(t.Operations, r.operation())
+		})
+	})
+}
+
+// refusedByWebhook tells whether an admission webhook said no, Mooring's own or another.
+func (r request) refusedByWebhook() bool {
+	return r.ResponseStatus != nil && strings.HasPrefix(r.ResponseStatus.Message, "admission webhook ")
+}
+
+// asker is who a webhook would be told asks.
+func (r request) asker() authenticationv1.UserInfo {
+	if r.ImpersonatedUser != nil {
+		return *r.ImpersonatedUser
+	}
+	return r.User
+}
+
+// change returns the request as the rules judge it, both sides of it as the log and the history have them. Where it returns
+// an error too, the change holds what could be told.
+func (r request) change(h *history) (policies.Change, error) {
+	ch := r.draft()
+	old := h.known(r.kind, r.namespace(), r.ObjectRef.Name)
+	if r.Level == auditv1.LevelMetadata || r.RequestObject == nil && ch.Operation != admissionv1.Delete {
+		return ch, errMetadata
+	}
+	var err error
+	switch {
+	case r.ObjectRef.Subresource == "scale":
+		ch.Scale, ch.Old = true, old
+		ch.New, err = r.scaled(old)
+	case ch.Operation == admissionv1.Create:
+		ch.New, err = r.created()
+	case ch.Operation == admissionv1.Update:
+		ch.Old = old
+		if ch.New, err = r.updated(old); err == nil && old == nil {
+			err = errUnseen
+		}
+	default:
+		if old == nil {
+			if old, err = r.stored(); err != nil {
+				return ch, err
+			}
+		}
+		if old == nil {
+			return ch, errUnseen
+		}
+		return r.deletion(old)
+	}
+	return ch, err
+}
+
+// draft returns what a change has of the request alone.
+func (r request) draft() policies.Change {
+	return policies.Change{Operation: r.operation(), User: r.asker(), DryRun: r.dryRun, Time: r.RequestReceivedTimestamp.Time}
+}
+
+// deletion returns the delete of one object, by itself or in a collection.
+func (r request) deletion(old kinds.Object) (policies.Change, error) {
+	ch := r.draft()
+	ch.Old = old
+	var err error
+	ch.DeleteOptions, err = r.deleteOptions(old)
+	return ch, err
+}
+
+// namespace is where the object lies. A request about a Namespace names that namespace as its own.
+func (r request) namespace() string {
+	if r.kind.Kind == "Namespace" {
+		return ""
+	}
+	return r.ObjectRef.Namespace
+}
+
+// stored returns the object that the API server answered with, or nil where it answered with none or the log leaves it out.
+func (r request) stored() (kinds.Object, error) {
+	if !r.succeeded || r.ResponseObject == nil {
+		return nil, nil
+	}
+	var is metav1.TypeMeta
+	if err := json.Unmarshal(r.ResponseObject.Raw, &is); err != nil || is.Kind != r.kind.Kind {
+		return nil, nil
+	}
+	return r.decode(r.ResponseObject)
+}
+
+// decode reads an object of the request's kind. Every version of a kind that matters here has the fields of the one that
+// rules read under the same names.
+func (r request) decode(raw *runtime.Unknown) (kinds.Object, error) {
+	o := r.kind.New()
+	if err := strictjson.UnmarshalCaseSensitivePreserveInts(raw.Raw, o); err != nil {
+		return nil, errUnreadable
+	}
+	o.GetObjectKind().SetGroupVersionKind(r.kind.GroupVersionKind)
+	if o.GetNamespace() == "" {
+		o.SetNamespace(r.namespace())
+	}
+	if o.GetName() == "" {
+		o.SetName(r.ObjectRef.Name)
+	}
+	kinds.Normalise(o)
+	return o, nil
+}
+
+// created returns the object that was to be created: as it was stored, else as it was sent.
+func (r request) created() (kinds.Object, error) {
+	if o, err := r.stored(); o != nil || err != nil {
+		return o, err
+	}
+	return r.decode(r.RequestObject)
+}
+
+// updated returns what an update or a patch makes of the object: what was stored, else what can be told from the request.
+func (r request) updated(old kinds.Object) (kinds.Object, error) {
+	if o, err := r.stored(); o != nil || err != nil {
+		return o, err
+	}
+	if r.Verb == "patch" {
+		if old == nil {
+			return nil, errUnseen
+		}
+		return r.patched(old)
+	}
+	o, err := r.decode(r.RequestObject)
+	if err == nil && old != nil {
+		keepsIdentity(o, old)
+	}
+	return o, err
+}
+
+// keepsIdentity gives an object that was sent what the API server does not take from anybody.
+func keepsIdentity(o, old kinds.Object) {
+	o.SetUID(old.GetUID())
+	o.SetCreationTimestamp(old.GetCreationTimestamp())
+	o.SetDeletionTimestamp(old.GetDeletionTimestamp())
+	o.SetGeneration(old.GetGeneration())
+	if field(old, "Status").IsValid() {
+		field(o, "Status").Set(field(old, "Status"))
+	}
+	if !sameSpec(old, o) {
+		o.SetGeneration(old.GetGeneration() + 1)
+	}
+}
+
+// sameSpec tells whether nothing changes that a webhook is asked about: labels, annotations and status are not judged.
+func sameSpec(a, b kinds.Object) bool {
+	was, is := field(a, "Spec"), field(b, "Spec")
+	return was.IsValid() && is.IsValid() && equality.Semantic.DeepEqual(was.Interface(), is.Interface())
+}
+
+func field(o kinds.Object, name string) reflect.Value {
+	return reflect.ValueOf(o).Elem().FieldByName(name)
+}
+
+// patched applies the request's patch. An audit event does not tell its type. A list is a JSON patch; all else is taken for
+// a strategic merge patch, which a merge patch and a server-side apply resemble in all that does not take list items away.
+func (r request) patched(old kinds.Object) (kinds.Object, error) {
+	o, err := patchObject(old, r.RequestObject.Raw)
+	if err != nil {
+		return nil, errUnpatchable
+	}
+	if r.ObjectRef.Subresource == "" {
+		keepsIdentity(o, old)
+	}
+	kinds.Normalise(o)
+	return o, nil
+}
+
+// patchObject returns a patched copy of the object.
+func patchObject[T runtime.Object](o T, patch []byte) (T, error) {
+	patched := reflect.New(reflect.TypeOf(o).Elem()).Interface().(T)
+	before, err := json.Marshal(o)
+	if err != nil {
+		return patched, err
+	}
+	var after []byte
+	if bytes.HasPrefix(bytes.TrimSpace(patch), []byte("[")) {
+		var operations jsonpatch.Patch
+		if operations, err = jsonpatch.DecodePatch(patch); err == nil {
+			after, err = operations.Apply(before)
+		}
+	} else {
+		after, err = strategicpatch.StrategicMergePatch(before, patch, o)
+	}
+	if err != nil {
+		return patched, err
+	}
+	return patched, strictjson.UnmarshalCaseSensitivePreserveInts(after, patched)
+}
+
+// scaled returns the StatefulSet with the replicas that were asked for through its scale subresource.
+func (r request) scaled(old kinds.Object) (kinds.Object, error) {
+	set, ok := old.(*appsv1.StatefulSet)
+	if !ok {
+		return nil, errUnseen
+	}
+	scale := &autoscalingv1.Scale{}
+	var err error
+	switch {
+	case r.succeeded && r.ResponseObject != nil:
+		err = strictjson.UnmarshalCaseSensitivePreserveInts(r.ResponseObject.Raw, scale)
+	case r.Verb == "patch":
+		scale.Spec.Replicas = ptr.Deref(set.Spec.Replicas, 1)
+		scale, err = patchObject(scale, r.RequestObject.Raw)
+	default:
+		err = strictjson.UnmarshalCaseSensitivePreserveInts(r.RequestObject.Raw, scale)
+	}
+	if err != nil {
+		return nil, errUnreadable
+	}
+	newer := set.DeepCopy()
+	newer.Spec.Replicas = &scale.Spec.Replicas
+	if !sameSpec(set, newer) {
+		newer.Generation++
+	}
+	return newer, nil
+}
+
+// deleteOptions returns those of a delete, from its body, else from its query.
+func (r request) deleteOptions(old kinds.Object) (*metav1.DeleteOptions, error) {
+	options := &metav1.DeleteOptions{}
+	if r.RequestObject != nil {
+		if err := strictjson.UnmarshalCaseSensitivePreserveInts(r.RequestObject.Raw, options); err != nil {
+			return nil, errUnreadable
+		}
+	} else if err := metav1.Convert_url_Values_To_v1_DeleteOptions(&r.query, options, nil); err != nil {
+		return nil, errUnreadable
+	}
+	if pod, ok := old.(*corev1.Pod); ok && options.GracePeriodSeconds == nil {
+		// The API server fills it in before it asks a webhook.
+		options.GracePeriodSeconds = pod.Spec.TerminationGracePeriodSeconds
+	}
+	return options, nil
+}

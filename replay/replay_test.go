@@ -1,0 +1,355 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/report"
+)
+
+// script is an audit log in the making.
+type script struct {
+	lines []string
+	at    time.Time
+}
+
+func newScript() *script { return &script{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+var groups = map[string]string{"statefulsets": "apps", "poddisruptionbudgets": "policy"}
+
+// add adds the event of a request in the form verb resource[/subresource] [namespace/]name, a second after the one before.
+// More is YAML that says what differs from a request of alice's that succeeded.
+func (s *script) add(what, more string) *script {
+	words := strings.Fields(what)
+	resource, subresource, _ := strings.Cut(words[1], "/")
+	namespace, name, namespaced := strings.Cut(words[2], "/")
+	if !namespaced {
+		namespace, name = "", namespace
+	}
+	said := struct {
+		Level, Message, User, Query, As string
+		Groups                          []string
+		Code                            int
+		Stage                           string
+		Request, Response               any
+	}{Level: "RequestResponse", User: "alice", Code: 200, Stage: "ResponseComplete"}
+	if err := yaml.UnmarshalStrict([]byte(more), &said); err != nil {
+		panic(fmt.Errorf("%s: %w", more, err))
+	}
+	s.at = s.at.Add(time.Second)
+	event := map[string]any{
+		"apiVersion": "audit.k8s.io/v1", "kind": "Event", "level": said.Level, "auditID": fmt.Sprint(len(s.lines)), "stage": said.Stage,
+		"requestURI": "/?" + said.Query, "verb": words[0], "user": map[string]any{"username": said.User, "groups": said.Groups}, "userAgent": "kubectl/v1.37.2 (linux)",
+		"objectRef":                map[string]any{"resource": resource, "subresource": subresource, "namespace": namespace, "name": name, "apiGroup": groups[resource], "apiVersion": "v1"},
+		"responseStatus":           map[string]any{"code": said.Code, "message": said.Message},
+		"requestReceivedTimestamp": metav1.NewMicroTime(s.at), "stageTimestamp": metav1.NewMicroTime(s.at), "requestObject": said.Request, "responseObject": said.Response,
+	}
+	if said.As != "" {
+		event["impersonatedUser"] = map[string]any{"username": said.As}
+	}
+	data, err := json.Marshal(event)
+	if err != nil {
+		panic(err)
+	}
+	s.lines = append(s.lines, string(data))
+	return s
+}
+
+const (
+	database = `{kind: StatefulSet, metadata: {name: db, namespace: shop, uid: u, generation: 1, labels: {app: db}}, spec: {serviceName: db, replicas: 3,
+ selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: db}]}}}}`
+	namesIt = `{kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: None, selector: {app: db}, ports: [{port: 1}]}}`
+	refusal = `'admission webhook "guard.example" denied the request: no'`
+)
+
+// cluster is a namespace with a database of three members, all ready, as a log of the level shows how it came to be.
+func cluster(level string) *script {
+	s := newScript().
+		add("create namespaces shop", "{level: "+level+", request: {kind: Namespace, metadata: {name: shop}}}").
+		add("create services shop/db", "{level: "+level+", request: "+namesIt+"}").
+		add("create statefulsets shop/db", "{level: "+level+", request: "+database+"}")
+	for n := range 3 {
+		s.add(fmt.Sprintf("create pods shop/db-%d", n), fmt.Sprintf(`{level: %s, user: "system:serviceaccount:kube-system:statefulset-controller",
+ request: {kind: Pod, metadata: {name: db-%d, namespace: shop, labels: {app: db}}, spec: {nodeName: node-1, terminationGracePeriodSeconds: 30}}}`, level, n))
+		s.add(fmt.Sprintf("patch pods/status shop/db-%d", n),
+			fmt.Sprintf(`{level: %s, user: "system:node:node-1", request: {status: {conditions: [{type: Ready, status: "True"}]}}}`, level))
+	}
+	return s
+}
+
+func replayed(t *testing.T, profile string, logs ...string) report.Report {
+	t.Helper()
+	set, err := policies.Compile(nil, profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Log
+	for i, log := range logs {
+		all = append(all, Log{Name: fmt.Sprintf("log-%d", i), Reader: strings.NewReader(log)})
+	}
+	return Replay(all, ReplayOptions{Policies: set, MostListed: 100})
+}
+
+// told returns findings, changes and what could not be judged in words. The lines are counted from the end of the prelude.
+func told(r report.Report, prelude int) []string {
+	var all []string
+	for _, e := range r.Errors {
+		all = append(all, e.Position.String()+": "+e.Message)
+	}
+	for _, f := range r.Findings {
+		all = append(all, fmt.Sprintf("%d %s %s %s", f.Position.Line-prelude, f.Action, f.ID(), f.Object.Name))
+	}
+	for _, c := range r.Replay.Unjudged {
+		all = append(all, fmt.Sprintf("%d unjudged: %s", c.Count, c.Name))
+	}
+	return all
+}
+
+// TestReplay says what becomes of requests to a database that was seen from its beginning. The log's level is that of all
+// but the requests themselves.
+func TestReplay(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		prelude *script
+		request func(*script)
+		want    []string
+	}{
+		{
+			name: "a strategic merge patch, of which only the request is known",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", "{level: Request, request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"1 Deny scale-down/quorum db"},
+		},
+		{
+			name: "a JSON patch",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", `{level: Request, request: [{op: replace, path: /spec/replicas, value: 1}]}`)
+			},
+			want: []string{"1 Deny scale-down/quorum db"},
+		},
+		{
+			name: "a server-side apply",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", "{level: Request, query: fieldManager=kubectl, request: {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {replicas: 1}}}")
+			},
+			want: []string{"1 Deny scale-down/quorum db"},
+		},
+		{
+			name: "a server-side apply to what was not seen, of which only the request is known", prelude: newScript(),
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", "{level: Request, query: fieldManager=kubectl, request: {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {replicas: 1}}}")
+			},
+			want: []string{"1 unjudged: " + errUnseen.Error()},
+		},
+		{
+			name: "an update",
+			request: func(s *script) {
+				s.add("update statefulsets shop/db", "{level: Request, request: "+strings.Replace(database, "replicas: 3", "replicas: 1", 1)+"}")
+			},
+			want: []string{"1 Deny scale-down/quorum db"},
+		},
+		{
+			name: "the stored object goes before the patch",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", "{request: {spec: {replicas: 1}}, response: "+database+"}")
+			},
+		},
+		{
+			name: "a patch through the scale subresource",
+			request: func(s *script) {
+				s.add("patch statefulsets/scale shop/db", "{level: Request, request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"1 Deny scale-down/quorum db"},
+		},
+		{
+			name: "a later scale-down knows the earlier size",
+			request: func(s *script) {
+				s.add("update statefulsets/scale shop/db", "{request: {spec: {replicas: 2}}, response: {kind: Scale, spec: {replicas: 2}}}")
+				s.add("delete pods shop/db-2", `{user: "system:node:node-1", request: {kind: DeleteOptions, gracePeriodSeconds: 0}}`)
+				s.add("update statefulsets/status shop/db", "{request: "+strings.Replace(database, "replicas: 3", "replicas: 2", 1)+"}")
+				s.add("update statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"4 Deny scale-down/quorum db"},
+		},
+		{
+			name: "what a webhook refused is judged and did not happen",
+			request: func(s *script) {
+				s.add("update statefulsets/scale shop/db", "{code: 403, message: "+refusal+", request: {spec: {replicas: 1}}}")
+				s.add("update statefulsets/scale shop/db", "{code: 403, message: "+refusal+", request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"1 Deny scale-down/quorum db", "2 Deny scale-down/quorum db"},
+		},
+		{
+			name: "what failed for another reason is not judged and did not happen",
+			request: func(s *script) {
+				s.add("update statefulsets/scale shop/db", "{code: 409, message: conflict, request: {spec: {replicas: 1}}}")
+				s.add("update statefulsets/scale shop/db", "{code: 500, stage: Panic, request: {spec: {replicas: 1}}}")
+				s.add("update statefulsets/scale shop/db", "{request: {spec: {replicas: 2}}}")
+			},
+		},
+		{
+			name: "a dry run is judged and did not happen",
+			request: func(s *script) {
+				s.add("patch statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
+				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"1 Deny scale-down/quorum db", "2 Deny scale-down/quorum db"},
+		},
+		{
+			name: "only the last stage of a request counts",
+			request: func(s *script) {
+				s.add("patch statefulsets/scale shop/db", "{stage: RequestReceived, request: {spec: {replicas: 1}}}")
+				s.add("patch statefulsets/scale shop/db", "{stage: ResponseStarted, request: {spec: {replicas: 1}}}")
+			},
+		},
+		{
+			name: "metadata alone cannot be judged, and what is known is stale from then on",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", "{level: Metadata}")
+				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"1 unjudged: " + errMetadata.Error(), "1 unjudged: " + errUnseen.Error()},
+		},
+		{
+			name: "a Pod that got unready",
+			request: func(s *script) {
+				s.add("patch pods/status shop/db-0", `{level: Request, request: {status: {conditions: [{type: Ready, status: "False"}]}}}`)
+				s.add("patch statefulsets/scale shop/db", "{level: Request, request: {spec: {replicas: 2}}}")
+			},
+			want: []string{"2 Deny scale-down/quorum db"},
+		},
+		{
+			name: "who may bypass is not in the log, but for those who may do anything",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", `{request: {metadata: {annotations: {mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: moved}}}}`)
+				s.add("patch statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
+				s.add("patch statefulsets/scale shop/db", "{groups: [system:masters], request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"2 Warn scale-down/quorum db", "3 Warn scale-down/quorum db"},
+		},
+		{
+			name: "who is impersonated asks",
+			request: func(s *script) {
+				s.add("delete services shop/db", `{as: "system:serviceaccount:kube-system:namespace-controller", request: {kind: DeleteOptions}}`)
+			},
+		},
+		{
+			name:    "the Service is deleted",
+			request: func(s *script) { s.add("delete services shop/db", "{request: {kind: DeleteOptions}}") },
+			want:    []string{"1 Deny headless-service/in-use db"},
+		},
+		{
+			name: "a Service that was deleted is missing",
+			request: func(s *script) {
+				s.add("delete services shop/db", `{user: "system:serviceaccount:kube-system:namespace-controller", response: {kind: Status}}`)
+				s.add("create statefulsets shop/db2", "{request: "+strings.Replace(database, "name: db", "name: db2", 1)+"}")
+			},
+			want: []string{"2 Deny headless-service/missing db2"},
+		},
+		{
+			name: "a Service that was not seen may be there", prelude: newScript(),
+			request: func(s *script) { s.add("create statefulsets shop/db", "{request: "+database+"}") },
+			want:    []string{"1 Warn headless-service/missing db"},
+		},
+		{
+			name: "a read shows what was there before the log began", prelude: newScript(),
+			request: func(s *script) {
+				s.add("get statefulsets shop/db", "{response: "+database+"}")
+				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 0}}}")
+			},
+			want: []string{"2 Deny scale-down/to-zero db"},
+		},
+		{
+			name: "nobody knows which Pods are ready", prelude: newScript(),
+			request: func(s *script) {
+				s.add("get statefulsets shop/db", "{response: "+database+"}")
+				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
+			},
+			want: []string{"2 Warn scale-down/quorum db"},
+		},
+		{
+			name: "a collection is deleted, as far as it was seen",
+			request: func(s *script) {
+				s.add("create statefulsets shop/safe", `{request: `+strings.NewReplacer("name: db", "name: safe", "labels: {app: db}", `labels: {mooring.dev/protect: "true"}`).Replace(database)+`}`)
+				s.add("deletecollection statefulsets shop/", "{query: labelSelector=app%3Ddb, request: {kind: DeleteOptions}}")
+				s.add("deletecollection statefulsets shop/", "{query: dryRun=All, request: {kind: DeleteOptions}}")
+			},
+			want: []string{"1 Deny headless-service/selector safe", "3 Deny delete-protection/protected safe"},
+		},
+		{
+			name: "a namespace goes, and another of that name comes",
+			request: func(s *script) {
+				controller := `user: "system:serviceaccount:kube-system:namespace-controller"`
+				s.add("delete namespaces shop", "{request: {kind: DeleteOptions}, response: {kind: Namespace, metadata: {name: shop, deletionTimestamp: '2026-03-01T12:00:00Z'}, spec: {finalizers: [kubernetes]}}}")
+				s.add("deletecollection statefulsets shop/", "{"+controller+"}")
+				s.add("update namespaces/finalize shop", "{"+controller+", request: {kind: Namespace}, response: {kind: Namespace, metadata: {name: shop, deletionTimestamp: '2026-03-01T12:00:00Z'}}}")
+				s.add("create namespaces shop", "{request: {kind: Namespace, metadata: {name: shop}}}")
+				s.add("create statefulsets shop/db", "{request: "+database+"}")
+			},
+			want: []string{"5 Deny headless-service/missing db"},
+		},
+		{
+			name: "a Pod is forced away",
+			request: func(s *script) {
+				s.add("create nodes node-1", "{request: {kind: Node, metadata: {name: node-1}}}")
+				s.add("create pods shop/db-3", `{request: {kind: Pod, metadata: {name: db-3, ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: u, controller: true}]}, spec: {nodeName: node-1}}}`)
+				s.add("delete pods shop/db-3", "{query: gracePeriodSeconds=0}")
+			},
+			want: []string{"3 Warn force-delete/running db-3"},
+		},
+		{
+			name: "labels and status are not judged",
+			request: func(s *script) {
+				s.add("patch statefulsets shop/db", "{request: {metadata: {labels: {a: b}}}}")
+				s.add("patch statefulsets/status shop/db", "{request: {status: {replicas: 3}}}")
+			},
+		},
+		{
+			name:    "an object that is none",
+			request: func(s *script) { s.add("create statefulsets shop/x", "{request: {spec: {replicas: many}}}") },
+			want:    []string{"1 unjudged: " + errUnreadable.Error()},
+		},
+		{
+			name:    "a patch that does not fit",
+			request: func(s *script) { s.add("patch statefulsets shop/db", "{request: [{op: remove, path: /spec/nothing}]}") },
+			want:    []string{"1 unjudged: " + errUnpatchable.Error()},
+		},
+	} {
+		for _, level := range []string{"Request", "RequestResponse"} {
+			t.Run(c.name+"/"+level, func(t *testing.T) {
+				s := c.prelude
+				if s == nil {
+					s = cluster(level)
+				} else {
+					s = newScript()
+				}
+				prelude := len(s.lines)
+				c.request(s)
+				got := told(replayed(t, "baseline", strings.Join(s.lines, "\n")), prelude)
+				if diff := cmp.Diff(c.want, keepFrom(got)); diff != "" {
+					t.Errorf("want (-), got (+):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// keepFrom leaves out warnings about what the prelude holds: it is no model of a database.
+func keepFrom(told []string) []string {
+	var kept []string
+	for _, line := range told {
+		if !strings.HasPrefix(line, "-") && !strings.HasPrefix(line, "0") && !strings.Contains(line, "readiness") && !strings.Contains(line, "disruption-budget") {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}

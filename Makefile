@@ -55,10 +55,12 @@ sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the complete b
 custom-resource = $(BIN)/controller-gen paths=./policies/v1alpha1 object output:object:dir=$(1) crd output:crd:dir=$(2)
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the CRD, install.yaml, the rules' pages.
+generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the CRD, install.yaml, the rules' pages and profiles, and the golden files of the tests.
 	$(call custom-resource,policies/v1alpha1,deploy/chart/crds)
+	go run ./policies/ruledoc/generate
 	$(MAKE) --no-print-directory render
-	go test ./report -run '^TestRulePages$$' -update
+	go test ./webhooks -run '^(TestMessages|TestReviews|TestAllocations)$$' -update
+	go test ./report -run '^TestGolden$$' -update
 
 # $(call native-fallback,FILE) writes the profiles in the API server's language, which the chart has at hand.
 native-fallback = go run ./cmd/mooring export --vap --profile=baseline,restricted > $(1)
@@ -74,11 +76,15 @@ verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
 	$(call custom-resource,$$fresh,$$fresh); \
 	go -C deploy run ./cmd/render -o $$fresh/install.yaml; \
 	$(call native-fallback,$$fresh/native-fallback.yaml); \
+	go run ./policies/ruledoc/generate -o $$fresh; \
 	stale() { echo "$$1 is stale, run make generate"; exit 1; }; \
 	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/chart/native-fallback.yaml deploy/install.yaml; do \
 		diff -u $$file $$fresh/$${file##*/} || stale $$file; \
+	done; \
+	diff -ru docs/rules $$fresh/docs/rules || stale docs/rules; \
+	for file in policies/ruledoc/rules.json policies/profiles/baseline.yaml policies/profiles/restricted.yaml; do \
+		diff -u $$file $$fresh/$$file || stale $$file; \
 	done
-	@go test ./report -run '^TestRulePages$$'
 
 ##@ Checking
 

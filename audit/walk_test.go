@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -84,7 +85,7 @@ func (s *apiServer) Get(_ context.Context, key client.ObjectKey, into client.Obj
 
 func set(namespace, name string) *appsv1.StatefulSet {
 	s := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app": name}}}
-	s.Spec.ServiceName = name
+	s.Spec.ServiceName, s.Spec.Selector = name, &metav1.LabelSelector{MatchLabels: map[string]string{"app": name}}
 	s.Spec.Template.Labels = map[string]string{"app": name}
 	s.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](30)
 	s.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
@@ -118,7 +119,7 @@ func headless(r report.Report) []string {
 func run(t *testing.T, s *apiServer, o Options) report.Report {
 	t.Helper()
 	var err error
-	if o.Policies, err = policies.Compile(nil, "baseline"); err != nil {
+	if o.Policies, err = policies.Compile(rules.All, nil, "baseline"); err != nil {
 		t.Fatal(err)
 	}
 	o.DefaultProfile = "baseline"

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -23,7 +24,7 @@ func fixing(t testing.TB) Judgement {
 	if len(found) != 1 || len(errs) > 0 {
 		t.Fatalf("%d policies, %v", len(found), errs)
 	}
-	set, err := policies.Compile(found, "baseline")
+	set, err := policies.Compile(rules.All, found, "baseline")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 // denials is a log with a denial in its first line after the prelude and in its last.
@@ -194,13 +195,13 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestMemory(t *testing.T) {
 	lines := denials()
 	again := lines[len(lines)-1:]
-	set, err := policies.Compile(nil, "baseline")
+	set, err := policies.Compile(rules.All, nil, "baseline")
 	if err != nil {
 		t.Fatal(err)
 	}
 	held := func(events int) uint64 {
 		log := io.MultiReader(strings.NewReader(strings.Join(lines, "\n")+"\n"), &endless{lines: again, left: events})
-		report := Replay([]Log{{"log", log}}, ReplayOptions{Policies: set, MostListed: 10})
+		report := Logs([]Log{{"log", log}}, Options{Policies: set, MostListed: 10})
 		if want := events + 2; report.Replay.Denied != want {
 			t.Fatalf("%d denied, want %d", report.Replay.Denied, want)
 		}
@@ -225,7 +226,7 @@ func FuzzReplay(f *testing.F) {
 	}
 	f.Add([]byte(strings.Join(lines, "\n")))
 	f.Add([]byte(zipped(strings.Join(lines, "\n"))))
-	set, err := policies.Compile(nil, "restricted")
+	set, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -234,7 +235,7 @@ func FuzzReplay(f *testing.F) {
 		if !bytes.HasPrefix(log, []byte{0x1f, 0x8b}) {
 			log = append([]byte(prelude), log...)
 		}
-		r := Replay([]Log{{"log", bytes.NewReader(log)}}, ReplayOptions{Policies: set, MostListed: 10})
+		r := Logs([]Log{{"log", bytes.NewReader(log)}}, Options{Policies: set, MostListed: 10})
 		for _, e := range r.Errors {
 			if e.Position.Line < 1 || e.Position.Line > bytes.Count(log, []byte("\n"))+2 && !bytes.HasPrefix(log, []byte{0x1f, 0x8b}) || e.Message == "" {
 				t.Errorf("an error in line %d says %q", e.Position.Line, e.Message)

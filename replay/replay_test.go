@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -87,7 +88,7 @@ func cluster(level string) *script {
 
 func replayed(t *testing.T, profile string, logs ...string) report.Report {
 	t.Helper()
-	set, err := policies.Compile(nil, profile)
+	set, err := policies.Compile(rules.All, nil, profile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func replayed(t *testing.T, profile string, logs ...string) report.Report {
 	for i, log := range logs {
 		all = append(all, Log{Name: fmt.Sprintf("log-%d", i), Reader: strings.NewReader(log)})
 	}
-	return Replay(all, ReplayOptions{Policies: set, MostListed: 100})
+	return Logs(all, Options{Policies: set, MostListed: 100})
 }
 
 // told returns findings, changes and what could not be judged in words. The lines are counted from the end of the prelude.

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"flag"
+
 	"bytes"
 	"os"
 	"path/filepath"
@@ -127,6 +129,8 @@ func sampleReplay() Report {
 		},
 	}
 }
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing them")
 
 // TestGolden holds each format of each sample against its file in testdata; with -update it writes them.
 func TestGolden(t *testing.T) {

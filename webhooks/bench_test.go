@@ -20,7 +20,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
-	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 // raceEnabled tells whether the tests run under the race detector.
@@ -70,36 +71,6 @@ func works(t testing.TB) []work {
 	return all
 }
 
-// rulework is judging every case of each rule, under that rule alone.
-func rulework(t testing.TB) []work {
-	var all []work
-	for _, rule := range policies.Rules {
-		var judge []func() (policies.Verdict, error)
-		for _, c := range rule.Cases {
-			ch, world, policy, err := c.Build(rule)
-			if err != nil {
-				t.Fatal(err)
-			}
-			set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, policies.ProfileOff)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, o := range append(world.Objects, ch.Old, ch.New) {
-				policies.Normalise(o)
-			}
-			judge = append(judge, func() (policies.Verdict, error) { return set.Judge(ch, world) })
-		}
-		all = append(all, work{"rule/" + rule.ID, func(t testing.TB) {
-			for _, one := range judge {
-				if _, err := one(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}})
-	}
-	return all
-}
-
 // TestAllocations compares how much each work allocates with the checked-in table, which -update writes. An improvement
 // has to be written down too, or nobody notices when it is lost again.
 func TestAllocations(t *testing.T) {
@@ -109,7 +80,7 @@ func TestAllocations(t *testing.T) {
 	const path = "testdata/allocations.txt"
 	measured := map[string]int{}
 	var table strings.Builder
-	for _, w := range append(works(t), rulework(t)...) {
+	for _, w := range works(t) {
 		w.do(t)
 		measured[w.name] = int(testing.AllocsPerRun(20, func() { w.do(t) }))
 		fmt.Fprintf(&table, "%-40s %5d\n", w.name, measured[w.name])
@@ -182,7 +153,7 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 	set := databaseWorld(t).set
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "default"} }
 	selector := map[string]string{"app": "orders"}
-	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []policies.Object{
+	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []kinds.Object{
 		set,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
 		&corev1.Service{ObjectMeta: meta("orders"), Spec: corev1.ServiceSpec{
@@ -195,7 +166,7 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 			Name: "standard", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
 		}},
 	}}}
-	compiled, err := policies.Compile(nil, profile)
+	compiled, err := policies.Compile(rules.All, nil, profile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/ruletest"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -22,9 +25,13 @@ import (
 func TestMessages(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("All that Mooring says, as kubectl shows it. Written by go test ./webhooks -run TestMessages -update.\n")
-	for _, rule := range policies.Rules {
+	for _, rule := range rules.All {
 		told := map[string]bool{}
-		for _, c := range rule.Cases {
+		cases, err := ruletest.Of(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cases {
 			verdict, err := c.Judge(rule)
 			if err != nil {
 				t.Fatal(err)
@@ -103,25 +110,24 @@ type note struct {
 // judge judges three to one, by alice.
 func (n note) judge() (policies.Verdict, error) {
 	meta := fmt.Sprintf("metadata: {annotations: {%s}, %s}", n.annotations, n.owner)
-	rule, _ := policies.Find("scale-down")
-	ch, world, policy, err := policies.Case{
-		Old: "{kind: StatefulSet, " + meta + "}", New: "{kind: StatefulSet, spec: {replicas: 1}, " + meta + "}", Ready: []int32{0, 1, 2}, User: "alice",
-	}.Build(rule)
+	var c ruletest.Case
+	if err := yaml.UnmarshalStrict(fmt.Appendf(nil, "{name: x, ready: [0, 1, 2], user: alice, old: {kind: StatefulSet, %[1]s}, new: {kind: StatefulSet, spec: {replicas: 1}, %[1]s}}", meta), &c); err != nil {
+		return policies.Verdict{}, err
+	}
+	rule, _ := policies.Find(rules.All, "scale-down")
+	play, err := c.Build(rule)
 	if err != nil {
 		return policies.Verdict{}, err
 	}
-	ch.Time, policy.Spec.Mode = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), n.mode
+	play.Change.Time, play.Policy.Spec.Mode = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), n.mode
 	if n.may {
-		world.Bypass = []string{policy.Name}
+		play.World.Bypass = []string{play.Policy.Name}
 	}
-	for _, o := range append(world.Objects, ch.Old, ch.New) {
-		policies.Normalise(o)
-	}
-	set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, policies.ProfileOff)
+	set, err := play.Set()
 	if err != nil {
 		return policies.Verdict{}, err
 	}
-	return set.Judge(ch, world)
+	return play.Judge(set)
 }
 
 // policyChanges are changes to a policy, by their specs.
@@ -139,7 +145,7 @@ var policyChanges = []struct{ name, old, new string }{
 	{"a selector that is none", "", `{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}`},
 }
 
-func policyOf(t *testing.T, spec string) policies.Object {
+func policyOf(t *testing.T, spec string) kinds.Object {
 	t.Helper()
 	if spec == "" {
 		return nil

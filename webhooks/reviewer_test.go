@@ -29,6 +29,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -292,7 +294,7 @@ spec:
 `), &policy); err != nil {
 		t.Fatal(err)
 	}
-	set, err := policies.Compile([]v1alpha1.StatefulPolicy{policy}, "restricted")
+	set, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{policy}, "restricted")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,11 +328,16 @@ type unreadable struct {
 	err error
 }
 
-func (u unreadable) Pods(string, labels.Selector) ([]*corev1.Pod, error) { return nil, u.err }
+func (u unreadable) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	if kind != kinds.Namespace {
+		return nil, false, u.err
+	}
+	return u.Snapshot.Get(kind, namespace, name)
+}
 
-func (u unreadable) Service(string, string) (*corev1.Service, error) { return nil, u.err }
-
-func (u unreadable) StatefulSets(string) ([]*appsv1.StatefulSet, error) { return nil, u.err }
+func (u unreadable) List(*kinds.Kind, string, labels.Selector) ([]kinds.Object, bool, error) {
+	return nil, false, u.err
+}
 
 func (w fixedWorld) Scaled(context.Context, client.ObjectKey, string) (*appsv1.StatefulSet, error) {
 	switch {
@@ -367,7 +374,7 @@ spec:
 `), set); err != nil {
 		t.Fatal(err)
 	}
-	policies.Normalise(set)
+	kinds.Normalise(set)
 	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true}}
 	world.Objects = append(world.Objects, set, &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: "default", Labels: map[string]string{policies.ProfileLabel: "restricted"}},

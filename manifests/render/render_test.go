@@ -17,6 +17,7 @@ import (
 
 	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 // loading renders charts with these values files and assignments, and kustomizations.
@@ -114,7 +115,7 @@ func pack(t *testing.T, files map[string]string) string {
 // findings judges a set by the baseline and writes what was found, and what could not be read, one line each, sorted.
 func findings(t *testing.T, set *manifests.Set, base *manifests.Set) []string {
 	t.Helper()
-	compiled, err := policies.Compile(nil, "baseline")
+	compiled, err := policies.Compile(rules.All, nil, "baseline")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func ours(all map[string]string) map[string]string {
 }
 
 // made is the one field that only the maker of a claim owns, as it can never change.
-var made = []byte(`{"f:spec":{"f:accessModes":{}}}`)
+var made = metav1.NewFieldsV1(`{"f:spec":{"f:accessModes":{}}}`)
 
 // makers returns of the entries those that say who made a claim.
 func makers(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
@@ -54,7 +54,7 @@ func makers(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	for _, entry := range entries {
 		if MadeClaim(entry) {
 			kept = append(kept, metav1.ManagedFieldsEntry{
-				Manager: entry.Manager, Operation: entry.Operation, FieldsType: entry.FieldsType, FieldsV1: &metav1.FieldsV1{Raw: made},
+				Manager: entry.Manager, Operation: entry.Operation, FieldsType: entry.FieldsType, FieldsV1: made,
 			})
 		}
 	}

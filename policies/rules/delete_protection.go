@@ -8,7 +8,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -160,13 +159,6 @@ func leavesFiles(ch policies.Change, set *appsv1.StatefulSet) []policies.Finding
 func keepClaims(set *appsv1.StatefulSet) string {
 	return fmt.Sprintf(`to put another in its place, leave Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', and delete it then.`,
 		policies.Kubectl(set), set.Name)
-}
-
-// goesWith tells whether the object names the StatefulSet as an owner, and so goes when it does.
-func goesWith(o kinds.Object, set *appsv1.StatefulSet) bool {
-	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
-		return set.UID != "" && owner.UID == set.UID
-	})
 }
 
 // belongsToMember says whose data the claim holds.

@@ -35,10 +35,6 @@ by a controller, which its managedFields remember, counts as one.`,
 	},
 }
 
-// leftClaim is a claim as a StatefulSet's controller makes it.
-const leftClaim = `{kind: PersistentVolumeClaim, metadata: {name: data-old-0, managedFields: [
-       {manager: kube-controller-manager, operation: Update, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {f:spec: {f:accessModes: {}}}}]}}`
-
 func keepsRetainedClaim(ch policies.Change, c policies.Cluster, _ v1alpha1.RetainedClaim) ([]policies.Finding, error) {
 	claim := ch.Old.(*corev1.PersistentVolumeClaim)
 	if claim.DeletionTimestamp != nil {

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -375,17 +374,4 @@ func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies
 		}
 	}
 	return found, nil
-}
-
-// least is how many Pods a budget wants ready of those expected, computed as the disruption controller does.
-func least(b *policyv1.PodDisruptionBudget, expected int64) int64 {
-	switch {
-	case b.Spec.MinAvailable != nil:
-		n, _ := intstr.GetScaledValueFromIntOrPercent(b.Spec.MinAvailable, int(expected), true)
-		return int64(n)
-	case b.Spec.MaxUnavailable != nil:
-		n, _ := intstr.GetScaledValueFromIntOrPercent(b.Spec.MaxUnavailable, int(expected), true)
-		return max(0, expected-int64(n))
-	}
-	return 0
 }

@@ -96,6 +96,27 @@ func Of(rule policies.Rule) ([]Case, error) {
 	return cases, nil
 }
 
+// About tells whether the case has an object of the kind, as its subject or around it.
+func (c Case) About(kind *kinds.Kind) bool {
+	return slices.ContainsFunc(append([]Manifest{c.Old, c.New, c.Stands, c.Replacement}, c.Given...), func(m Manifest) bool { return m["kind"] == kind.Kind })
+}
+
+// Each calls do with every case of every rule that is about a request, and not about what stands in a live cluster.
+func Each(do func(policies.Rule, Case)) error {
+	for _, rule := range rules.All {
+		cases, err := Of(rule)
+		if err != nil {
+			return err
+		}
+		for _, c := range cases {
+			if c.Stands == nil {
+				do(rule, c)
+			}
+		}
+	}
+	return nil
+}
+
 // Play is a case as the rule sees it.
 type Play struct {
 	Change policies.Change

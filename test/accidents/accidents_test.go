@@ -10,6 +10,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/profiles"
+	"github.com/mooring-dev/mooring/policies/rules"
 )
 
 // TestAccidents lets everything in the tables happen on a real control plane. It fails where an accident gets through, where
@@ -60,7 +61,7 @@ func TestTables(t *testing.T) {
 		}
 		for id := range strings.SplitSeq(a.By, " or ") {
 			rule, check, _ := strings.Cut(id, "/")
-			known, ok := policies.Find(rule)
+			known, ok := policies.Find(rules.All, rule)
 			if !ok || !slices.ContainsFunc(known.Checks, func(c policies.Check) bool { return c.Name == check }) {
 				t.Errorf("%s: there is no check %s", a.Name, id)
 			}
@@ -76,7 +77,7 @@ func TestTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range policies.Denies(restricted) {
+	for _, id := range policies.Denies(rules.All, restricted) {
 		if id == "readiness" {
 			// What it costs to go without a probe is seen in the next rollout that goes wrong, which needs containers.
 			continue

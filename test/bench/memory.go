@@ -169,7 +169,7 @@ func fillCache(args []string) error {
 	}
 	options := cache.Options{Scheme: scheme.Scheme}
 	if how == "kept" {
-		options.ByObject, options.DefaultTransform = webhooks.Cached(), cache.TransformStripManagedFields()
+		options.ByObject, options.DefaultTransform = webhooks.Trimmed(), cache.TransformStripManagedFields()
 	}
 	c, err := cache.New(config, options)
 	if err != nil {

@@ -21,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/ruletest"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/test/controlplane"
 	"github.com/mooring-dev/mooring/test/harness"
@@ -43,31 +45,32 @@ func TestCasesOnARealServer(t *testing.T) {
 
 	type play struct {
 		rule      policies.Rule
-		c         policies.Case
+		c         ruletest.Case
 		namespace string
 	}
 	var plays []play
 	heeds := heedsMaxUnavailable(t, admin)
-	for _, rule := range policies.Rules {
-		for _, c := range rule.Cases {
-			if !playable(c) || !heeds && aboutMaxUnavailable(c) {
-				continue
-			}
-			p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
-			plays = append(plays, p)
-			_, _, policy, err := c.Build(rule)
-			if err != nil {
-				t.Fatal(err)
-			}
-			policy.Name = p.namespace
-			policy.Spec.Match = v1alpha1.Match{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
-				Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
-			}
-			if err := admin.Create(t.Context(), &policy); err != nil {
-				t.Fatalf("%s/%s: the API server does not take the policy: %v", rule.ID, c.Name, err)
-			}
+	if err := ruletest.Each(func(rule policies.Rule, c ruletest.Case) {
+		if !playable(c) || !heeds && aboutMaxUnavailable(c) {
+			return
 		}
+		p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
+		plays = append(plays, p)
+		built, err := c.Build(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy := built.Policy
+		policy.Name = p.namespace
+		policy.Spec.Match = v1alpha1.Match{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
+			Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
+		}
+		if err := admin.Create(t.Context(), &policy); err != nil {
+			t.Fatalf("%s/%s: the API server does not take the policy: %v", rule.ID, c.Name, err)
+		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 	await(t, func() error {
 		text, err := harness.Get(t.Context(), in.Metrics+"/metrics")
@@ -79,11 +82,12 @@ func TestCasesOnARealServer(t *testing.T) {
 	for _, p := range plays {
 		t.Run(p.rule.ID+"/"+p.c.Name, func(t *testing.T) {
 			t.Parallel()
-			ch, world, _, err := p.c.Build(p.rule)
+			built, err := p.c.Build(p.rule)
 			if err != nil {
 				t.Fatal(err)
 			}
-			stage(t, admin, p.namespace, ch, world)
+			ch := built.Change
+			stage(t, admin, p.namespace, ch, built.World)
 			var heard warnings
 			as := kubeconfig
 			if p.c.User != "" {
@@ -121,20 +125,18 @@ func TestCasesOnARealServer(t *testing.T) {
 
 // playable tells whether a server can show the case: not one that is about files alone, as those of Deployments are, nor
 // one that wants a storage class or a node of its own, which all cases would share.
-func playable(c policies.Case) bool {
-	return !c.InFiles && !slices.ContainsFunc(append(c.Given, c.Old, c.New), func(text string) bool {
-		return strings.Contains(text, "kind: Deployment") || strings.Contains(text, "kind: StorageClass") || strings.Contains(text, "kind: Node") || strings.Contains(text, "kind: PersistentVolume,")
-	})
+func playable(c ruletest.Case) bool {
+	return !c.InFiles && !c.About(kinds.Deployment) && !c.About(kinds.StorageClass) && !c.About(kinds.Node) && !ruletest.Case{Given: c.Given}.About(kinds.PersistentVolume)
 }
 
 // heedsMaxUnavailable tells whether the server stores rollingUpdate.maxUnavailable, which those before Kubernetes 1.35 drop.
 func heedsMaxUnavailable(t *testing.T, admin client.Client) bool {
 	t.Helper()
-	ch, _, _, err := policies.Case{New: "kind: StatefulSet"}.Build(policies.Rules[0])
+	o, err := ruletest.Object("kind: StatefulSet")
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := ch.New.(*appsv1.StatefulSet)
+	set := o.(*appsv1.StatefulSet)
 	set.Namespace = "default"
 	if err := admin.Create(t.Context(), set, client.DryRunAll); err != nil {
 		t.Fatal(err)
@@ -144,8 +146,9 @@ func heedsMaxUnavailable(t *testing.T, admin client.Client) bool {
 
 // aboutMaxUnavailable tells whether what the rule finds in the case depends on a server that heeds maxUnavailable. A rollout of
 // Pods that are managed in parallel does: without it, it takes the next Pod whoever is down.
-func aboutMaxUnavailable(c policies.Case) bool {
-	return strings.Contains(c.New, "maxUnavailable") || strings.Contains(c.New, "podManagementPolicy: Parallel")
+func aboutMaxUnavailable(c ruletest.Case) bool {
+	text := fmt.Sprint(c.New)
+	return strings.Contains(text, "maxUnavailable") || strings.Contains(text, "podManagementPolicy:Parallel")
 }
 
 // stage makes the namespace, what is given, and the object as it was.
@@ -155,7 +158,7 @@ func stage(t *testing.T, admin client.Client, namespace string, ch policies.Chan
 	if ch.Old != nil {
 		all = append(all, ch.Old)
 	}
-	var namespaced policies.Object = &corev1.Namespace{}
+	var namespaced kinds.Object = &corev1.Namespace{}
 	if i := slices.IndexFunc(all, isNamespace); i >= 0 {
 		namespaced = all[i]
 		all = slices.Delete(all, i, i+1)
@@ -172,12 +175,12 @@ func stage(t *testing.T, admin client.Client, namespace string, ch policies.Chan
 	}
 }
 
-func isNamespace(o policies.Object) bool {
+func isNamespace(o kinds.Object) bool {
 	_, is := o.(*corev1.Namespace)
 	return is
 }
 
-func create(t *testing.T, admin client.Client, namespace string, o policies.Object) {
+func create(t *testing.T, admin client.Client, namespace string, o kinds.Object) {
 	t.Helper()
 	o.SetNamespace(namespace)
 	generation := o.GetGeneration()

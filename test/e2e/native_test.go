@@ -17,6 +17,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/native"
+	"github.com/mooring-dev/mooring/policies/ruletest"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/test/controlplane"
 )
@@ -54,39 +55,41 @@ func TestNativeAgreesWithRules(t *testing.T) {
 	}
 	type play struct {
 		rule      policies.Rule
-		c         policies.Case
+		c         ruletest.Case
 		namespace string
 	}
 	var plays []play
 	options := native.Options{ExcludedNamespaces: native.DefaultExcludedNamespaces, Controllers: policies.Controllers()}
-	for _, rule := range policies.Rules {
-		for _, c := range rule.Cases {
-			if exported[rule.ID] == nil || !playable(c) {
-				continue
-			}
-			p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
-			plays = append(plays, p)
-			_, _, policy, err := c.Build(rule)
-			if err != nil {
-				t.Fatal(err)
-			}
-			policy.Name = p.namespace
-			policy.Spec.Match = v1alpha1.Match{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
-				Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
-			}
-			options.Policies = append(options.Policies, policy)
+	if err := ruletest.Each(func(rule policies.Rule, c ruletest.Case) {
+		if exported[rule.ID] == nil || !playable(c) {
+			return
 		}
+		p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
+		plays = append(plays, p)
+		built, err := c.Build(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy := built.Policy
+		policy.Name = p.namespace
+		policy.Spec.Match = v1alpha1.Match{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
+			Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
+		}
+		options.Policies = append(options.Policies, policy)
+	}); err != nil {
+		t.Fatal(err)
 	}
 	install(t, admin, options)
 	for _, p := range plays {
 		t.Run(p.rule.ID+"/"+p.c.Name, func(t *testing.T) {
 			t.Parallel()
-			ch, world, _, err := p.c.Build(p.rule)
+			built, err := p.c.Build(p.rule)
 			if err != nil {
 				t.Fatal(err)
 			}
-			stage(t, admin, p.namespace, ch, world)
+			ch := built.Change
+			stage(t, admin, p.namespace, ch, built.World)
 			count(t, admin, p.namespace, p.c)
 			as := kubeconfig
 			if p.c.User != "" {
@@ -134,7 +137,7 @@ func TestNativeAgreesWithRules(t *testing.T) {
 }
 
 // count writes into the status of the case's StatefulSets what their controller would have counted.
-func count(t *testing.T, admin client.Client, namespace string, c policies.Case) {
+func count(t *testing.T, admin client.Client, namespace string, c ruletest.Case) {
 	t.Helper()
 	var sets appsv1.StatefulSetList
 	if err := admin.List(t.Context(), &sets, client.InNamespace(namespace)); err != nil {

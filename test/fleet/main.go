@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,9 +186,7 @@ func cached(ctx context.Context, config *rest.Config) error {
 	log.SetLogger(logr.Discard())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	kept := webhooks.Cached()
-	maps.Copy(kept, audit.Cached())
-	c, err := cache.New(config, cache.Options{Scheme: audit.Scheme, ByObject: kept, DefaultTransform: cache.TransformStripManagedFields()})
+	c, err := cache.New(config, cache.Options{Scheme: audit.Scheme, ByObject: webhooks.Trimmed(), DefaultTransform: cache.TransformStripManagedFields()})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mooring-dev/mooring/manifests"
+	"github.com/mooring-dev/mooring/manifests/render"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -110,7 +111,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	bar := newReading(cmd.ErrOrStderr())
 	o.charts.Namespace = judgement.Namespace
 	loader := manifests.Loader{
-		Stdin: cmd.InOrStdin(), Chart: renderChart, Kustomization: renderKustomization, Release: o.charts,
+		Stdin: cmd.InOrStdin(), Chart: render.Chart, Kustomization: render.Kustomization, Release: o.charts,
 		Sparse: o.context == "", Progress: bar.show,
 	}
 	set := loader.Load(paths...)
@@ -131,13 +132,6 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	found.Errors = append(found.Errors, errs...)
 	found.Subject, found.Version, found.FailOn = strings.Join(paths, ", "), buildVersion(), failOn
 	return found, nil
-}
-
-// rendering is what one build of the program tells the other of a folder that it has rendered.
-type rendering struct {
-	Manifests []manifests.Rendered
-	// Error says why there are none, where the place is known.
-	Error *manifests.RenderError
 }
 
 // reading shows how many files have been read, once that takes a while, on a terminal.

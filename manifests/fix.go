@@ -54,7 +54,7 @@ func (r Remedy) String() string {
 // Service without a cluster IP becomes headless, and a headless Service or a PodDisruptionBudget that is missing comes after
 // its StatefulSet. Nothing is written. The set is one of Loader.Sources; of the judgement, Base and Live play no part.
 func (s *Set) Fix(j Judgement) Fixes {
-	documents := s.Documents()
+	documents, _ := s.wholes()
 	prepare(documents, j.Namespace)
 	x := newIndex(documents, j.Together)
 	x.complete = j.Complete

@@ -76,6 +76,7 @@ type documentSummary struct {
 	Warn         int `json:"warn"`
 	Audit        int `json:"audit"`
 	Errors       int `json:"errors"`
+	Partial      int `json:"partial,omitempty"`
 }
 
 func writeJSON(w io.Writer, r Report) error {
@@ -95,7 +96,7 @@ func documentOf(r Report) *document {
 		Version:  "1",
 		Findings: []documentEntry{},
 		Summary: documentSummary{
-			Objects: r.Objects, StatefulSets: r.StatefulSets, Errors: len(r.Errors),
+			Objects: r.Objects, StatefulSets: r.StatefulSets, Errors: len(r.Errors), Partial: r.Partial,
 			Deny: r.Count(v1alpha1.Deny), Warn: r.Count(v1alpha1.Warn), Audit: r.Count(v1alpha1.Audit),
 		},
 	}

@@ -21,6 +21,10 @@ type Report struct {
 	Errors []Error
 	// Objects and StatefulSets count what was judged.
 	Objects, StatefulSets int
+	// Partial counts objects that are only part of one, and were passed over.
+	Partial int
+	// Root is the path of this folder below the root of its repository, for formats whose readers know files by that.
+	Root string
 	// Inventory lists the StatefulSets of a live cluster; a check has none.
 	Inventory []Workload
 	// FailOn is the laxest action that fails the run; empty stands for Deny, and Off for none.

@@ -166,6 +166,9 @@ func (r Report) byObject() [][]Finding {
 // Summary is the report in one sentence.
 func (r Report) Summary() string {
 	judged := fmt.Sprintf("%s judged, %s among them", plural(r.Objects, "object"), plural(r.StatefulSets, "StatefulSet"))
+	if r.Partial > 0 {
+		judged += fmt.Sprintf(", %s passed over for being only part of one", plural(r.Partial, "StatefulSet"))
+	}
 	if len(r.Errors) > 0 {
 		judged += fmt.Sprintf("; %s could not be", plural(len(r.Errors), "input"))
 	}

@@ -133,6 +133,15 @@ func git(folder string, args ...string) (string, error) {
 	return strings.TrimSuffix(string(out), "\n"), err
 }
 
+// BelowRoot returns the path of this folder below the root of its git repository; empty where it is in none.
+func BelowRoot() string {
+	prefix, err := git(".", "rev-parse", "--show-prefix")
+	if err != nil {
+		return ""
+	}
+	return filepath.FromSlash(strings.TrimSuffix(prefix, "/"))
+}
+
 // resolve returns the top folder of the work tree that this process is in, and the commit that base names.
 func resolve(base string) (top, commit string, err error) {
 	if strings.HasPrefix(base, "-") {

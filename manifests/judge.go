@@ -66,6 +66,10 @@ func (s *Set) Judge(j Judgement) report.Report {
 			r.Errors = append(r.Errors, report.Error{Position: p.subject().Position(""), Message: errs[i].Error()})
 		}
 	}
+	for _, d := range documents {
+		d.File.last.tree = nil
+	}
+	r.Findings = report.Distinct(r.Findings)
 	return r
 }
 
@@ -114,7 +118,11 @@ func (p pair) judge(set *policies.Set, x *index, renamed map[*Document]*appsv1.S
 	}
 	var found []report.Finding
 	for _, f := range verdict.Findings {
-		found = append(found, report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path)})
+		one := report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path)}
+		if d.File.rendering != "" {
+			one.Renderings = []string{d.File.rendering}
+		}
+		found = append(found, one)
 	}
 	d.tree = nil
 	return found, nil

@@ -63,7 +63,7 @@ func (w *walk) kustomize() {
 	render := func(k kustomized) {
 		reach(k.folder)
 		w.kustomized = append(w.kustomized, k.folder)
-		w.jobs = append(w.jobs, &job{folder: k.folder, file: files[k.folder], render: w.Kustomization, seen: k.seen})
+		w.jobs = append(w.jobs, &job{folder: k.folder, file: files[k.folder], render: w.Kustomization, seen: k.seen, kustomized: true})
 	}
 	for _, k := range w.kustomizations {
 		if !part[k.folder] && !unused[k.folder] && !unread[k.folder] || w.whole[w.called(k.folder)] {

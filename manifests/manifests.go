@@ -74,6 +74,10 @@ type File struct {
 	sparse bool
 	// template is the path within a chart that the whole file was rendered from.
 	template string
+	// overlay is the folder of the kustomization that the file was rendered from, and rendering what tells several renderings
+	// apart.
+	overlay, rendering string
+	last               lastParsed
 	// source is what lies on the disk under Name, of a rendered manifest.
 	source []byte
 }

@@ -52,9 +52,11 @@ type job struct {
 	render       Renderer
 	seen         *seen
 	// variant tells several renderings of a folder apart.
-	variant  string
-	rendered []Rendered
-	err      error
+	variant string
+	// kustomized tells that the folder is a kustomization.
+	kustomized bool
+	rendered   []Rendered
+	err        error
 }
 
 func newWalk(l Loader) *walk { return &walk{Loader: l, seen: map[string]*seen{}} }
@@ -363,7 +365,10 @@ func (w *walk) render() {
 			if m.Source != "" {
 				name = filepath.Join(j.folder, m.Source)
 			}
-			f := &File{Name: name, Folder: j.folder + j.variant, Data: m.Data, Rendered: true, template: m.Template}
+			f := &File{Name: name, Folder: j.folder + j.variant, Data: m.Data, Rendered: true, template: m.Template, rendering: filepath.ToSlash(j.folder) + j.variant}
+			if j.kustomized {
+				f.overlay = j.folder
+			}
 			w.files = append(w.files, f)
 			j.seen.files = append(j.seen.files, f)
 		}

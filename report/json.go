@@ -33,8 +33,9 @@ type documentEntry struct {
 	Note     string         `json:"note,omitempty"`
 	Bypassed string         `json:"bypassed,omitempty"`
 	documentPosition
-	Template string           `json:"template,omitempty"`
-	Request  *documentRequest `json:"request,omitempty"`
+	Template   string           `json:"template,omitempty"`
+	Renderings []string         `json:"renderings,omitempty"`
+	Request    *documentRequest `json:"request,omitempty"`
 }
 
 type documentObject struct {
@@ -105,7 +106,7 @@ func documentOf(r Report) *document {
 			Rule: f.Rule, Check: f.Check, Action: string(f.Action), Severity: string(f.Severity), Policy: f.Policy,
 			Cluster: f.Cluster, Object: documentObject(f.Object), Path: f.Path,
 			Message: f.Message, Remedy: f.Remedy, Docs: f.Docs, Note: f.Note, Bypassed: f.Bypassed,
-			documentPosition: placeOf(f.Position), Template: f.Position.Template,
+			documentPosition: placeOf(f.Position), Template: f.Position.Template, Renderings: f.Renderings,
 			Request: (*documentRequest)(f.Request),
 		})
 	}

@@ -89,6 +89,9 @@ func (t text) finding(f Finding) {
 	if f.Note != "" {
 		t.line("    ", "("+oneLine(f.Note)+")")
 	}
+	if in := f.rendered(); in != "" {
+		t.line("    ", "("+oneLine(in)+")")
+	}
 	if f.Bypassed != "" {
 		t.line("    ", "Bypassed:", oneLine(f.Bypassed))
 	}

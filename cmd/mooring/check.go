@@ -158,6 +158,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 			found.Errors = append(found.Errors, nothingIn(path))
 		}
 	}
+	found.Root = manifests.BelowRoot()
 	found.Subject, found.Version, found.FailOn = strings.Join(paths, ", "), buildVersion(), failOn
 	return found, nil
 }

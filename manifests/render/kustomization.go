@@ -112,7 +112,8 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 		return data, nil
 	}
 	if len(fields) == 0 && filepath.Dir(name) == t.folder {
-		return nil, errors.New(filepath.Base(name) + " is empty")
+		t.elsewhere = errors.New(filepath.Base(name) + " is empty")
+		return nil, t.elsewhere
 	}
 	if what, message := t.remote(filepath.Dir(name), fields); what != "" {
 		source, err := filepath.Rel(t.folder, name)

@@ -83,3 +83,53 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingPassesUnread says that exit code 0 means that what was named was judged.
+func TestNothingPassesUnread(t *testing.T) {
+	chart := map[string]string{"Chart.yaml": "apiVersion: v2\nname: chart\nversion: 1.0.0\n", "templates/db.yaml": killed("db", "2")}
+	schema := map[string]string{"values.schema.json": `{"properties": {"a": {"$ref": "http://127.0.0.1:9/a.json"}}}`, "values.yaml": "a: 1\n"}
+	for name, text := range chart {
+		schema[name] = text
+	}
+	for _, tc := range []struct {
+		name, args, stdin string
+		files             map[string]string
+		code              int
+		says              string
+	}{
+		{name: "a chart in this folder", args: "check", files: chart, code: 1, says: "1 StatefulSet among them"},
+		{name: "a template by its name", args: "check templates/db.yaml", files: chart, code: 2, says: "it is a template of the chart ."},
+		{name: "a schema from elsewhere", args: "check .", files: schema, code: 2, says: "http://127.0.0.1:9/a.json, and nothing is downloaded"},
+		{name: "nothing from a pipe", args: "check -", code: 2, says: "nothing was judged"},
+		{name: "a folder of nothing", args: "check a b", files: map[string]string{"a/x.yaml": killed("db", "2"), "b/values.yaml": "a: 1\n"}, code: 2, says: "b: nothing was judged"},
+		{name: "a folder of nothing that may be", args: "check a --allow-empty", files: map[string]string{"a/values.yaml": "a: 1\n"}, says: "0 objects judged"},
+		{name: "an error in SARIF", args: "check a -o sarif", files: map[string]string{"a/values.yaml": "a: 1\n"}, code: 2, says: "toolExecutionNotifications"},
+		{
+			name: "a folder that git ignores", args: "check ./out/", code: 1, says: "1 StatefulSet among them",
+			files: map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "out/\n", "out/db.yaml": killed("db", "2")},
+		},
+		{name: "another encoding", args: "check a.yaml", files: map[string]string{"a.yaml": "\xff\xfea\x00"}, code: 2, says: "it is UTF-16LE, and Kubernetes reads UTF-8"},
+		{name: "a group that is none", args: "check .", files: map[string]string{"a.yaml": strings.Replace(killed("db", "2"), "apps/v1", "app/v1", 1)}, code: 2, says: "Kubernetes has no StatefulSet of app/v1"},
+		{name: "a kind that is none", args: "check .", files: map[string]string{"a.yaml": strings.Replace(killed("db", "2"), "StatefulSet", "StatefullSet", 1)}, code: 2, says: "Kubernetes has no StatefullSet of apps/v1"},
+		{name: "somebody's own kind of the name", args: "check .", files: map[string]string{"a.yaml": strings.Replace(killed("db", "2"), "apps/v1", "apps.kruise.io/v1beta1", 1)}, says: "0 StatefulSets"},
+		{name: "an empty kustomization", args: "check .", files: map[string]string{"k/kustomization.yaml": "# soon\n", "db.yaml": killed("db", "2")}, code: 2, says: "kustomization.yaml is empty"},
+		{name: "a file beside a kustomization", args: "check .", files: map[string]string{"kustomization.yaml": "resources: [a.yaml]\n", "a.yaml": killed("a", "1"), "b.yaml": killed("b", "1")}, code: 1, says: "2 StatefulSets among them"},
+		{name: "what is excluded", args: "check . --exclude=old/**", files: map[string]string{"old/a.yaml": "kind: StatefulSet\n", "b.yaml": killed("b", "1")}, code: 1, says: "1 StatefulSet among them"},
+		{name: "part of a StatefulSet", args: "check .", files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nstatus: {replicas: 1}\n"}, says: "1 StatefulSet passed over"},
+		{name: "values that come with a chart", args: "check c", code: 1, says: "in 2 renderings: c with ci/a-values.yaml, c with ci/b-values.yaml", files: map[string]string{
+			"c/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "c/templates/db.yaml": killed("db", "{{ .Values.n }}"), "c/ci/a-values.yaml": "n: 1\n", "c/ci/b-values.yaml": "n: 1\n",
+		}},
+		{name: "the patch that sets a field", args: "check o", code: 1, says: "termination-grace/zero o/patch.yaml:5", files: map[string]string{
+			"b/kustomization.yaml": "resources: [db.yaml]\n", "b/db.yaml": strings.Replace(killed("db", "1"), "Seconds: 0", "Seconds: 30", 1),
+			"o/kustomization.yaml": "resources: [../b]\npatches: [{path: patch.yaml}]\n",
+			"o/patch.yaml":         "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template: {spec: {terminationGracePeriodSeconds: 0}}\n",
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			code, out, errOut := mooring(t, tc.files, tc.stdin, strings.Fields(tc.args)...)
+			if all := out + errOut; code != tc.code || !strings.Contains(all, tc.says) {
+				t.Errorf("it ends with %d and says\n%s", code, all)
+			}
+		})
+	}
+}

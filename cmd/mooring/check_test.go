@@ -133,3 +133,19 @@ func TestNothingPassesUnread(t *testing.T) {
 		})
 	}
 }
+
+// TestFixLeavesWhatNeedsADecision says that fix neither drops a port's translation nor makes a Service that suits one of two.
+func TestFixLeavesWhatNeedsADecision(t *testing.T) {
+	one, two := strings.Replace(killed("a", "1"), "serviceName: a", "serviceName: both", 1), strings.Replace(killed("b", "1"), "serviceName: b", "serviceName: both", 1)
+	for _, tc := range []struct{ name, file, says string }{
+		{"a translated port", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80, targetPort: 8080}]}\n---\n" + killed("a", "1"), "its port 80 leads to 8080"},
+		{"a Service of two", one + "---\n" + two, "Service both is missing, and StatefulSet b names it too"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			code, out, errOut := mooring(t, map[string]string{"a.yaml": tc.file}, "", "fix", "a.yaml")
+			if code != 0 || !strings.Contains(out, tc.says) || !strings.Contains(out, "0 changes made") {
+				t.Errorf("it ends with %d and says\n%s%s", code, out, errOut)
+			}
+		})
+	}
+}

@@ -496,3 +496,26 @@ func TestBase(t *testing.T) {
 		})
 	}
 }
+
+// TestBaseOfAnOverlayOnAnOverlay says that an overlay is still compared that another has come to build on.
+func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, ".", map[string]string{
+		"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": plain,
+		"prod/kustomization.yaml": "namespace: prod\nresources: [../base]\n",
+	})
+	commit(t)
+	write(t, ".", map[string]string{
+		"prod/kustomization.yaml": "namespace: prod\nresources: [../base]\nreplicas: [{name: db, count: 0}]\n",
+		"dr/kustomization.yaml":   "namespace: dr\nresources: [../prod]\nreplicas: [{name: db, count: 3}]\n",
+	})
+	now, was, err := loading(nil, nil).LoadChange("HEAD", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "prod/kustomization.yaml:3 StatefulSet prod/db scale-down/to-zero Deny"
+	got := findings(t, now, was)
+	if !slices.Contains(got, want) || slices.ContainsFunc(got, func(f string) bool { return strings.Contains(f, "removed") }) {
+		t.Errorf("%q", got)
+	}
+}

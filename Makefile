@@ -23,9 +23,8 @@ help: ## List the targets.
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: build
-build: ## Build bin/mooring, which is quick on files, and bin/mooring-cluster, which it hands the rest to.
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -tags=lean -o $(BIN)/mooring ./cmd/mooring
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -o $(BIN)/mooring-cluster ./cmd/mooring
+build: ## Build bin/mooring.
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -o $(BIN)/mooring ./cmd/mooring
 
 # The tools are pinned in a module of their own, so that the product's go.mod does not list what only its makers need.
 TOOLS := $(BIN)/controller-gen $(BIN)/cyclonedx-gomod $(BIN)/govulncheck $(BIN)/staticcheck
@@ -45,8 +44,8 @@ test-image: image ## Check that the image holds the binary alone and runs, and n
 	.ci/test-image $(IMAGE)
 
 .PHONY: sbom
-sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the complete binary's bill of materials in CycloneDX.
-	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring-cluster
+sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the binary's bill of materials in CycloneDX.
+	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring
 	@echo "$$(grep -c '"purl"' $(BIN)/mooring.cdx.json) components in bin/mooring.cdx.json"
 
 ##@ Generated files
@@ -93,7 +92,6 @@ lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 --no-run-if-empty gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && go vet ./... && $(BIN)/staticcheck ./...); done
-	@go vet -tags=lean ./cmd/mooring && $(BIN)/staticcheck -tags=lean ./cmd/mooring
 
 # govulncheck's exit code is 3 where it found something. Anything else says that it could not look.
 .PHONY: vuln

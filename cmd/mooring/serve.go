@@ -1,5 +1,3 @@
-//go:build !lean
-
 package main
 
 import (
@@ -57,7 +55,7 @@ func newServe() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: clusterCommands["serve"],
+		Short: "Answer the API server's admission reviews",
 		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
 keeps its own certificate, and is ready once policies, caches and certificate are. One replica also judges what is in the
 cluster already, and keeps policy reports and metrics of it.`,

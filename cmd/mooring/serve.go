@@ -161,6 +161,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	}
 	cached := webhooks.Cached()
 	maps.Copy(cached, audit.Cached())
+	maps.Copy(cached, webhooks.CachedConfigurations(o.certs.Validating, o.certs.Mutating))
 	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
@@ -218,14 +219,23 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.certs.Service},
 	}}
+	ready := map[string]healthz.Checker{
+		"certificate": source.Ready, "policies": loader.Ready, "caches": cachesReady(informers), "server": server.Ready,
+	}
+	for name, check := range ready {
+		if err := mgr.AddReadyzCheck(name, check); err != nil {
+			return err
+		}
+	}
+	registration := &webhooks.Registration{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.namespace, Ready: ready,
+		Validating: o.certs.Validating, Mutating: o.certs.Mutating,
+	}
 	defer server.Wait()
 	return errors.Join(
+		registration.SetupWithManager(mgr),
 		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("certificate", source.Ready),
-		mgr.AddReadyzCheck("policies", loader.Ready),
-		mgr.AddReadyzCheck("caches", cachesReady(informers)),
-		mgr.AddReadyzCheck("server", server.Ready),
 		mgr.Start(ctx),
 	)
 }

@@ -53,7 +53,6 @@ Issuer/mooring-ca
 {{/* Who writes the caBundles: `mooring serve`, or cert-manager's cainjector, from the Secret that mooring serve keeps. */}}
 {{- define "mooring.injection" -}}
 {{- if eq .Values.certs.mode "cert-manager" -}}
-annotations:
-  cert-manager.io/inject-ca-from-secret: {{ .Release.Namespace }}/mooring-webhook-cert-ca
+cert-manager.io/inject-ca-from-secret: {{ .Release.Namespace }}/mooring-webhook-cert-ca
 {{- end -}}
 {{- end }}

@@ -68,7 +68,8 @@ func Install(t testing.TB, planes controlplane.Options, o Options) *Installation
 	return in
 }
 
-// On installs Mooring on a control plane and returns once it is ready. The caller has to Stop it.
+// On installs Mooring on a control plane and returns once it is ready and, unless it is called at a URL of the caller's, guard
+// judges. The caller has to Stop it.
 func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Installation, error) {
 	binary, err := Build(ctx, cp.Dir)
 	if err != nil {
@@ -100,6 +101,9 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 	}
 	if err := in.serve(ctx, addresses, o.Args); err != nil {
 		return in, err
+	}
+	if o.URL != "" {
+		return in, nil // the caller has to have the URL answered first
 	}
 	if err := in.Guarded(ctx); err != nil {
 		return in, errors.Join(err, in.Stop())

@@ -12,12 +12,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	goruntime "runtime"
 	"slices"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/go-logr/zapr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -30,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -227,6 +230,9 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 			return err
 		}
 	}
+	if err := metrics.Registry.Register(buildInfo()); err != nil {
+		return err
+	}
 	registration := &webhooks.Registration{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.namespace, Ready: ready,
 		Validating: o.certs.Validating, Mutating: o.certs.Mutating,
@@ -238,6 +244,16 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.Start(ctx),
 	)
+}
+
+// buildInfo is a metric that is always 1 and tells which Mooring runs.
+func buildInfo() prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mooring_build_info", Help: "1, with the version that runs.",
+		ConstLabels: prometheus.Labels{"version": buildVersion(), "revision": commit(), "goversion": goruntime.Version()},
+	})
+	info.Set(1)
+	return info
 }
 
 // metrics says how metrics are served: to those who may read them, under the webhook's certificate, unless told otherwise.

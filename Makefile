@@ -136,11 +136,11 @@ bench: controlplane ## Measure Mooring against a no-op webhook and write the tab
 	@go -C test run ./bench $(BENCH)
 
 .PHONY: performance
-performance: controlplane ## Run make bench, and put its tables into docs/performance.md.
+performance: controlplane ## Run make bench, and put its tables into docs/measurements/performance.md.
 	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
-	sed '/^<!-- make performance/q' docs/performance.md > $$fresh; \
+	sed '/^<!-- make performance/q' docs/measurements/performance.md > $$fresh; \
 	go -C test run ./bench $(BENCH) >> $$fresh; \
-	cat $$fresh > docs/performance.md
+	cat $$fresh > docs/measurements/performance.md
 
 .PHONY: audit-fleet
 audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
@@ -153,8 +153,8 @@ FUZZTIME ?= 1m
 SOAK ?= 15m
 
 .PHONY: faults
-faults: controlplane ## Break one thing after the other under load, and write the table in docs/faults.md.
-	go -C test test -count=1 -timeout 30m ./faults -v -run '^(TestFaults|TestCertManager)$$' -calm=5s -table=$(CURDIR)/docs/faults.md
+faults: controlplane ## Break one thing after the other under load, and write the table in docs/measurements/faults.md.
+	go -C test test -count=1 -timeout 30m ./faults -v -run '^(TestFaults|TestCertManager)$$' -calm=5s -table=$(CURDIR)/docs/measurements/faults.md
 
 .PHONY: soak
 soak: controlplane ## Break things for SOAK=15m, and print what a replica holds meanwhile.
@@ -175,8 +175,8 @@ demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on 
 	@go -C test run ./demo
 
 .PHONY: accidents
-accidents: ## Let every accident happen without Mooring and with it, and write docs/accidents.md.
-	@go -C test run ./accidents -o ../docs/accidents.md
+accidents: ## Let every accident happen without Mooring and with it, and write docs/measurements/accidents.md.
+	@go -C test run ./accidents -o ../docs/measurements/accidents.md
 
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.

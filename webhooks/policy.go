@@ -21,6 +21,9 @@ func judgePolicy(older, newer kinds.Object) *admissionv1.AdmissionResponse {
 	response := allowed()
 	var after []string
 	if policy, ok := newer.(*v1alpha1.StatefulPolicy); ok {
+		if policy.Name == probeName {
+			return judgeProbe()
+		}
 		if _, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{*policy}, policies.ProfileOff); err != nil {
 			response.Allowed = false
 			// kubectl shows of an Invalid one only its causes, which an error from several fields does not come apart into.

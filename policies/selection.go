@@ -41,6 +41,17 @@ const (
 // Profiles are the values of ProfileLabel, the laxest first.
 var Profiles = append([]string{ProfileOff}, profiles.Names...)
 
+// Modes are the values of ModeLabel, the strictest last. Capitals do not matter.
+var Modes = []string{"audit", "warn", "enforce"}
+
+// Names tells whether a value of ProfileLabel or ModeLabel names one.
+func Names(label, value string) bool {
+	if label == ModeLabel {
+		return slices.Contains(Modes, strings.ToLower(value))
+	}
+	return slices.Contains(Profiles, value)
+}
+
 // Set is a number of policies, ready to judge. It does not change, so that any number of requests may share it.
 type Set struct {
 	rules          []Rule

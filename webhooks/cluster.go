@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -124,7 +123,8 @@ func (c cluster) MayBypass(policy, namespace string) (bool, bool, error) {
 	return may, err == nil, err
 }
 
-// MayOperate is certain: an owner that cannot be read makes nobody an operator.
+// MayOperate is certain. Where Mooring may not read the owner the right alone decides: nobody but operators has it, and to refuse
+// every operator whose resources a cluster does not let Mooring read would stop them all.
 func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
 	mapping, err := c.mapping(owner)
 	if meta.IsNoMatchError(err) {
@@ -144,11 +144,7 @@ func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool
 		return false, err == nil, err
 	}
 	o, known, err := c.Owner(namespace, owner)
-	if err == nil && !known {
-		logr.FromContextOrDiscard(c.ctx).Info("an operator is judged like anyone else, because Mooring may not read its custom resources; give it get on them by a ClusterRole that is labelled mooring.dev/aggregate-to-owners=true",
-			"operator", c.user.Username, "resource", mapping.Resource.GroupResource().String())
-	}
-	return o != nil, err == nil, err
+	return o != nil || !known, err == nil, err
 }
 
 // Owner reads the owner's metadata as it is now. It is unknown where Mooring may not.

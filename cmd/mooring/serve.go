@@ -215,9 +215,10 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.certs.Service},
 	}}
+	status := &webhooks.StatusWriter{Cache: mgr.GetCache(), Client: mgr.GetClient(), Log: log.WithName("status")}
 	defer server.Wait()
 	return errors.Join(
-		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry),
+		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry), mgr.Add(status),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("certificate", source.Ready),
 		mgr.AddReadyzCheck("policies", loader.Ready),

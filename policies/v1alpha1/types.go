@@ -295,6 +295,9 @@ type Rules struct {
 	// orphanedClaim: claims that a deleted StatefulSet left behind.
 	// +optional
 	OrphanedClaim *OrphanedClaim `json:"orphanedClaim,omitempty"`
+	// profileLabel: values of the labels mooring.dev/profile and mooring.dev/mode that name no profile and no mode.
+	// +optional
+	ProfileLabel *ProfileLabel `json:"profileLabel,omitempty"`
 	// protectLabel: values of the label mooring.dev/protect that protect nothing.
 	// +optional
 	ProtectLabel *ProtectLabel `json:"protectLabel,omitempty"`
@@ -622,6 +625,11 @@ type MemberDown struct {
 
 // OrphanedClaim are the parameters of the rule orphaned-claim.
 type OrphanedClaim struct {
+	Enforcement `json:",inline"`
+}
+
+// ProfileLabel are the parameters of the rule profile-label.
+type ProfileLabel struct {
 	Enforcement `json:",inline"`
 }
 

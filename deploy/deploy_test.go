@@ -63,13 +63,17 @@ func TestInventory(t *testing.T) {
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-edit",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-audit",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-owners",
 		"rbac.authorization.k8s.io/v1 ClusterRoleBinding mooring",
+		"rbac.authorization.k8s.io/v1 ClusterRoleBinding mooring-owners",
 		"rbac.authorization.k8s.io/v1 Role mooring",
 		"rbac.authorization.k8s.io/v1 RoleBinding mooring",
 		"v1 Service mooring-webhook",
 		"v1 Service mooring-metrics",
 		"apps/v1 Deployment mooring",
 		"admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mooring",
+		"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy mooring-namespace-labels",
+		"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding mooring-namespace-labels",
 		"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration mooring",
 	}
 	if got := inventory(t, decode(t, rendered)); !slices.Equal(got, want) {

@@ -219,6 +219,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.certs.Service},
 	}}
+	status := &webhooks.StatusWriter{Cache: mgr.GetCache(), Client: mgr.GetClient(), Log: log.WithName("status")}
 	ready := map[string]healthz.Checker{
 		"certificate": source.Ready, "policies": loader.Ready, "caches": cachesReady(informers), "server": server.Ready,
 	}
@@ -237,7 +238,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	defer server.Wait()
 	return errors.Join(
 		registration.SetupWithManager(mgr),
-		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry),
+		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry), mgr.Add(status),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.Start(ctx),
 	)

@@ -35,6 +35,7 @@ var All = []policies.Rule{
 	notReadyAddresses,
 	ordinalShift,
 	orphanedClaim,
+	profileLabel,
 	protectLabel,
 	readiness,
 	retainedClaim,

@@ -229,7 +229,7 @@ func TestFills(t *testing.T) {
 		"a policy without defaults":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Deny}}")}, profile: "off"},
 		"a rule that is off":             {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {retentionPolicy: {action: 'Off', default: {whenScaled: Delete}}}")}, profile: "off"},
 		"a policy for volumes":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {volumeReclaim: {action: Audit, default: Retain}}")}, profile: "off", want: true},
-		"a policy that raises":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, autoscaler: Clamp}}")}, profile: "off", want: true},
+		"a policy that raises":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, autoscaler: Clamp}}")}, profile: "off", want: false},
 		"a policy of certain objects":    {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
 		"the namespace is left out":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {namespaces: [shop]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off"},
 		"a user is left out, not others": {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},

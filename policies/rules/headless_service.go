@@ -23,7 +23,8 @@ var headlessService = policies.Rule{
 	Doc: `A Pod of a StatefulSet is reached by its peers as pod.service.namespace.svc, and that name exists only while
 spec.serviceName names a headless Service (clusterIP: None) of the same namespace whose selector selects the Pods. The
 API server checks none of this, and serviceName can never be changed afterwards. The other way round, a Service that a
-StatefulSet relies on must not be deleted, or turned away from its Pods, under it.`,
+StatefulSet relies on must not be deleted, or turned away from its Pods, under it; a Helm release may take both away. A
+Service without a selector has endpoints that somebody else writes, as Patroni does, and is only warned about.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
@@ -38,8 +39,9 @@ StatefulSet relies on must not be deleted, or turned away from its Pods, under i
 		{Name: "in-use", Doc: "the Service is deleted while a StatefulSet relies on it"},
 	},
 	Logic: policies.Typed[v1alpha1.HeadlessService]{
-		Block:      func(r *v1alpha1.Rules) **v1alpha1.HeadlessService { return &r.HeadlessService },
-		Baseline:   &v1alpha1.HeadlessService{Enforcement: deny},
+		Block: func(r *v1alpha1.Rules) **v1alpha1.HeadlessService { return &r.HeadlessService },
+		// Helm deletes Services first, and an applied Service brings the names back.
+		Baseline:   &v1alpha1.HeadlessService{Enforcement: deny, InUse: v1alpha1.Warn},
 		Restricted: &v1alpha1.HeadlessService{Enforcement: deny},
 		Object:     governedByHeadlessService,
 		Change:     keepsGoverningService,
@@ -100,7 +102,14 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 		})
 	}
 	template := labels.Set(set.Spec.Template.Labels)
-	if len(service.Spec.Selector) == 0 || !labels.SelectorFromSet(service.Spec.Selector).Matches(template) {
+	if len(service.Spec.Selector) == 0 {
+		return append(found, policies.Finding{
+			Check: "selector", Path: "spec.selector", Unknown: true,
+			Message: fmt.Sprintf("Service %s has no selector: whether it names the Pods of StatefulSet %s depends on who writes its endpoints.", service.Name, set.Name),
+			Remedy:  fmt.Sprintf("if nobody writes them: %s set selector service %s '%s'", policies.Kubectl(service), service.Name, matchLabels(set)),
+		})
+	}
+	if !labels.SelectorFromSet(service.Spec.Selector).Matches(template) {
 		found = append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector",
 			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",
@@ -112,10 +121,15 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 }
 
 // keepsGoverningService guards the Service for the StatefulSets that rely on it.
-func keepsGoverningService(ch policies.Change, c policies.Cluster, _ v1alpha1.HeadlessService) ([]policies.Finding, error) {
+func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.HeadlessService) ([]policies.Finding, error) {
 	older, ok := ch.Old.(*corev1.Service)
 	if !ok {
 		return nil, nil
+	}
+	if ch.New == nil {
+		if decided, err := ch.Decided(c); decided || err != nil {
+			return nil, err
+		}
 	}
 	sets, _, err := policies.List[*appsv1.StatefulSet](c, older.Namespace)
 	var found []policies.Finding
@@ -125,8 +139,12 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, _ v1alpha1.He
 		}
 		newer, ok := ch.New.(*corev1.Service)
 		if !ok {
+			if sameRelease(older, set) {
+				// Helm deletes the Service first, and the StatefulSet in the same command.
+				continue
+			}
 			found = append(found, policies.Finding{
-				Check: "in-use", Path: "metadata.name",
+				Check: "in-use", Action: p.InUse, Path: "metadata.name",
 				Message: fmt.Sprintf("StatefulSet %s relies on Service %s: without it its %s lose their DNS names and cannot find each other.",
 					set.Name, older.Name, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod")),
 				Remedy: fmt.Sprintf("leave the Service; if StatefulSet %s is to go as well, delete that first, and the Service then.", set.Name),
@@ -141,6 +159,16 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, _ v1alpha1.He
 	}
 	return found, err
 }
+
+// sameRelease tells whether one Helm release installed both.
+func sameRelease(a, b kinds.Object) bool {
+	const name, namespace = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+	one, other := a.GetAnnotations(), b.GetAnnotations()
+	return a.GetLabels()[managedBy] == "Helm" && b.GetLabels()[managedBy] == "Helm" &&
+		one[name] != "" && one[name] == other[name] && one[namespace] == other[namespace]
+}
+
+const managedBy = "app.kubernetes.io/managed-by"
 
 // createService is the command that makes the headless Service a StatefulSet names. kubectl gives it the selector
 // app=name, which is corrected where the Pods are labelled otherwise.

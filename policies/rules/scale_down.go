@@ -44,13 +44,11 @@ number (autoscaler: Clamp) instead of refused.`,
 	},
 	Logic: policies.Typed[v1alpha1.ScaleDown]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ScaleDown { return &r.ScaleDown },
-		Baseline:   &v1alpha1.ScaleDown{Enforcement: deny},
-		Restricted: &v1alpha1.ScaleDown{Enforcement: deny, MaxStep: ptr.To[int32](1)},
+		Baseline:   &v1alpha1.ScaleDown{Enforcement: deny, Autoscaler: v1alpha1.AutoscalerClamp, WithoutData: v1alpha1.Warn},
+		Restricted: &v1alpha1.ScaleDown{Enforcement: deny, Autoscaler: v1alpha1.AutoscalerClamp, MaxStep: ptr.To[int32](1)},
 		Change:     scalesDownSafely,
 		Clamps:     clampsAutoscaler,
 		Validate:   validateScaleDown,
-		// It is no field of the object's that is filled in, but what an autoscaler asks for: see clamp.
-		Fills: func(p v1alpha1.ScaleDown) bool { return p.Autoscaler == v1alpha1.AutoscalerClamp },
 	},
 }
 
@@ -109,6 +107,9 @@ func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDo
 	if d.going.Count() == 0 {
 		return nil, nil
 	}
+	if decided, err := ch.Decided(c); decided && !ch.ByController() || err != nil {
+		return nil, err
+	}
 	var err error
 	var known bool
 	if d.pods, known, err = podsOf(older, c); err != nil {
@@ -165,7 +166,7 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 		return nil
 	}
 	f := policies.Finding{
-		Check: "quorum", Action: p.Quorum, Unknown: d.assumed,
+		Check: "quorum", Action: d.action(p.Quorum, p), Unknown: d.assumed,
 		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d.",
 			d.move(), statefulset.PodNames(d.older, d.going), stay, words.Plural(members, "member"), majority),
 	}
@@ -182,6 +183,14 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 		f.Remedy = "fewer members cannot be a majority of these; " + d.sayItIsMeant()
 	}
 	return []policies.Finding{f}
+}
+
+// action returns the action of a check that guards data, which the StatefulSet may have none of.
+func (d *departure) action(of v1alpha1.Action, p v1alpha1.ScaleDown) v1alpha1.Action {
+	if statefulset.KeepsData(d.older) {
+		return of
+	}
+	return cmp.Or(p.WithoutData, of)
 }
 
 // move is the beginning of a sentence about the change.
@@ -201,9 +210,13 @@ func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
 	if d.to.Count() > 0 {
 		return nil
 	}
+	serve := "its data"
+	if !statefulset.KeepsData(d.older) {
+		serve = "its clients"
+	}
 	return []policies.Finding{{
-		Check: "to-zero", Action: p.ToZero,
-		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing would serve its data.", d.older.Name, words.Plural(d.from.Count(), "Pod")),
+		Check: "to-zero", Action: d.action(p.ToZero, p),
+		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing would serve "+serve+".", d.older.Name, words.Plural(d.from.Count(), "Pod")),
 		Remedy:  d.sayItIsMeant(),
 	}}
 }

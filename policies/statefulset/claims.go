@@ -81,3 +81,10 @@ func Owns(set *appsv1.StatefulSet, o metav1.Object) bool {
 		return set.UID != "" && owner.UID == set.UID
 	})
 }
+
+// KeepsData tells whether the StatefulSet's Pods have claims, from templates or by name.
+func KeepsData(set *appsv1.StatefulSet) bool {
+	return len(set.Spec.VolumeClaimTemplates) > 0 || slices.ContainsFunc(set.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil
+	})
+}

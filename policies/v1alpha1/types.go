@@ -325,6 +325,9 @@ type HeadlessService struct {
 	// whose tools apply the StatefulSet before its Service. A dry run is only ever warned.
 	// +optional
 	Missing Action `json:"missing,omitempty"`
+	// inUse is the action on a delete of a Service that a StatefulSet relies on; by default the rule's action.
+	// +optional
+	InUse Action `json:"inUse,omitempty"`
 }
 
 // RetentionPolicy are the parameters of the rule retention-policy.
@@ -396,6 +399,9 @@ type ScaleDown struct {
 	// quorum: too few ready Pods would stay for a majority.
 	// +optional
 	Quorum Action `json:"quorum,omitempty"`
+	// withoutData is the action of quorum and toZero on a StatefulSet that has no claims; by default that of the check.
+	// +optional
+	WithoutData Action `json:"withoutData,omitempty"`
 	// toZero: no Pod would stay.
 	// +optional
 	ToZero Action `json:"toZero,omitempty"`

@@ -225,7 +225,7 @@ func TestBase(t *testing.T) {
 			then: map[string]string{"a.yaml": statefulSet("db", "", ordinary...) + "---\n" + budget("db", "")},
 			want: []string{
 				"a.yaml:10 StatefulSet db headless-service/missing Warn",
-				"b.yaml:3 Service db headless-service/in-use Deny",
+				"b.yaml:3 Service db headless-service/in-use Warn",
 			},
 		},
 		{

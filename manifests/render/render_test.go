@@ -45,6 +45,7 @@ spec:
     metadata: {labels: {app: db}}
     spec:
       containers: [{name: db, image: example/db, readinessProbe: {tcpSocket: {port: 1}}}]
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
 `
 	service = "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\nspec: {clusterIP: 10.0.0.1, selector: {app: db}}\n"
 	plain   = `apiVersion: apps/v1
@@ -60,6 +61,7 @@ spec:
     metadata: {labels: {app: db}}
     spec:
       containers: [{name: db, image: example/db, readinessProbe: {tcpSocket: {port: 1}}}]
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
 `
 )
 

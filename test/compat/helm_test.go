@@ -1,0 +1,61 @@
+package compat
+
+import "strings"
+
+// helmCases are what Helm does in a release's life, the same for both of its major versions.
+func helmCases(program string) []compatCase {
+	rollBackOnFailure := "--atomic"
+	if program == "helm4" {
+		rollBackOnFailure = "--rollback-on-failure"
+	}
+	destroys := refusal{"delete-protection/data", "delete statefulsets", "the claims of three members and their data go with it"}
+	all := []compatCase{
+		{
+			name: "install, upgrade, roll back, uninstall",
+			does: `
+helm install db ./chart --wait --timeout=90s
+unchanged helm upgrade db ./chart
+unchanged helm upgrade db ./chart --dry-run=server
+helm upgrade db ./chart --set=image=registry.example/db:2 --wait --timeout=90s
+helm upgrade db ./chart --reuse-values --set=replicas=4 --wait --timeout=90s
+helm rollback db 3 --wait --timeout=90s
+settled db 3
+helm uninstall db --wait --timeout=90s
+none statefulsets services pods
+test -z "$(helm list -aq)"
+helm install db ./chart
+settled db 3`,
+		},
+		{
+			name: "uninstall with retention Delete",
+			does: `
+helm install db ./chart --set=whenDeleted=Delete --wait --timeout=90s
+unchanged helm upgrade db ./chart --set=whenDeleted=Delete
+unchanged helm upgrade db ./chart --set=whenDeleted=Delete
+helm uninstall db --wait --timeout=90s
+none statefulsets services pods pvc`,
+			refused: map[string][]refusal{"baseline": {destroys}, "restricted": {destroys}},
+		},
+		{
+			name: "a first install fails and is taken back",
+			does: `
+! helm install db ./chart --set=disk=none ROLLBACK --timeout=8s
+none statefulsets services pods
+test -z "$(helm list -aq)"
+helm install db ./chart
+settled db 3`,
+		},
+		{
+			name: "a first install fails with retention Delete",
+			does: `
+! helm install db ./chart --set=disk=none,whenDeleted=Delete ROLLBACK --timeout=8s
+none statefulsets services pods
+test -z "$(helm list -aq)"`,
+		},
+	}
+	for i := range all {
+		all[i].program = program
+		all[i].does = strings.ReplaceAll(all[i].does, "ROLLBACK", rollBackOnFailure)
+	}
+	return all
+}

@@ -39,6 +39,11 @@ type auditLog struct{ path string }
 
 // calls returns the calls about a namespace and what is in it, in the order in which they were answered.
 func (l *auditLog) calls(namespace string) ([]call, error) {
+	return l.read(`"`+namespace+`"`, func(c call) bool { return c.ObjectRef.Namespace == namespace })
+}
+
+// read returns the calls that are wanted. Only lines that hold the text are looked at.
+func (l *auditLog) read(text string, wanted func(call) bool) ([]call, error) {
 	file, err := os.Open(l.path)
 	if err != nil {
 		return nil, err
@@ -48,15 +53,9 @@ func (l *auditLog) calls(namespace string) ([]call, error) {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		if !strings.Contains(lines.Text(), `"`+namespace+`"`) {
-			continue
-		}
 		var c call
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			// The last line may be under way.
-			continue
-		}
-		if c.ObjectRef.Namespace == namespace {
+		// The last line may be under way.
+		if strings.Contains(lines.Text(), text) && json.Unmarshal(lines.Bytes(), &c) == nil && wanted(c) {
 			all = append(all, c)
 		}
 	}
@@ -117,4 +116,23 @@ func denials(calls []call) []denial {
 		}
 	}
 	return all
+}
+
+// denialsOfUser returns what was refused in the namespaces that a user made, to anybody.
+func (l *auditLog) denialsOfUser(user string) ([]denial, error) {
+	own, err := l.read(`"`+user+`"`, func(c call) bool {
+		return c.User.Username == user && c.Verb == "create" && c.ObjectRef.Resource == "namespaces" && c.ObjectRef.Subresource == ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []denial
+	for _, c := range own {
+		calls, err := l.calls(c.ObjectRef.Name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, denials(calls)...)
+	}
+	return all, nil
 }

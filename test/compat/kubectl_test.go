@@ -13,10 +13,7 @@ kubectl delete -f db.yaml
 none statefulsets services pods
 kubectl apply -f db.yaml
 settled db 3`,
-		refused: map[string][]refusal{"restricted": {
-			{"delete-protection/running", "delete statefulsets", "three running members go with it"},
-			{"headless-service/in-use", "delete services", "the members lose their names"},
-		}},
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
 	},
 	{
 		program: "kubectl", name: "create and replace",
@@ -35,10 +32,7 @@ kubectl apply -f db.yaml
 settled db 3
 kubectl delete all --all
 none statefulsets services pods`,
-		refused: map[string][]refusal{"restricted": {
-			{"delete-protection/running", "delete statefulsets", "three running members go with it"},
-			{"headless-service/in-use", "delete services", "the members lose their names"},
-		}},
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
 	},
 	{
 		program: "kubectl", name: "scale and restart",

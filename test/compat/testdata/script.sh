@@ -1,6 +1,6 @@
 # What the cases' scripts use.
 
-# retry SECONDS COMMAND…: until it succeeds.
+# retry SECONDS COMMAND…: until it succeeds. In vain ends the script.
 retry() {
   local end=$((SECONDS + $1))
   shift
@@ -8,7 +8,7 @@ retry() {
     if ((SECONDS > end)); then
       echo "in vain: $*"
       kubectl get statefulsets,pods,pvc,services
-      return 1
+      exit 1
     fi
     sleep 0.3
   done
@@ -23,11 +23,11 @@ ready() {
 }
 
 # settled NAME N: waits until they are.
-settled() { retry 90 ready "$1" "$2"; }
+settled() { retry 60 ready "$1" "$2"; }
 
 # none RESOURCE…: waits until there are none left.
 empty() { [ -z "$(kubectl get "$1" -o name)" ]; }
-none() { for resource; do retry 60 empty "$resource"; done; }
+none() { for resource; do retry 45 empty "$resource"; done; }
 
 specs() {
   kubectl get statefulsets,services,pvc -o jsonpath='{range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.spec}{"\n"}{end}'

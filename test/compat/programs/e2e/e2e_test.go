@@ -35,14 +35,10 @@ func TestE2E(t *testing.T) {
 	ginkgo.RunSpecs(t, "Kubernetes", suite, reporter)
 }
 
-// What a case leaves is thrown away by scaling to zero and deleting namespaces with claims, which Mooring exists to refuse.
-// That is the suite's tidying and not the case: its namespaces are let go first.
+// A case is tidied away by scaling to zero and deleting claims and namespaces, which Mooring exists to refuse. That is the suite's tidying and not the case: its namespaces are let go first.
 var _ = ginkgo.JustAfterEach(func(ctx context.Context) {
-	config, err := framework.LoadConfig()
-	framework.ExpectNoError(err)
 	client, err := framework.LoadClientset()
 	framework.ExpectNoError(err)
-	_ = config
 	list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: "e2e-run=" + string(framework.RunID)})
 	framework.ExpectNoError(err)
 	for _, ns := range list.Items {

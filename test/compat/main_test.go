@@ -1,4 +1,4 @@
-// Package compat runs programs that nobody here wrote on a cluster with Mooring: Helm, GitOps engines, operators, autoscalers
+// Package compat runs programs that nobody here wrote on a cluster with Mooring: Helm
 // and Kubernetes' own end-to-end cases. Each does its work without Mooring's rules first, then under each profile, and what it
 // was refused, what drifted and what was written again and again is compared. The programs come from the Go module proxy.
 package compat
@@ -16,10 +16,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-var (
-	quick = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
-	table = flag.String("table", "", "write what was seen to this `file`, as Markdown")
-)
+var quick = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
 
 // shared is the one cluster that all cases run on, each in namespaces of its own.
 var shared cluster

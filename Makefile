@@ -12,7 +12,7 @@ export MOORING_CORPUS ?= $(abspath ../shared/corpus)
 export MOORING_TEST_K8S ?= $(K8S)
 # Every Go module of the repository that has code of ours. The tools have none, and versions/ holds build recipes.
 MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard -- '*go.mod' \
-	':!.ci/tools/*' ':!test/controlplane/versions/*')))
+	':!.ci/tools/*' ':!test/controlplane/versions/*' ':!test/compat/programs/*')))
 
 ##@ Building
 
@@ -122,6 +122,14 @@ test-long: controlplane ## Let every accident happen, and break everything under
 
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
+
+.PHONY: compat
+compat: controlplane ## Run other people's programs under every profile: kubectl, Helm 3 and 4, Kubernetes' own cases.
+	go -C test/compat test -count=1 -timeout 60m -v .
+
+.PHONY: compat-quick
+compat-quick: controlplane ## Run the part of it that takes less than ten minutes.
+	go -C test/compat test -count=1 -timeout 20m -run '^TestCompat$$' . -quick
 
 .PHONY: corpus
 corpus: ## Count the findings of each rule in each of the charts that MOORING_CORPUS names, and look whether each has its line.

@@ -1,0 +1,138 @@
+package compat
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// auditPolicy has the API server write down who asked for what and what it answered, and no contents.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- level: None
+  resources: [{group: coordination.k8s.io}, {group: "", resources: [events]}, {group: events.k8s.io}]
+- level: None
+  nonResourceURLs: ["/*"]
+- level: Metadata
+`
+
+// call is a request that the API server answered.
+type call struct {
+	User struct{ Username string }
+	Verb string
+	// ObjectRef is what the request is about. A Namespace is in itself.
+	ObjectRef struct{ Resource, Subresource, Namespace, Name string }
+	// ResponseStatus is the answer.
+	ResponseStatus struct {
+		Code    int
+		Message string
+	}
+}
+
+// auditLog is the API server's.
+type auditLog struct{ path string }
+
+// calls returns the calls about a namespace and what is in it, in the order in which they were answered.
+func (l *auditLog) calls(namespace string) ([]call, error) {
+	return l.read(`"`+namespace+`"`, func(c call) bool { return c.ObjectRef.Namespace == namespace })
+}
+
+// read returns the calls that are wanted. Only lines that hold the text are looked at.
+func (l *auditLog) read(text string, wanted func(call) bool) ([]call, error) {
+	file, err := os.Open(l.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var all []call
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var c call
+		// The last line may be under way.
+		if strings.Contains(lines.Text(), text) && json.Unmarshal(lines.Bytes(), &c) == nil && wanted(c) {
+			all = append(all, c)
+		}
+	}
+	return all, lines.Err()
+}
+
+func (c call) object() string {
+	o := c.ObjectRef
+	resource := o.Resource
+	if o.Subresource != "" {
+		resource += "/" + o.Subresource
+	}
+	return strings.TrimSuffix(resource+" "+o.Name, " ")
+}
+
+func (c call) writes() bool {
+	switch c.Verb {
+	case "get", "list", "watch":
+		return false
+	}
+	return true
+}
+
+// denial is a refusal by Mooring.
+type denial struct {
+	// Finding is rule and check.
+	Finding string
+	// Request is verb and resource.
+	Request string
+	// Object and User say whose it was.
+	Object, User string
+	Message      string
+}
+
+func (d denial) String() string {
+	return fmt.Sprintf("%s refused %s of %s by %s: %s", d.Finding, d.Request, d.Object, d.User, d.Message)
+}
+
+var findings = regexp.MustCompile(`(?m)(?:denied the request: |^\s*)([a-z]+(?:-[a-z]+)*/[a-z]+(?:-[a-z]+)*): `)
+
+// denials returns what Mooring refused of the calls, a finding each.
+func denials(calls []call) []denial {
+	var all []denial
+	for _, c := range calls {
+		message := c.ResponseStatus.Message
+		if c.ResponseStatus.Code < 400 || !strings.Contains(message, "mooring.dev") || !strings.Contains(message, "denied the request") {
+			continue
+		}
+		d := denial{Request: c.Verb + " " + strings.Fields(c.object())[0], Object: c.object(), User: c.User.Username, Message: message}
+		found := findings.FindAllStringSubmatch(message, -1)
+		if found == nil {
+			d.Finding = "unnamed"
+			all = append(all, d)
+		}
+		for _, f := range found {
+			d.Finding = f[1]
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// denialsOfUser returns what was refused in the namespaces that a user made, to anybody.
+func (l *auditLog) denialsOfUser(user string) ([]denial, error) {
+	own, err := l.read(`"`+user+`"`, func(c call) bool {
+		return c.User.Username == user && c.Verb == "create" && c.ObjectRef.Resource == "namespaces" && c.ObjectRef.Subresource == ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []denial
+	for _, c := range own {
+		calls, err := l.calls(c.ObjectRef.Name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, denials(calls)...)
+	}
+	return all, nil
+}

@@ -1,0 +1,73 @@
+package compat
+
+import "strings"
+
+var (
+	losesClaims = refusal{finding: "delete-protection/data", request: "delete statefulsets", why: "the claims of three members and their data go with it"}
+	losesAll    = refusal{finding: "delete-protection/running", request: "delete statefulsets", why: "three running members go with it"}
+	losesNames  = refusal{finding: "headless-service/in-use", request: "delete services", why: "the members lose their names"}
+	wantsRetain = refusal{finding: "retention-policy/required", request: "statefulsets", why: "restricted allows no StatefulSet that takes its claims along"}
+)
+
+// helmCases are what Helm does in a release's life, the same for both of its major versions.
+func helmCases(program string) []compatCase {
+	rollBackOnFailure := "--atomic"
+	if program == "helm4" {
+		rollBackOnFailure = "--rollback-on-failure"
+	}
+	// Service and StatefulSet of one release may go together.
+	mayLoseNames := losesNames
+	mayLoseNames.may = true
+	all := []compatCase{
+		{
+			name: "install, upgrade, roll back, uninstall",
+			does: `
+helm install db ./chart --wait --timeout=90s
+unchanged helm upgrade db ./chart
+unchanged helm upgrade db ./chart --dry-run=server
+helm upgrade db ./chart --set=image=registry.example/db:2 --wait --timeout=90s
+helm upgrade db ./chart --reuse-values --set=replicas=4 --wait --timeout=90s
+helm rollback db 3 --wait --timeout=90s
+settled db 3
+helm uninstall db --wait --timeout=90s
+none statefulsets services pods
+test -z "$(helm list -aq)"
+helm install db ./chart
+settled db 3`,
+			refused: map[string][]refusal{"restricted": {losesAll, mayLoseNames}},
+		},
+		{
+			name: "uninstall with retention Delete",
+			does: `
+helm install db ./chart --set=whenDeleted=Delete --wait --timeout=90s
+unchanged helm upgrade db ./chart --set=whenDeleted=Delete
+unchanged helm upgrade db ./chart --set=whenDeleted=Delete
+helm uninstall db --wait --timeout=30s
+none statefulsets services pods pvc`,
+			refused: map[string][]refusal{"baseline": {losesClaims}, "restricted": {wantsRetain}},
+		},
+		{
+			name: "a first install fails and is taken back",
+			does: `
+! helm install db ./chart --set=disk=none ROLLBACK --timeout=8s
+none statefulsets services pods
+test -z "$(helm list -aq)"
+helm install db ./chart
+settled db 3`,
+		},
+		{
+			name: "a first install with retention Delete fails and is taken back",
+			does: `
+! helm install db ./chart --set=disk=none,whenDeleted=Delete ROLLBACK --timeout=8s
+none statefulsets services pods
+test -z "$(helm list -aq)"`,
+			refused: map[string][]refusal{"restricted": {wantsRetain}},
+			slow:    true,
+		},
+	}
+	for i := range all {
+		all[i].program = program
+		all[i].does = strings.ReplaceAll(all[i].does, "ROLLBACK", rollBackOnFailure)
+	}
+	return all
+}

@@ -1,0 +1,74 @@
+package compat
+
+var kubectlCases = []compatCase{
+	{
+		program: "kubectl", name: "apply and delete a file",
+		does: `
+kubectl apply -f db.yaml
+settled db 3
+unchanged kubectl apply -f db.yaml
+unchanged kubectl apply --server-side --force-conflicts -f db.yaml
+unchanged kubectl apply -f db.yaml
+kubectl delete -f db.yaml
+none statefulsets services pods
+kubectl apply -f db.yaml
+settled db 3`,
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
+	},
+	{
+		program: "kubectl", name: "create and replace",
+		does: `
+kubectl create -f db.yaml
+settled db 3
+# kubectl reads the version first, and somebody may write the status meanwhile.
+unchanged retry 10 kubectl replace -f db.yaml
+unchanged kubectl apply -f db.yaml
+unchanged kubectl apply -f db.yaml`,
+	},
+	{
+		program: "kubectl", name: "delete everything",
+		does: `
+kubectl apply -f db.yaml
+settled db 3
+kubectl delete all --all
+none statefulsets services pods`,
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
+	},
+	{
+		program: "kubectl", name: "scale and restart",
+		does: `
+kubectl apply -f db.yaml
+settled db 3
+kubectl scale statefulset db --replicas=5
+settled db 5
+kubectl rollout restart statefulset db
+kubectl rollout status statefulset db --timeout=90s
+kubectl scale statefulset db --replicas=4
+settled db 4
+kubectl scale statefulset db --replicas=3
+settled db 3`,
+	},
+	{
+		program: "kubectl", name: "drain a node",
+		does: `
+for node in a b; do kubectl create -f - <<END
+{apiVersion: v1, kind: Node, metadata: {name: $NAMESPACE-$node, annotations: {kwok.x-k8s.io/node: fake}, labels: {scene: $NAMESPACE}}}
+END
+done
+kubectl apply -f - <<END
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: db}
+spec: {maxUnavailable: 1, selector: {matchLabels: {app: db}}}
+END
+sed "s/    spec:$/    spec:\n      nodeSelector: {scene: $NAMESPACE}/" db.yaml | sed '/volumeClaimTemplates/,$ s/^      nodeSelector.*//' | kubectl apply -f -
+settled db 3
+kubectl drain $NAMESPACE-a --force --ignore-daemonsets --timeout=90s
+settled db 3
+kubectl uncordon $NAMESPACE-a
+kubectl drain $NAMESPACE-b --force --ignore-daemonsets --timeout=90s
+settled db 3
+test -z "$(kubectl get pods -o name --field-selector=spec.nodeName=$NAMESPACE-b)"
+kubectl delete node $NAMESPACE-b`,
+	},
+}

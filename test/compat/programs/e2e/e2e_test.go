@@ -1,0 +1,49 @@
+// Package e2e runs Kubernetes' own end-to-end cases of StatefulSets and disruption budgets on simulated nodes.
+package e2e
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/kubernetes/test/e2e/framework"
+	"k8s.io/kubernetes/test/e2e/framework/config"
+	"k8s.io/kubernetes/test/e2e/framework/testfiles"
+	manifests "k8s.io/kubernetes/test/e2e/testing-manifests"
+
+	_ "k8s.io/kubernetes/test/e2e/apps"
+)
+
+func TestMain(m *testing.M) {
+	config.CopyFlags(config.Flags, flag.CommandLine)
+	framework.RegisterCommonFlags(flag.CommandLine)
+	framework.RegisterClusterFlags(flag.CommandLine)
+	flag.Parse()
+	testfiles.AddFileSource(manifests.GetE2ETestingManifestsFS())
+	framework.AfterReadingAllFlags(&framework.TestContext)
+	os.Exit(m.Run())
+}
+
+func TestE2E(t *testing.T) {
+	gomega.RegisterFailHandler(framework.Fail)
+	suite, reporter := framework.CreateGinkgoConfig()
+	ginkgo.RunSpecs(t, "Kubernetes", suite, reporter)
+}
+
+// A case is tidied away by scaling to zero and deleting claims and namespaces, which Mooring exists to refuse. That is the suite's tidying and not the case: its namespaces are let go first.
+var _ = ginkgo.JustAfterEach(func(ctx context.Context) {
+	client, err := framework.LoadClientset()
+	framework.ExpectNoError(err)
+	list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: "e2e-run=" + string(framework.RunID)})
+	framework.ExpectNoError(err)
+	for _, ns := range list.Items {
+		_, err := client.CoreV1().Namespaces().Patch(ctx, ns.Name, types.MergePatchType,
+			[]byte(`{"metadata":{"labels":{"mooring.dev/profile":"off"}}}`), metav1.PatchOptions{})
+		framework.ExpectNoError(err)
+	}
+})

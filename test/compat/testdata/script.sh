@@ -1,0 +1,42 @@
+# What the cases' scripts use.
+
+# retry SECONDS COMMAND…: until it succeeds. In vain ends the script.
+retry() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS > end)); then
+      echo "in vain: $*"
+      kubectl get statefulsets,pods,pvc,services
+      exit 1
+    fi
+    sleep 0.3
+  done
+}
+
+# ready NAME N: N members are ready, updated, and all there are.
+ready() {
+  local generation status
+  read -r generation status <<<"$(kubectl get statefulset "$1" \
+    -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.spec.replicas} {.status.replicas} {.status.readyReplicas} {.status.updatedReplicas}')"
+  [ "$status" = "$generation $2 $2 $2 $2" ]
+}
+
+# settled NAME N: waits until they are.
+settled() { retry 60 ready "$1" "$2"; }
+
+# none RESOURCE…: waits until there are none left.
+empty() { [ -z "$(kubectl get "$1" -o name)" ]; }
+none() { for resource; do retry 45 empty "$resource"; done; }
+
+specs() {
+  kubectl get statefulsets,services,pvc -o jsonpath='{range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.spec}{"\n"}{end}'
+}
+
+# unchanged COMMAND…: the command changes no spec. One that does is counted as drift.
+unchanged() {
+  specs > before
+  "$@"
+  specs > after
+  diff before after | grep '^>' | tee -a drift || true
+}

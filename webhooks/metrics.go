@@ -47,6 +47,10 @@ var (
 		Name: "mooring_reviews_under_way",
 		Help: "Reviews that are being judged.",
 	})
+	registered = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mooring_guard_registered",
+		Help: "1 on the leader while guard has its rules, 0 before the API server has reached a replica, and on other replicas.",
+	})
 	policiesLoaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "mooring_policies",
 		Help: "StatefulPolicies in force, without the profiles.",
@@ -59,7 +63,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, wouldDenyTotal, exceptionsTotal, panicsTotal,
-		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid)
+		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid, registered)
 	for _, webhook := range []string{"mutate", "validate"} {
 		// The first of what should never be must be seen to come.
 		panicsTotal.WithLabelValues(webhook)

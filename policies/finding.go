@@ -105,21 +105,27 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// warning says what is wrong, why nobody is refused, what to do, and where to read more, as far as there is room: the first and
-// the last always, a remedy whole or not at all, as half a command is worse than none.
+// warning says what is wrong, what to do, why nobody is refused, and where to read more, as far as there is room: the first and the
+// last always, a remedy whole or not at all, as half a command is worse than none. That a bypass or an exception let it through, and
+// why, is never left out: it is the news.
 func (f Finding) warning() string {
+	const most = MaxWarning / 2
 	end := " " + f.Docs
 	room := MaxWarning - utf8.RuneCountInString(end)
-	text := f.ID() + ": " + f.Message
-	type part struct{ before, text, after string }
-	parts := []part{{" Fix: ", f.Remedy, ""}, {" (", f.Note, ")"}}
-	if f.Bypassed != "" || f.Exception != "" {
-		// Who let this through, and why, is news; what else could be done is not.
-		slices.Reverse(parts)
+	text, note := f.ID()+": "+f.Message, ""
+	if f.Note != "" {
+		note = " (" + cut(f.Note, most) + ")"
 	}
-	for _, part := range parts {
-		if more := text + part.before + part.text + part.after; part.text != "" && utf8.RuneCountInString(more) <= room {
-			text = more
+	if f.Bypassed != "" || f.Exception != "" {
+		text, note = cut(text, room-utf8.RuneCountInString(note))+note, ""
+	}
+	remedy := ""
+	if f.Remedy != "" {
+		remedy = " Fix: " + f.Remedy
+	}
+	for _, part := range []string{remedy, note} {
+		if utf8.RuneCountInString(text+part) <= room {
+			text += part
 		}
 	}
 	return cut(text, room) + end

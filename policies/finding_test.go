@@ -17,12 +17,13 @@ func TestWarningsAreShort(t *testing.T) {
 		finding        policies.Finding
 		wants, without []string
 	}{
-		"all of it":           {policies.Finding{Message: "Too few.", Remedy: "do this", Note: "why"}, []string{"scale-down/quorum: Too few. Fix: do this (why) " + docs}, nil},
-		"a long message":      {policies.Finding{Message: long, Remedy: "do this", Note: "why"}, []string{"…", docs}, []string{"Fix:", "(why)"}},
-		"a long remedy":       {policies.Finding{Message: "Too few.", Remedy: long, Note: "why"}, []string{"Too few. (why) " + docs}, []string{"Fix:"}},
-		"a long note":         {policies.Finding{Message: "Too few.", Remedy: "do this", Note: long}, []string{"Too few. Fix: do this " + docs}, nil},
-		"a bypass says why":   {policies.Finding{Message: "Too few.", Remedy: strings.Repeat("x", 170), Note: "bypassed: because", Bypassed: "because"}, []string{"(bypassed: because)"}, []string{"Fix:"}},
-		"an exception, as it": {policies.Finding{Message: "Too few.", Remedy: strings.Repeat("x", 170), Note: "exception of policy e: why", Exception: "e"}, []string{"(exception of policy e: why)"}, []string{"Fix:"}},
+		"all of it":                  {policies.Finding{Message: "Too few.", Remedy: "do this", Note: "why"}, []string{"scale-down/quorum: Too few. Fix: do this (why) " + docs}, nil},
+		"a long message":             {policies.Finding{Message: long, Remedy: "do this", Note: "why"}, []string{"…", docs}, []string{"Fix:", "(why)"}},
+		"a long remedy":              {policies.Finding{Message: "Too few.", Remedy: long, Note: "why"}, []string{"Too few. (why) " + docs}, []string{"Fix:"}},
+		"a long note":                {policies.Finding{Message: "Too few.", Remedy: "do this", Note: long}, []string{"Too few. Fix: do this (ö 3 of 5.", "…) " + docs}, nil},
+		"a bypass says why":          {policies.Finding{Message: "Too few.", Remedy: strings.Repeat("x", 170), Note: "bypassed: because", Bypassed: "because"}, []string{"(bypassed: because)"}, []string{"Fix:"}},
+		"a bypass of a long message": {policies.Finding{Message: long, Note: "bypassed: because", Bypassed: "because"}, []string{"… (bypassed: because) " + docs}, nil},
+		"an exception, as it":        {policies.Finding{Message: "Too few.", Remedy: strings.Repeat("x", 170), Note: "exception of policy e: why", Exception: "e"}, []string{"(exception of policy e: why)"}, []string{"Fix:"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := test.finding

@@ -58,11 +58,11 @@ func TestDefaultsLandWhereTheUserWasSilent(t *testing.T) {
 		{"kubectl apply --server-side", "", "Delete Delete OnDelete"},
 		{"kubectl apply --server-side", spoken, "Retain Retain OnDelete"},
 		{"kubectl apply --server-side", "updateStrategy: {type: RollingUpdate}", "Delete Delete RollingUpdate"},
-		{"kubectl create", "", "Delete Delete OnDelete"},
-		{"kubectl create", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}", "Delete Delete OnDelete"},
-		{"client-go", "", "Delete Delete OnDelete"},
-		// Nobody can tell a Create's explicit API default from silence: the owner says so in an annotation.
-		{"client-go", spoken, "Delete Delete OnDelete"},
+		// Nobody can tell a Create's explicit API default from silence, so what is less safe than that default stays away.
+		{"kubectl create", "", "Retain Retain OnDelete"},
+		{"kubectl create", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}", "Retain Delete OnDelete"},
+		{"client-go", "", "Retain Retain OnDelete"},
+		{"client-go", spoken, "Retain Retain OnDelete"},
 	} {
 		name := fmt.Sprintf("%s %s", c.way, strings.NewReplacer("persistentVolumeClaimRetentionPolicy", "retention", ":", "", "{", "", "}", "").Replace(c.lines))
 		t.Run(strings.TrimSpace(name), func(t *testing.T) {

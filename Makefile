@@ -23,9 +23,8 @@ help: ## List the targets.
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: build
-build: ## Build bin/mooring, which is quick on files, and bin/mooring-cluster, which it hands the rest to.
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -tags=lean -o $(BIN)/mooring ./cmd/mooring
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -o $(BIN)/mooring-cluster ./cmd/mooring
+build: ## Build bin/mooring.
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -o $(BIN)/mooring ./cmd/mooring
 
 # The tools are pinned in a module of their own, so that the product's go.mod does not list what only its makers need.
 TOOLS := $(BIN)/controller-gen $(BIN)/cyclonedx-gomod $(BIN)/govulncheck $(BIN)/staticcheck
@@ -45,8 +44,8 @@ test-image: image ## Check that the image holds the binary alone and runs, and n
 	.ci/test-image $(IMAGE)
 
 .PHONY: sbom
-sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the complete binary's bill of materials in CycloneDX.
-	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring-cluster
+sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the binary's bill of materials in CycloneDX.
+	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring
 	@echo "$$(grep -c '"purl"' $(BIN)/mooring.cdx.json) components in bin/mooring.cdx.json"
 
 ##@ Generated files
@@ -93,7 +92,6 @@ lint: verify $(BIN)/staticcheck ## Check the format, go vet, staticcheck and the
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 --no-run-if-empty gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted"; exit 1; fi
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && go vet ./... && $(BIN)/staticcheck ./...); done
-	@go vet -tags=lean ./cmd/mooring && $(BIN)/staticcheck -tags=lean ./cmd/mooring
 
 # govulncheck's exit code is 3 where it found something. Anything else says that it could not look.
 .PHONY: vuln
@@ -138,11 +136,11 @@ bench: controlplane ## Measure Mooring against a no-op webhook and write the tab
 	@go -C test run ./bench $(BENCH)
 
 .PHONY: performance
-performance: controlplane ## Run make bench, and put its tables into docs/performance.md.
+performance: controlplane ## Run make bench, and put its tables into docs/measurements/performance.md.
 	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
-	sed '/^<!-- make performance/q' docs/performance.md > $$fresh; \
+	sed '/^<!-- make performance/q' docs/measurements/performance.md > $$fresh; \
 	go -C test run ./bench $(BENCH) >> $$fresh; \
-	cat $$fresh > docs/performance.md
+	cat $$fresh > docs/measurements/performance.md
 
 .PHONY: audit-fleet
 audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
@@ -155,8 +153,8 @@ FUZZTIME ?= 1m
 SOAK ?= 15m
 
 .PHONY: faults
-faults: controlplane ## Break one thing after the other under load, and write the table in docs/faults.md.
-	go -C test test -count=1 -timeout 30m ./faults -v -run '^(TestFaults|TestCertManager)$$' -calm=5s -table=$(CURDIR)/docs/faults.md
+faults: controlplane ## Break one thing after the other under load, and write the table in docs/measurements/faults.md.
+	go -C test test -count=1 -timeout 30m ./faults -v -run '^(TestFaults|TestCertManager)$$' -calm=5s -table=$(CURDIR)/docs/measurements/faults.md
 
 .PHONY: soak
 soak: controlplane ## Break things for SOAK=15m, and print what a replica holds meanwhile.
@@ -177,8 +175,8 @@ demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on 
 	@go -C test run ./demo
 
 .PHONY: accidents
-accidents: ## Let every accident happen without Mooring and with it, and write docs/accidents.md.
-	@go -C test run ./accidents -o ../docs/accidents.md
+accidents: ## Let every accident happen without Mooring and with it, and write docs/measurements/accidents.md.
+	@go -C test run ./accidents -o ../docs/measurements/accidents.md
 
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -20,8 +21,10 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/cel/environment"
 	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
 )
 
 // oldest is the first Kubernetes version that the chart supports.
@@ -199,7 +202,7 @@ func TestNoRequestIsJudgedTwice(t *testing.T) {
 
 // TestConditionsCompile compiles each condition as the oldest supported API server does when it is applied.
 func TestConditionsCompile(t *testing.T) {
-	for _, w := range entries(render(t, nil)) {
+	for _, w := range entries(t, render(t, nil)) {
 		if len(w.GetMatchConditions()) == 0 {
 			t.Errorf("%s has no conditions", w.GetName())
 		}
@@ -214,8 +217,41 @@ func TestConditionsCompile(t *testing.T) {
 	}
 }
 
+// TestGuardGoesWithMooring: what is left of the webhook configurations after the rights of Mooring are gone calls nobody.
+func TestGuardGoesWithMooring(t *testing.T) {
+	guard := only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t, nil))
+	if got := calledWhile(t, installed(false), []runtime.Object{guard}, request{old: statefulSet()}); got != nil {
+		t.Errorf("the API server calls %v", got)
+	}
+}
+
+// TestGuardIsInstalledWithoutRules: it refuses what nobody judges, so it calls nobody before a replica gives it its rules.
+func TestGuardIsInstalledWithoutRules(t *testing.T) {
+	c := only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t, nil))
+	for _, w := range c.Webhooks {
+		if fails := *w.FailurePolicy == admissionregistrationv1.Fail; fails != (len(w.Rules) == 0) {
+			t.Errorf("%s: failurePolicy %s and %d rules", w.Name, *w.FailurePolicy, len(w.Rules))
+		}
+	}
+}
+
+// installed is an authorizer that says whether Mooring's service account may write its lease.
+func installed(is bool) authorizer.Authorizer {
+	return authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		if is && a.GetUser().GetName() == "system:serviceaccount:elsewhere:mooring" && a.GetNamespace() == "elsewhere" && a.GetName() == "mooring-leader" {
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
+	})
+}
+
 // called returns the names of the webhooks that the API server calls, found with its own code.
 func called(t *testing.T, objects []runtime.Object, r request) []string {
+	t.Helper()
+	return calledWhile(t, installed(true), objects, r)
+}
+
+func calledWhile(t *testing.T, may authorizer.Authorizer, objects []runtime.Object, r request) []string {
 	t.Helper()
 	attributes := r.attributes(t)
 	versioned, err := admission.NewVersionedAttributes(attributes, attributes.GetKind(), admission.NewObjectInterfacesFromScheme(scheme.Scheme))
@@ -224,13 +260,13 @@ func called(t *testing.T, objects []runtime.Object, r request) []string {
 	}
 	compiler := cel.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	var names []string
-	for _, w := range entries(objects) {
+	for _, w := range entries(t, objects) {
 		if !slices.ContainsFunc(w.GetRules(), func(rule admissionregistrationv1.RuleWithOperations) bool {
 			return (&rules.Matcher{Rule: rule, Attr: attributes}).Matches()
 		}) {
 			continue
 		}
-		result := w.GetCompiledMatcher(compiler).Match(t.Context(), versioned, nil, nil)
+		result := w.GetCompiledMatcher(compiler).Match(t.Context(), versioned, nil, may)
 		if result.Error != nil {
 			t.Fatalf("%s: %v", w.GetName(), result.Error)
 		}
@@ -243,7 +279,7 @@ func called(t *testing.T, objects []runtime.Object, r request) []string {
 
 // entries returns the webhooks as the API server reads them. All of them get failurePolicy Fail, or else an error of a
 // condition would look like one that does not hold.
-func entries(objects []runtime.Object) []webhook.WebhookAccessor {
+func entries(t *testing.T, objects []runtime.Object) []webhook.WebhookAccessor {
 	fail := admissionregistrationv1.Fail
 	var all []webhook.WebhookAccessor
 	for _, o := range objects {
@@ -255,10 +291,22 @@ func entries(objects []runtime.Object) []webhook.WebhookAccessor {
 			}
 		case *admissionregistrationv1.ValidatingWebhookConfiguration:
 			for _, w := range o.Webhooks {
+				if len(w.Rules) == 0 {
+					w.Rules = guardRules(t, o)
+				}
 				w.FailurePolicy = &fail
 				all = append(all, webhook.NewValidatingWebhookAccessor(w.Name, o.Name, &w))
 			}
 		}
+	}
+	return all
+}
+
+// guardRules are those that Mooring gives guard.
+func guardRules(t *testing.T, c *admissionregistrationv1.ValidatingWebhookConfiguration) (all []admissionregistrationv1.RuleWithOperations) {
+	t.Helper()
+	if err := yaml.UnmarshalStrict([]byte(c.Annotations["mooring.dev/guard-rules"]), &all); err != nil {
+		t.Fatal(err)
 	}
 	return all
 }

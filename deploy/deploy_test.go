@@ -12,6 +12,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -24,17 +25,23 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-func TestInstallYAMLIsFresh(t *testing.T) {
-	want, err := InstallYAML()
+func TestGeneratedIsFresh(t *testing.T) {
+	rendered, err := InstallYAML()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("install.yaml")
+	readme, schema, err := Documented()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, want) {
-		t.Error("install.yaml is not what the chart renders: run `make render`")
+	for file, want := range map[string][]byte{"install.yaml": rendered, "chart/README.md": readme, "chart/values.schema.json": schema} {
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is stale: run `make render`", file)
+		}
 	}
 }
 
@@ -56,13 +63,17 @@ func TestInventory(t *testing.T) {
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-edit",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring-audit",
 		"rbac.authorization.k8s.io/v1 ClusterRole mooring",
+		"rbac.authorization.k8s.io/v1 ClusterRole mooring-owners",
 		"rbac.authorization.k8s.io/v1 ClusterRoleBinding mooring",
+		"rbac.authorization.k8s.io/v1 ClusterRoleBinding mooring-owners",
 		"rbac.authorization.k8s.io/v1 Role mooring",
 		"rbac.authorization.k8s.io/v1 RoleBinding mooring",
 		"v1 Service mooring-webhook",
 		"v1 Service mooring-metrics",
 		"apps/v1 Deployment mooring",
 		"admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mooring",
+		"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy mooring-namespace-labels",
+		"admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding mooring-namespace-labels",
 		"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration mooring",
 	}
 	if got := inventory(t, decode(t, rendered)); !slices.Equal(got, want) {
@@ -91,10 +102,21 @@ func TestValues(t *testing.T) {
 		}
 	})
 	t.Run("all that concern the Pods", func(t *testing.T) {
+		digest := "sha256:" + strings.Repeat("0", 64)
 		d := only[*appsv1.Deployment](t, render(t, map[string]any{
-			"defaultProfile":    "restricted",
-			"logLevel":          "debug",
-			"image":             map[string]any{"repository": "example.com/mooring", "tag": "v9"},
+			"defaultProfile": "restricted",
+			"logLevel":       "debug",
+			"image":          map[string]any{"registry": "example.com", "repository": "mooring", "tag": "v9", "digest": digest},
+			"commonLabels":   map[string]any{"team": "platform"},
+			"podLabels":      map[string]any{"mesh": "off"},
+			"podAnnotations": map[string]any{"a": "b"},
+			"affinity":       map[string]any{"nodeAffinity": map[string]any{}},
+			"topologySpreadConstraints": []any{map[string]any{
+				"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": map[string]any{},
+			}},
+			"hostNetwork":       true,
+			"extraArgs":         []any{"--drain-delay=10s"},
+			"webhook":           map[string]any{"port": 10250, "timeoutSeconds": 3},
 			"imagePullSecrets":  []any{map[string]any{"name": "pull"}},
 			"priorityClassName": "",
 			"nodeSelector":      map[string]any{"kubernetes.io/os": "linux"},
@@ -102,8 +124,12 @@ func TestValues(t *testing.T) {
 		}))
 		pod := d.Spec.Template.Spec
 		c := pod.Containers[0]
-		if c.Image != "example.com/mooring:v9" || pod.ImagePullSecrets[0].Name != "pull" || pod.PriorityClassName != "" ||
+		if c.Image != "example.com/mooring:v9@"+digest || pod.ImagePullSecrets[0].Name != "pull" || pod.PriorityClassName != "" ||
 			pod.NodeSelector["kubernetes.io/os"] != "linux" || pod.Tolerations[0].Key != "infra" ||
+			d.Labels["team"] != "platform" || d.Spec.Template.Labels["mesh"] != "off" || d.Spec.Template.Annotations["a"] != "b" ||
+			pod.Affinity.PodAntiAffinity != nil || pod.Affinity.NodeAffinity == nil || pod.TopologySpreadConstraints[0].TopologyKey != "rack" ||
+			!pod.HostNetwork || pod.DNSPolicy != corev1.DNSClusterFirstWithHostNet || c.Ports[0].ContainerPort != 10250 ||
+			!slices.Contains(c.Args, "--webhook-bind-address=:10250") || !slices.Contains(c.Args, "--drain-delay=10s") ||
 			!slices.Contains(c.Args, "--default-profile=restricted") || !slices.Contains(c.Args, "--log-level=debug") {
 			t.Errorf("a value did not arrive: %+v", pod)
 		}
@@ -164,6 +190,34 @@ func TestValues(t *testing.T) {
 			})
 		}
 	})
+	t.Run("certs.mode: files", func(t *testing.T) {
+		objects := render(t, map[string]any{"certs": map[string]any{"mode": "files", "files": map[string]any{"secretName": "tls", "caBundle": "Y2E="}}})
+		pod := only[*appsv1.Deployment](t, objects).Spec.Template.Spec
+		if !slices.Contains(pod.Containers[0].Args, "--cert-dir=/etc/mooring/cert") || pod.Volumes[0].Secret.SecretName != "tls" || pod.Containers[0].VolumeMounts[0].MountPath != "/etc/mooring/cert" {
+			t.Errorf("the Secret does not arrive: %+v", pod)
+		}
+		for _, w := range only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, objects).Webhooks {
+			if string(w.ClientConfig.CABundle) != "ca" {
+				t.Errorf("%s: the caBundle is %q", w.Name, w.ClientConfig.CABundle)
+			}
+		}
+	})
+	t.Run("autoscaling: no replicas of its own, which it would fight", func(t *testing.T) {
+		objects := render(t, map[string]any{"replicas": 1, "autoscaling": map[string]any{"enabled": true, "minReplicas": 3}})
+		if d := only[*appsv1.Deployment](t, objects); d.Spec.Replicas != nil {
+			t.Errorf("the Deployment has %d replicas", *d.Spec.Replicas)
+		}
+		if !has(t, objects, "HorizontalPodAutoscaler mooring") || !has(t, objects, "PodDisruptionBudget mooring") {
+			t.Errorf("there is no autoscaler, or no budget: %q", inventory(t, objects))
+		}
+	})
+	t.Run("monitors", func(t *testing.T) {
+		on := map[string]any{"enabled": true}
+		objects := render(t, map[string]any{"serviceMonitor": on, "podMonitor": on})
+		if !has(t, objects, "ServiceMonitor mooring") || !has(t, objects, "PodMonitor mooring") {
+			t.Errorf("a monitor is missing: %q", inventory(t, objects))
+		}
+	})
 	t.Run("scanner", func(t *testing.T) {
 		for enabled, want := range map[bool]string{true: "--scan-interval=1h", false: "--scan=false"} {
 			objects := render(t, map[string]any{"scanner": map[string]any{"enabled": enabled}, "webhook": map[string]any{"excludedNamespaces": []any{"sandbox"}}})
@@ -211,6 +265,9 @@ func TestSchemaNamesTheBadValue(t *testing.T) {
 		"namespace by pattern": {map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"kube-*"}}}, "/webhook/excludedNamespaces/0"},
 		"certificate mode":     {map[string]any{"certs": map[string]any{"mode": "vault"}}, "/certs/mode"},
 		"a bare number":        {map[string]any{"scanner": map[string]any{"interval": "60"}}, "/scanner/interval"},
+		"files without a name": {map[string]any{"certs": map[string]any{"mode": "files"}}, "/certs/files/secretName"},
+		"a digest cut short":   {map[string]any{"image": map[string]any{"digest": "sha256:12"}}, "/image/digest"},
+		"a webhook timeout":    {map[string]any{"webhook": map[string]any{"timeoutSeconds": 31}}, "/webhook/timeoutSeconds"},
 		"failure policy":       {map[string]any{"webhook": map[string]any{"guard": map[string]any{"failurePolicy": "Warn"}}}, "/webhook/guard/failurePolicy"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -321,7 +378,7 @@ func decode(t *testing.T, documents []byte) []runtime.Object {
 			continue // the comment at the top
 		}
 		object, _, err := decoder.Decode(document, nil, nil)
-		if runtime.IsNotRegisteredError(err) && strings.Contains(string(document), "apiVersion: cert-manager.io/") {
+		if runtime.IsNotRegisteredError(err) && (strings.Contains(string(document), "apiVersion: cert-manager.io/") || strings.Contains(string(document), "apiVersion: monitoring.coreos.com/")) {
 			// Its types would be a dependency of this module for no more than this; its CRDs are asked where it runs.
 			foreign := &unstructured.Unstructured{}
 			object, err = foreign, yaml.Unmarshal(document, &foreign.Object)

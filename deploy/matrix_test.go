@@ -14,7 +14,8 @@ import (
 var choices = []map[string]any{
 	{"namespace": map[string]any{"create": true}},
 	{"replicas": 1},
-	{"priorityClassName": ""},
+	{"priorityClassName": "", "hostNetwork": true, "autoscaling": map[string]any{"enabled": true}, "commonLabels": map[string]any{"a": "b"}},
+	{"certs": map[string]any{"mode": "files", "files": map[string]any{"secretName": "tls"}}, "serviceMonitor": map[string]any{"enabled": true}},
 	{"networkPolicy": map[string]any{"enabled": true, "metricsFrom": []any{map[string]any{"namespaceSelector": map[string]any{}}}}},
 	{"webhook": map[string]any{"url": "https://127.0.0.1:9443"}},
 	{"webhook": map[string]any{"clientCA": map[string]any{"configMap": "ca", "names": []any{"front-proxy-client"}}}},

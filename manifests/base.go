@@ -2,10 +2,13 @@ package manifests
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +16,31 @@ import (
 	"strings"
 )
 
-// Base loads what the paths held before: in a git revision, or in another folder that has the same paths, or that is the
-// one path's earlier self. The files are named as they are now. Nothing is checked out. The error says that base is neither
-// a revision nor a folder; what could not be read there is among the set's errors.
-func (l Loader) Base(base string, paths ...string) (*Set, error) {
-	l.Stdin = nil
+// LoadChange loads what the paths hold, and what they held before: in a git revision, or in another folder that has the same
+// paths, or that is the one path's earlier self. The files of both are named as they are now. Nothing is checked out. A
+// kustomization that is rendered by itself on one side is so on the other, though others have come to build on it, or no longer
+// do. The error says that base is neither a revision nor a folder; what could not be read is among the errors of the sets.
+func (l Loader) LoadChange(base string, paths ...string) (now, was *Set, err error) {
+	now = l.Load(paths...)
+	l.Stdin, l.whole = nil, map[string]bool{}
+	for _, folder := range now.kustomized {
+		l.whole[folder] = true
+	}
+	if was, err = l.base(base, paths); err != nil {
+		return nil, nil, err
+	}
+	var more []string
+	for _, folder := range was.kustomized {
+		if _, named, err := readKustomization(folder); err == nil && !l.whole[folder] {
+			l.whole[folder] = true
+			more = append(more, named)
+		}
+	}
+	now.merge(l.Load(more...))
+	return now, was, nil
+}
+
+func (l Loader) base(base string, paths []string) (*Set, error) {
 	top, revision, err := resolve(base)
 	if err == nil {
 		return l.revision(top, revision, paths)
@@ -31,7 +54,7 @@ func (l Loader) Base(base string, paths ...string) (*Set, error) {
 		}
 		return name
 	})
-	set := &Set{}
+	var moved []move
 	for _, path := range paths {
 		was := filepath.Join(base, path)
 		if path == Stdin || !exists(was) {
@@ -40,9 +63,47 @@ func (l Loader) Base(base string, paths ...string) (*Set, error) {
 			}
 			was = base
 		}
-		set.add(l.Load(was), was, path)
+		moved = append(moved, move{was, path})
 	}
-	return set, nil
+	return l.moved(moved), nil
+}
+
+// move is a path that is called another.
+type move struct{ from, to string }
+
+// moved loads the paths, and calls what is in them as though they were the others.
+func (l Loader) moved(moves []move) *Set {
+	l.alias = func(name string) string {
+		for _, m := range moves {
+			if below, err := filepath.Rel(m.from, name); err == nil && filepath.IsLocal(below) {
+				return filepath.Join(m.to, below)
+			}
+		}
+		return name
+	}
+	var paths []string
+	for _, m := range moves {
+		paths = append(paths, m.from)
+	}
+	set := l.Load(paths...)
+	for _, f := range set.Files {
+		f.Name, f.Folder = l.alias(f.Name), l.alias(f.Folder)
+	}
+	for i := range set.Errors {
+		set.Errors[i].Position.File = l.alias(set.Errors[i].Position.File)
+	}
+	for i, folder := range set.kustomized {
+		set.kustomized[i] = l.alias(folder)
+	}
+	return set
+}
+
+// merge adds what another set holds.
+func (s *Set) merge(other *Set) {
+	s.Files, s.Errors = append(s.Files, other.Files...), append(s.Errors, other.Errors...)
+	s.Objects += other.Objects
+	s.kustomized = append(s.kustomized, other.kustomized...)
+	maps.Copy(s.failed, other.failed)
 }
 
 // withValues is a loader that renders charts with other files in place of the values files: none where was says "".
@@ -55,24 +116,6 @@ func (l Loader) withValues(was func(name string) string) Loader {
 	}
 	l.Release.ValueFiles = files
 	return l
-}
-
-// add adds another set's files, named as though they were below to instead of from.
-func (s *Set) add(other *Set, from, to string) {
-	rename := func(name string) string {
-		if below, err := filepath.Rel(from, name); err == nil && filepath.IsLocal(below) {
-			return filepath.Join(to, below)
-		}
-		return name
-	}
-	for _, f := range other.Files {
-		f.Name, f.Folder = rename(f.Name), rename(f.Folder)
-	}
-	for i := range other.Errors {
-		other.Errors[i].Position.File = rename(other.Errors[i].Position.File)
-	}
-	s.Files, s.Errors = append(s.Files, other.Files...), append(s.Errors, other.Errors...)
-	s.Objects += other.Objects
 }
 
 func exists(path string) bool {
@@ -88,6 +131,15 @@ func git(folder string, args ...string) (string, error) {
 		err = fmt.Errorf("git %s: %s", args[0], cmp.Or(strings.TrimSpace(string(exit.Stderr)), err.Error()))
 	}
 	return strings.TrimSuffix(string(out), "\n"), err
+}
+
+// BelowRoot returns the path of this folder below the root of its git repository; empty where it is in none.
+func BelowRoot() string {
+	prefix, err := git(".", "rev-parse", "--show-prefix")
+	if err != nil {
+		return ""
+	}
+	return filepath.FromSlash(strings.TrimSuffix(prefix, "/"))
 }
 
 // resolve returns the top folder of the work tree that this process is in, and the commit that base names.
@@ -128,9 +180,8 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 		within[path] = rel
 		inside = append(inside, rel)
 	}
-	set := &Set{}
 	if len(inside) == 0 {
-		return set, nil
+		return &Set{}, nil
 	}
 	values := map[string]string{}
 	for _, name := range l.Release.ValueFiles {
@@ -153,18 +204,22 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 		}
 		return ""
 	})
-	if l.Kustomization != nil && l.kustomizes(temporary) {
-		// Kustomizations may build on any folder of the repository.
+	if renders(temporary) {
+		// Kustomizations may build on any folder of the repository, and charts on other charts.
 		if err := extract(top, commit, temporary, []string{"."}); err != nil {
 			return nil, err
 		}
 	}
+	if err := vendor(top, temporary); err != nil {
+		return nil, err
+	}
+	var moved []move
 	for _, path := range paths {
 		if was := filepath.Join(temporary, within[path]); within[path] != "" && exists(was) {
-			set.add(l.Load(was), was, path)
+			moved = append(moved, move{was, path})
 		}
 	}
-	return set, nil
+	return l.moved(moved), nil
 }
 
 // relative returns the path as git has it below the top folder of its work tree, empty where it lies elsewhere.
@@ -193,15 +248,55 @@ func resolveLinks(path string) (string, error) {
 	return filepath.Join(parent, filepath.Base(path)), err
 }
 
-// kustomizes tells whether a kustomization is in the folder.
-func (l Loader) kustomizes(folder string) bool {
-	names, err := below(folder)
-	for _, name := range names {
-		if IsKustomization(name) {
-			return true
+// renders tells whether a kustomization or a chart is in the folder.
+func renders(folder string) bool {
+	found := false
+	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && (IsKustomization(path) || isChart(path)) {
+			found = true
+			return fs.SkipAll
 		}
-	}
-	return err != nil
+		return err
+	})
+	return found || err != nil
+}
+
+// vendor copies to the charts of an earlier revision what the charts folders of today hold and git does not know: dependencies
+// are often downloaded and not committed. Of another version than the earlier Chart.lock's they would not be the same.
+func vendor(top, earlier string) error {
+	return filepath.WalkDir(earlier, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !isChart(path) {
+			return err
+		}
+		chart := filepath.Dir(path)
+		rel, err := filepath.Rel(earlier, chart)
+		if err != nil || !sameFile(filepath.Join(top, rel, "Chart.lock"), filepath.Join(chart, "Chart.lock")) {
+			return err
+		}
+		held := filepath.Join(top, rel, "charts")
+		entries, err := os.ReadDir(held)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		for _, e := range entries {
+			if to := filepath.Join(chart, "charts", e.Name()); !exists(to) {
+				if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+					return err
+				}
+				if err := os.Symlink(filepath.Join(held, e.Name()), to); err != nil {
+					return err
+				}
+			}
+		}
+		return err
+	})
+}
+
+// sameFile tells whether both files hold the same, or neither is there.
+func sameFile(a, b string) bool {
+	one, err1 := os.ReadFile(a)
+	other, err2 := os.ReadFile(b)
+	return (err1 == nil) == (err2 == nil) && bytes.Equal(one, other)
 }
 
 // extract writes the files that a commit has below the paths into a folder.

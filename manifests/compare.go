@@ -1,7 +1,10 @@
 package manifests
 
 import (
+	"cmp"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -41,7 +44,7 @@ func compare(older, newer []*Document) []pair {
 			}
 		}
 		slices.SortStableFunc(couples, func(a, b pair) int {
-			return b.nearness() - a.nearness()
+			return cmp.Or(b.nearness()-a.nearness(), b.likeness()-a.likeness())
 		})
 		for _, p := range couples {
 			if taken[p.was] == nil && taken[p.now] == nil {
@@ -61,12 +64,31 @@ func compare(older, newer []*Document) []pair {
 	return pairs
 }
 
-// nearness is that of the two files, which are of two sets, so that the same file is one of the same name.
+// nearness is that of the two files, which are of two sets: the same file of the same rendering is nearer than one of the same
+// folder, and of files elsewhere none is nearer than another.
 func (p pair) nearness() int {
-	if p.was.File.Name == p.now.File.Name {
-		return int(^uint(0) >> 1)
+	switch was, now := p.was.File, p.now.File; {
+	case was.Folder != now.Folder:
+		return 0
+	case was.Name != now.Name:
+		return 1
 	}
-	return view{from: p.now.File}.nearness(p.was.File)
+	return 2
+}
+
+// likeness tells which of several copies has moved where: one that has not changed, or else the one with the most of its path.
+func (p pair) likeness() int {
+	same := 0
+	if equality.Semantic.DeepEqual(p.was.Object, p.now.Object) {
+		same = 1 << 20
+	}
+	was, now := strings.Split(p.was.File.Name, string(filepath.Separator)), strings.Split(p.now.File.Name, string(filepath.Separator))
+	for _, name := range was {
+		if slices.Contains(now, name) {
+			same++
+		}
+	}
+	return same
 }
 
 // renamed returns, for the StatefulSets that are gone, those that have come in their place under another name.
@@ -89,7 +111,7 @@ func renamed(pairs []pair) map[*Document]*appsv1.StatefulSet {
 			continue
 		}
 		i := slices.IndexFunc(added, func(d *Document) bool {
-			return d.File.Folder == p.was.File.Folder && sameWork(older, d.Object.(*appsv1.StatefulSet))
+			return sameWork(older, d.Object.(*appsv1.StatefulSet))
 		})
 		if i >= 0 {
 			to[p.was] = added[i].Object.(*appsv1.StatefulSet)

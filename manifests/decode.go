@@ -74,7 +74,7 @@ func (d *decoder) fail(line, column int, format string, args ...any) {
 func (d *decoder) document() {
 	name, sure := sniff(d.text)
 	switch {
-	case sure && !worthDecoding(d.text, name):
+	case sure && !worthDecoding(d.text, name) && (known[name].new != nil || almost(name) == ""):
 		d.objects++
 		return
 	case !sure && !bytes.Contains(d.text, []byte("kind")):
@@ -125,11 +125,19 @@ func (d *decoder) object(t *tree, item string) {
 		return
 	}
 	d.objects++
-	k, ok := lookUp(apiVersion, name)
-	if !ok {
+	d.known(t, item, name, apiVersion)
+}
+
+// known decodes an object if it is of a kind that rules read.
+func (d *decoder) known(t *tree, item, name, apiVersion string) {
+	if meant := nearMiss(apiVersion, name); meant != "" {
+		line, column := t.position(item + "kind")
+		d.fail(d.line+line-1, column, "%s", meant)
 		return
 	}
-	d.typed(t, item, k, name, apiVersion)
+	if k, ok := lookUp(apiVersion, name); ok {
+		d.typed(t, item, k, name, apiVersion)
+	}
 }
 
 // item decodes one of a List, which takes its kind from the list's where it names none.
@@ -142,9 +150,7 @@ func (d *decoder) item(t *tree, item, name, apiVersion string) {
 		d.object(t, item)
 	case name != "":
 		d.objects++
-		if k, ok := lookUp(apiVersion, name); ok {
-			d.typed(t, item, k, name, apiVersion)
-		}
+		d.known(t, item, name, apiVersion)
 	default:
 		line, column := t.position(item)
 		d.fail(d.line+line-1, column, "%s has no kind", strings.TrimSuffix(item, "."))

@@ -55,7 +55,7 @@ func (r Remedy) String() string {
 // Service without a cluster IP becomes headless, and a headless Service or a PodDisruptionBudget that is missing comes after
 // its StatefulSet. Nothing is written. The set is one of Loader.Sources; of the judgement, Base and Live play no part.
 func (s *Set) Fix(j Judgement) Fixes {
-	documents := s.Documents()
+	documents, _ := s.wholes()
 	prepare(documents, j.Namespace)
 	x := newIndex(documents, j.Together)
 	x.complete = j.Complete
@@ -203,11 +203,24 @@ func (f *fixer) makeHeadless(at Remedy, set *appsv1.StatefulSet, v view) {
 		f.left(at, "it is a %s, which cannot be headless: give StatefulSet %s a second Service with clusterIP: None", service.Spec.Type, set.Name)
 	case service.Spec.ClusterIP != "":
 		f.left(at, "it has the cluster IP %s, which clients may use: give StatefulSet %s a second Service with clusterIP: None", service.Spec.ClusterIP, set.Name)
+	case translated(service) != "":
+		f.left(at, "its port %s, and a headless Service translates no ports: give StatefulSet %s a second Service with clusterIP: None", translated(service), set.Name)
 	default:
 		f.set(at, d, "spec.clusterIP", corev1.ClusterIPNone)
 		// The next StatefulSet that it governs finds it so.
 		service.Spec.ClusterIP = corev1.ClusterIPNone
 	}
+}
+
+// translated says which port of a Service leads to another, as clients of the port would miss it. Where a port has a name it may be
+// any number.
+func translated(service *corev1.Service) string {
+	for _, p := range service.Spec.Ports {
+		if to := p.TargetPort.String(); to != "0" && to != "" && to != fmt.Sprint(p.Port) {
+			return fmt.Sprintf("%d leads to %s", p.Port, to)
+		}
+	}
+	return ""
 }
 
 // addService adds the headless Service that the StatefulSet names.
@@ -217,12 +230,30 @@ func (f *fixer) addService(at Remedy, d *Document, set *appsv1.StatefulSet, v vi
 			return
 		}
 	}
+	if others := f.alsoGoverned(set, v); len(others) > 0 {
+		f.left(at, "Service %s is missing, and StatefulSet %s names it too: add one with a selector that selects the Pods of each", set.Spec.ServiceName, others[0])
+		return
+	}
 	service := governingService(set)
 	if len(service.Spec.Selector) == 0 {
 		f.left(at, "its Pods have no labels by which Service %s could select them", service.Name)
 		return
 	}
 	f.add(at, d, service)
+}
+
+// alsoGoverned are the names of the other StatefulSets that name the Service and whose Pods one made for this set would not
+// select.
+func (f *fixer) alsoGoverned(set *appsv1.StatefulSet, v view) []string {
+	selector := labels.SelectorFromSet(governingService(set).Spec.Selector)
+	var names []string
+	for _, d := range v.kinds[inNamespace{"StatefulSet", set.Namespace}] {
+		other, ok := d.Object.(*appsv1.StatefulSet)
+		if ok && other != set && v.sees(d.File) && other.Spec.ServiceName == set.Spec.ServiceName && !selector.Matches(labels.Set(other.Spec.Template.Labels)) {
+			names = append(names, other.Name)
+		}
+	}
+	return names
 }
 
 // addBudget adds a PodDisruptionBudget for the StatefulSet's Pods.

@@ -14,11 +14,7 @@ import (
 // below the paths are there for the rules to see. Of a chart there are none. Skipped are the charts that the paths hold.
 func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
 	s := sources{roots: paths, outside: map[string]bool{}}
-	l.Chart = func(_ Release, folder string) ([]Rendered, error) {
-		skipped = append(skipped, folder)
-		return nil, nil
-	}
-	w := walk{Loader: l, seen: map[string]bool{}}
+	w := newWalk(l)
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		switch {
@@ -27,13 +23,17 @@ func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
 		case err == nil && chartOf(path) != "":
 			skipped = append(skipped, chartOf(path))
 		case err == nil && !info.IsDir() && IsKustomization(path):
-			w.kustomizations = append(w.kustomizations, filepath.Dir(path))
+			w.named = append(w.named, &named{path: path})
+			w.kustomization(filepath.Dir(path))
 		default:
 			w.path(path)
 		}
 	}
-	for _, folder := range w.kustomizations {
-		s.resources(&w, folder)
+	for _, j := range w.jobs {
+		skipped = append(skipped, j.folder)
+	}
+	for _, k := range w.kustomizations {
+		s.resources(w, k.folder)
 	}
 	set = w.load()
 	for _, f := range set.Files {
@@ -97,5 +97,5 @@ func isBelow(root, path string) bool {
 		return false
 	}
 	path, err = filepath.Abs(path)
-	return err == nil && inside(path, map[string]bool{root: true})
+	return err == nil && within(path, map[string]bool{root: true})
 }

@@ -161,7 +161,7 @@ func TestFixFiles(t *testing.T) {
 		},
 		{
 			name: "two StatefulSets that miss one Service", files: map[string]string{"a.yaml": join(db, statefulSet("db2", "", "serviceName: db"))},
-			want: map[string][]string{"a.yaml": {"kind: Service\nmetadata:\n  name: db\n"}},
+			want: map[string][]string{"a.yaml": {"name: db2"}}, says: []string{"Service db is missing, and StatefulSet db2 names it too"},
 		},
 		{name: "a path that is not there", paths: []string{"nowhere"}, says: []string{"error nowhere: cannot be read"}},
 	} {

@@ -1,9 +1,7 @@
 package manifests
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -37,14 +35,14 @@ type Judgement struct {
 // Judge says what the policies have against the objects of the set, in no particular order. The set's objects have the API
 // server's defaults afterwards.
 func (s *Set) Judge(j Judgement) report.Report {
-	documents := s.Documents()
-	r := report.Report{Objects: s.Objects, Errors: s.Errors}
+	documents, partial := s.wholes()
+	r := report.Report{Objects: s.Objects, Partial: partial, Errors: s.Errors}
 	prepare(documents, j.Namespace)
 	x := newIndex(documents, j.Together)
 	x.complete, x.live, x.tell = j.Complete, j.Live, j.Forbidden
 	var older []*Document
 	if j.Base != nil {
-		older = j.Base.Documents()
+		older, _ = j.Base.wholes()
 		prepare(older, j.Namespace)
 	}
 	pairs := compare(older, documents)
@@ -58,25 +56,33 @@ func (s *Set) Judge(j Judgement) report.Report {
 		}
 	}
 
+	if j.Base != nil {
+		pairs = slices.DeleteFunc(pairs, func(p pair) bool { return p.now == nil && s.mayStillHold(p.was) })
+	}
 	found := make([][]report.Finding, len(pairs))
 	errs := make([]error, len(pairs))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(pairs)) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(pairs); i = int(next.Add(1)) - 1 {
-				found[i], errs[i] = pairs[i].judge(j.Policies, x, moved)
-			}
-		})
-	}
-	workers.Wait()
+	parallel(len(pairs), func(i int) { found[i], errs[i] = pairs[i].judge(j.Policies, x, moved) })
 	for i, p := range pairs {
 		r.Findings = append(r.Findings, found[i]...)
 		if errs[i] != nil {
 			r.Errors = append(r.Errors, report.Error{Position: p.subject().Position(""), Message: errs[i].Error()})
 		}
 	}
+	for _, d := range documents {
+		d.File.last.tree = nil
+	}
+	r.Findings = report.Distinct(r.Findings)
 	return r
+}
+
+// mayStillHold tells whether the set may hold the earlier object: where its file or folder cannot be read now, or where it has
+// the same object in another place.
+func (s *Set) mayStillHold(was *Document) bool {
+	if s.failed[was.File.Name] || s.failed[was.File.Folder] {
+		return true
+	}
+	ref := identity(was.Object)
+	return slices.ContainsFunc(s.Documents(), func(d *Document) bool { return identity(d.Object) == ref })
 }
 
 // prepare makes of the objects what the API server would store.
@@ -85,6 +91,10 @@ func prepare(documents []*Document, namespace string) {
 		o := d.Object
 		if set, ok := o.(*appsv1.StatefulSet); ok {
 			d.silent = set.Spec.Replicas == nil
+		}
+		if namespace == "" && d.chartNamespace() == o.GetNamespace() {
+			// The release is wherever what names no namespace is.
+			o.SetNamespace("")
 		}
 		if o.GetNamespace() == "" && !known[o.GetObjectKind().GroupVersionKind().Kind].clusterScoped {
 			o.SetNamespace(namespace)
@@ -110,7 +120,11 @@ func (p pair) judge(set *policies.Set, x *index, renamed map[*Document]*appsv1.S
 	}
 	var found []report.Finding
 	for _, f := range verdict.Findings {
-		found = append(found, report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path)})
+		one := report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path)}
+		if d.File.rendering != "" {
+			one.Renderings = []string{d.File.rendering}
+		}
+		found = append(found, one)
 	}
 	d.tree = nil
 	return found, nil

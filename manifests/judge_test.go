@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -263,15 +264,15 @@ func TestBase(t *testing.T) {
 			}
 			t.Chdir(filepath.Join(root, "is"))
 			for _, from := range []string{"HEAD", filepath.Join(root, "was")} {
-				base, err := Loader{}.Base(from, ".")
+				now, base, err := Loader{}.LoadChange(from, ".")
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(tc.want, judge(t, Loader{}.Load("."), Judgement{Base: base})); diff != "" {
+				if diff := cmp.Diff(tc.want, judge(t, now, Judgement{Base: base})); diff != "" {
 					t.Errorf("compared with %s (-want +got)\n%s", from, diff)
 				}
 			}
-			if _, err := (Loader{}).Base("no-such-thing", "."); err == nil || !strings.Contains(err.Error(), `"no-such-thing" is neither a folder nor a git revision`) {
+			if _, _, err := (Loader{}).LoadChange("no-such-thing", "."); err == nil || !strings.Contains(err.Error(), `"no-such-thing" is neither a folder nor a git revision`) {
 				t.Errorf("a base that is not there: %v", err)
 			}
 		})
@@ -315,10 +316,15 @@ func TestLoadRendersChartsAndKustomizations(t *testing.T) {
 		"chart/templates/tests/not-for-us.md": "#",
 	})
 	t.Chdir(root)
+	// Folders are rendered at once.
+	var lock sync.Mutex
 	var rendered []string
 	render := func(what string) Renderer {
 		return func(folder string) ([]Rendered, error) {
+			lock.Lock()
+			defer lock.Unlock()
 			rendered = append(rendered, what+" "+folder)
+			slices.Sort(rendered)
 			return []Rendered{{Source: "templates/a.yaml", Template: "db/templates/a.yaml", Data: []byte(statefulSet("db", "", "replicas: 3"))}}, nil
 		}
 	}

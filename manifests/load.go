@@ -1,21 +1,16 @@
 package manifests
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/gobwas/glob"
 
 	"github.com/mooring-dev/mooring/report"
 )
@@ -67,46 +62,81 @@ type Loader struct {
 	// Sparse leaves out of Pod templates what no rule reads, such as the containers' environment: to judge a set by itself, and
 	// not for comparing its objects with those of a cluster.
 	Sparse bool
-	// Progress, if set, is told how many of the files have been read, from several goroutines.
-	Progress func(read, of int)
+	// Exclude are globs of files and folders that are not read where a folder holds them.
+	Exclude []glob.Glob
+	// ValuesGlob finds the values files below a chart that it is rendered with, each by itself. Where it finds none, or the
+	// release has values of its own, the chart is rendered once.
+	ValuesGlob string
+	// Progress, if set, is told how many of the folders have been rendered, or the files read, from several goroutines.
+	Progress func(done, of int, what string)
+
+	// alias says how a path is to be called, if set.
+	alias func(path string) string
+	// whole are kustomizations that are rendered by themselves though others build on them.
+	whole map[string]bool
 }
 
 // Load reads what the paths name: files, folders with everything below them but what git ignores, charts, kustomizations.
 // What cannot be read is among the set's errors.
 func (l Loader) Load(paths ...string) *Set {
-	w := walk{Loader: l, seen: map[string]bool{}}
+	w := newWalk(l)
 	for _, path := range paths {
 		w.path(path)
 	}
+	w.kustomize()
 	w.render()
 	return w.load()
 }
 
-// load reads the files of the walk.
-func (w *walk) load() *Set {
-	set := &Set{Errors: w.errs}
-	// Each file has a slot of its own, so that the order is that of the paths, whoever is first.
-	objects := make([]int, len(w.files))
-	errs := make([][]report.Error, len(w.files))
-	var next, read atomic.Int64
+// parallel calls do for each index below n, on all processors.
+func parallel(n int, do func(i int)) {
+	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(w.files)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(w.files); i = int(next.Add(1)) - 1 {
-				w.files[i].sparse = w.Sparse
-				objects[i], errs[i] = w.files[i].read()
-				if w.Progress != nil {
-					w.Progress(int(read.Add(1)), len(w.files))
-				}
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
 			}
 		})
 	}
 	workers.Wait()
+}
+
+// load reads the files of the walk.
+func (w *walk) load() *Set {
+	set := &Set{Errors: w.errs, kustomized: w.kustomized, failed: map[string]bool{}}
+	for _, e := range w.errs {
+		set.failed[e.Position.File] = true
+	}
+	for _, folder := range w.failed {
+		set.failed[folder] = true
+	}
+	// Each file has a slot of its own, so that the order is that of the paths, whoever is first.
+	objects := make([]int, len(w.files))
+	errs := make([][]report.Error, len(w.files))
+	var read atomic.Int64
+	parallel(len(w.files), func(i int) {
+		w.files[i].sparse = w.Sparse
+		objects[i], errs[i] = w.files[i].read()
+		if w.Progress != nil {
+			w.Progress(int(read.Add(1)), len(w.files), "files read")
+		}
+	})
+	judged := map[*File]bool{}
 	for i, f := range w.files {
 		set.Objects += objects[i]
 		set.Errors = append(set.Errors, errs[i]...)
+		judged[f] = objects[i] > 0 || len(errs[i]) > 0
+		if len(errs[i]) > 0 {
+			set.failed[f.Name] = true
+		}
 		if len(f.Documents) > 0 {
 			set.Files = append(set.Files, f)
+		}
+	}
+	for _, n := range w.named {
+		if !n.judged && !slices.ContainsFunc(n.files, func(f *File) bool { return judged[f] }) {
+			set.Empty = append(set.Empty, n.path)
 		}
 	}
 	return set
@@ -123,6 +153,10 @@ func (f *File) read() (objects int, errs []report.Error) {
 	} else if f.Rendered {
 		// Where it is missing, as that of a packed chart is, there is no line to show.
 		f.source, _ = os.ReadFile(f.Name)
+	}
+	if encoding := notUTF8(f.Data); encoding != "" {
+		f.Data, f.source = nil, nil
+		return 0, []report.Error{{Position: report.Position{File: f.Name}, Message: "cannot be read: " + encoding}}
 	}
 	objects, errs = f.decode()
 	if len(f.Documents) == 0 {
@@ -141,241 +175,4 @@ func unreadable(name string, err error) report.Error {
 		line, message = place(err)
 	}
 	return report.Error{Position: report.Position{File: name, Line: line}, Message: "cannot be read: " + message}
-}
-
-// walk collects the files to read.
-type walk struct {
-	Loader
-	files          []*File
-	kustomizations []string
-	seen           map[string]bool
-	errs           []report.Error
-}
-
-func (w *walk) fail(name string, err error) { w.errs = append(w.errs, unreadable(name, err)) }
-
-// path adds what one argument names.
-func (w *walk) path(path string) {
-	if path == Stdin {
-		data, err := io.ReadAll(w.Stdin)
-		if err != nil {
-			w.fail("stdin", err)
-			return
-		}
-		w.files = append(w.files, &File{Name: "stdin", Folder: "stdin", Data: append([]byte{}, data...)})
-		return
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		w.fail(path, err)
-	case info.IsDir():
-		w.folder(path)
-	case isChart(path):
-		w.chart(filepath.Dir(path))
-	case IsKustomization(path):
-		w.kustomizations = append(w.kustomizations, filepath.Dir(path))
-	default:
-		w.file(path)
-	}
-}
-
-func (w *walk) file(path string) {
-	if path = filepath.Clean(path); !w.seen[path] {
-		w.seen[path] = true
-		w.files = append(w.files, &File{Name: path, Folder: filepath.Dir(path)})
-	}
-}
-
-// folder adds what is below the folder: charts and kustomizations as such, and the other manifests.
-func (w *walk) folder(root string) {
-	names, err := below(root)
-	if err != nil {
-		w.fail(root, err)
-	}
-	whole := map[string]bool{}
-	for _, name := range names {
-		if folder := filepath.Dir(name); isChart(name) {
-			whole[folder] = true
-		}
-	}
-	kustomized := map[string]bool{}
-	for _, name := range names {
-		if folder := filepath.Dir(name); IsKustomization(name) && !inside(folder, whole) {
-			kustomized[folder] = true
-		}
-	}
-	for _, name := range names {
-		folder := filepath.Dir(name)
-		switch {
-		case whole[folder] && isChart(name) && !inside(filepath.Dir(folder), whole):
-			w.chart(folder)
-		case kustomized[folder] && IsKustomization(name):
-			w.kustomizations = append(w.kustomizations, folder)
-		case !inside(folder, whole) && !inside(folder, kustomized) && isManifest(name):
-			w.file(name)
-		}
-	}
-}
-
-// inside tells whether the folder, or one that it lies in, is among these.
-func inside(folder string, these map[string]bool) bool {
-	for {
-		if these[folder] {
-			return true
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return false
-		}
-		folder = parent
-	}
-}
-
-func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
-
-// IsKustomization tells whether a file of that name makes its folder a kustomization.
-func IsKustomization(name string) bool {
-	return slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, filepath.Base(name))
-}
-
-func isManifest(name string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
-}
-
-// below returns the files below the folder, sorted, without what git ignores where the folder is git's.
-func below(root string) ([]string, error) {
-	if inRepository(root) {
-		// Git knows best what it ignores: nested files, the user's own, and what is tracked all the same.
-		list, err := exec.Command("git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", ".").Output()
-		if err == nil {
-			var names []string
-			for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-				if path := filepath.Join(root, name); isFile(path) {
-					names = append(names, path)
-				}
-			}
-			slices.Sort(names)
-			return names, nil
-		}
-	}
-	var names []string
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && entry.Name() == ".git":
-			return filepath.SkipDir
-		case !entry.IsDir():
-			names = append(names, path)
-		}
-		return nil
-	})
-	return names, err
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
-}
-
-// inRepository tells whether the folder, or one that it lies in, is a git work tree.
-func inRepository(folder string) bool {
-	folder, err := filepath.Abs(folder)
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(folder, ".git")); err == nil {
-			return true
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return false
-		}
-		folder = parent
-	}
-	return false
-}
-
-func (w *walk) chart(folder string) {
-	var render Renderer
-	if w.Chart != nil {
-		render = func(folder string) ([]Rendered, error) { return w.Chart(w.Release, folder) }
-	}
-	w.rendered(folder, filepath.Join(folder, "Chart.yaml"), render)
-}
-
-// rendered adds what the folder renders to. Named is the file that makes it what it is.
-func (w *walk) rendered(folder, named string, render Renderer) {
-	if w.seen[named] {
-		return
-	}
-	w.seen[named] = true
-	if render == nil {
-		w.fail(named, errors.New("there is nothing here to render it with"))
-		return
-	}
-	manifests, err := render(folder)
-	if err != nil {
-		at := report.Position{File: named}
-		var placed *RenderError
-		if errors.As(err, &placed) {
-			at = report.Position{File: filepath.Join(folder, placed.Source), Line: placed.Line, Column: placed.Column}
-		}
-		w.errs = append(w.errs, report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered: %v", err)})
-	}
-	for _, m := range manifests {
-		name := named
-		if m.Source != "" {
-			name = filepath.Join(folder, m.Source)
-		}
-		w.files = append(w.files, &File{Name: name, Folder: folder, Data: m.Data, Rendered: true, template: m.Template})
-	}
-}
-
-// render adds the kustomizations. Those that another one builds on are part of it, and not applied by themselves.
-func (w *walk) render() {
-	parts := map[string]bool{}
-	names := map[string]string{}
-	for _, folder := range w.kustomizations {
-		k, named, err := readKustomization(folder)
-		if err != nil {
-			w.fail(cmp.Or(named, folder), err)
-			continue
-		}
-		names[folder] = named
-		parts[folder] = parts[folder] || k.Kind == "Component"
-		for _, part := range slices.Concat(k.Resources, k.Bases, k.Components) {
-			parts[filepath.Join(folder, part)] = true
-		}
-	}
-	for _, folder := range w.kustomizations {
-		if named, ok := names[folder]; ok && !parts[folder] {
-			w.rendered(folder, named, w.Kustomization)
-		}
-	}
-}
-
-// kustomization is as much of one as says what it is made of.
-type kustomization struct {
-	Kind                         string
-	Resources, Bases, Components []string
-}
-
-func readKustomization(folder string) (k kustomization, named string, err error) {
-	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
-		named = filepath.Join(folder, name)
-		data, err := os.ReadFile(named)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return k, named, err
-		}
-		err = yaml.Unmarshal(data, &k)
-		var wrong *yaml.TypeError
-		if errors.As(err, &wrong) {
-			err = errors.New("yaml: " + wrong.Errors[0])
-		}
-		return k, named, err
-	}
-	return k, "", fs.ErrNotExist
 }

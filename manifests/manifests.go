@@ -5,6 +5,9 @@ package manifests
 import (
 	"bytes"
 
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -17,6 +20,12 @@ type Set struct {
 	Errors []report.Error
 	// Objects counts the Kubernetes objects, those too that no rule reads.
 	Objects int
+	// Empty are the paths that hold no object at all.
+	Empty []string
+
+	// kustomized are the kustomizations that were rendered, and failed the files and folders that could not be read.
+	kustomized []string
+	failed     map[string]bool
 }
 
 // Documents returns the documents of every file, in order.
@@ -26,6 +35,20 @@ func (s *Set) Documents() []*Document {
 		all = append(all, f.Documents...)
 	}
 	return all
+}
+
+// wholes returns the documents without the StatefulSets that have neither a selector nor a template, and the number of these.
+// The API server would refuse them: they are patches, or what a test expects of one.
+func (s *Set) wholes() (documents []*Document, partial int) {
+	for _, d := range s.Documents() {
+		set, ok := d.Object.(*appsv1.StatefulSet)
+		if ok && set.Spec.Selector == nil && len(set.Spec.Template.Spec.Containers) == 0 && len(set.Spec.Template.Labels) == 0 {
+			partial++
+			continue
+		}
+		documents = append(documents, d)
+	}
+	return documents, partial
 }
 
 // File is one manifest: as it lies on the disk, or one that a chart or a kustomization was rendered to.
@@ -51,6 +74,10 @@ type File struct {
 	sparse bool
 	// template is the path within a chart that the whole file was rendered from.
 	template string
+	// overlay is the folder of the kustomization that the file was rendered from, and rendering what tells several renderings
+	// apart.
+	overlay, rendering string
+	last               lastParsed
 	// source is what lies on the disk under Name, of a rendered manifest.
 	source []byte
 }
@@ -76,6 +103,14 @@ type Document struct {
 
 // Text is the YAML document that the object is in.
 func (d *Document) Text() []byte { return d.File.Data[d.Start:d.End] }
+
+// chartNamespace is the namespace that a chart is rendered for unless told otherwise, of a document that comes from one.
+func (d *Document) chartNamespace() string {
+	if d.Template != "" {
+		return metav1.NamespaceDefault
+	}
+	return ""
+}
 
 // chunk is one document's place in a file.
 type chunk struct {

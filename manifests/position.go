@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -112,6 +113,11 @@ func lookUpKey(n *yaml.Node, name string, depth int) (key, value *yaml.Node) {
 // finding's, such as spec.volumeClaimTemplates[0].metadata.name. Of a rendered manifest it is the place in the file that
 // it was rendered from, as far as that can be told.
 func (d *Document) Position(path string) report.Position {
+	if d.File.overlay != "" {
+		if at, ok := d.patchedIn(d.File.overlay, path, 0); ok {
+			return at
+		}
+	}
 	line, column := d.place(path)
 	return d.File.at(line, column, d.Template)
 }
@@ -135,16 +141,40 @@ const context = 2
 
 // Lines returns the lines around the field at the path, for quoting: of a rendered manifest, those that it was rendered to.
 func (d *Document) Lines(path string) []report.Line {
-	offending, _ := d.place(path)
+	offending, column := d.place(path)
 	var lines []report.Line
 	number := d.Line
 	for text := range bytes.Lines(d.Text()) {
 		if number >= offending-context && number <= offending+context && !separates(text, "---") {
-			lines = append(lines, report.Line{Number: number, Text: strings.TrimRight(string(text), "\r\n"), Offending: number == offending})
+			at := 1
+			if number == offending {
+				at = column
+			}
+			lines = append(lines, report.Line{Number: number, Text: cut(strings.TrimRight(string(text), "\r\n"), at), Offending: number == offending})
 		}
 		number++
 	}
 	return lines
+}
+
+// longest is how much of a line is quoted. JSON may be all on one.
+const longest = 200
+
+// cut returns the part of a line around the column, if it is long.
+func cut(line string, column int) string {
+	if len(line) <= longest {
+		return line
+	}
+	start := min(max(column-1-longest/4, 0), len(line))
+	end := min(start+longest, len(line))
+	part := strings.ToValidUTF8(line[start:end], "")
+	if start > 0 {
+		part = "…" + part
+	}
+	if end < len(line) {
+		part += "…"
+	}
+	return part
 }
 
 // place returns the line in the file's data, and the column.
@@ -160,10 +190,27 @@ func (d *Document) place(path string) (line, column int) {
 // parsed parses the document again: most have no findings, and their nodes would take more room than their objects.
 func (d *Document) parsed() *tree {
 	if d.tree == nil {
-		// It was parsed before, or there would be no object.
-		d.tree, _ = parse(d.Text())
+		d.tree = d.File.parsedAt(d.Start, d.End)
 	}
 	return d.tree
+}
+
+// lastParsed is the document of a file that was parsed last: that of the items of a List is the same, and may be large.
+type lastParsed struct {
+	sync.Mutex
+	start int
+	tree  *tree
+}
+
+func (f *File) parsedAt(start, end int) *tree {
+	f.last.Lock()
+	defer f.last.Unlock()
+	if f.last.tree == nil || f.last.start != start {
+		// It was parsed before, or there would be no object.
+		t, _ := parse(f.Data[start:end])
+		f.last.start, f.last.tree = start, t
+	}
+	return f.last.tree
 }
 
 // origin returns the place in the file on disk of a line that it was rendered to: where the same line is in both just

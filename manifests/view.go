@@ -75,6 +75,7 @@ func newIndex(documents []*Document, together bool) *index {
 // those of two environments, are alternatives, and so are two such files of one folder. Of several objects of one name it
 // sees the nearest.
 type view struct {
+	policies.Nobody
 	*index
 	from *File
 }
@@ -205,9 +206,6 @@ func (x *index) refused(err error) bool {
 	}
 	return true
 }
-
-// MayBypass is unknown: nobody knows who will apply the files.
-func (v view) MayBypass(string) (bool, bool, error) { return false, false, nil }
 
 // autoscaled tells whether an autoscaler among the files scales the StatefulSet.
 func (v view) autoscaled(set *appsv1.StatefulSet) bool {

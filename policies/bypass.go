@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -26,34 +27,61 @@ const MaxBypass = 24 * time.Hour
 
 // bypass turns denials into warnings where the object's annotations ask for it and the user may have it. Where they ask
 // in vain, the finding says why.
-func bypass(findings []Finding, ch Change, c Cluster) ([]Finding, error) {
+func bypass(findings []Finding, ch Change, c Cluster) error {
 	annotations := ch.Object().GetAnnotations()
-	rules := list(annotations[BypassAnnotation])
+	value, asked := annotations[BypassAnnotation]
+	if !asked {
+		return nil
+	}
+	named := list(value)
+	var denied []string
+	for _, f := range findings {
+		if f.Action == v1alpha1.Deny && !slices.Contains(denied, f.Rule) {
+			denied = append(denied, f.Rule)
+		}
+	}
 	for i := range findings {
 		f := &findings[i]
-		if f.Action != v1alpha1.Deny || !slices.Contains(rules, f.Rule) {
+		if f.Action != v1alpha1.Deny {
+			continue
+		}
+		if !slices.Contains(named, f.Rule) {
+			f.Note = fmt.Sprintf("the annotation %s=%s does not name this rule; it would have to be %s=%s", BypassAnnotation, value, BypassAnnotation, strings.Join(denied, ","))
 			continue
 		}
 		if why := invalid(annotations, ch.Time); why != "" {
 			f.Note = "the annotation " + BypassAnnotation + " does not count: " + why
 			continue
 		}
-		may, known, err := c.MayBypass(f.Policy)
+		namespace := bypassedIn(ch.Object())
+		may, known, err := c.MayBypass(f.Policy, namespace)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
+			return fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
 		case !known:
 			f.atMost(v1alpha1.Warn, fmt.Sprintf("the annotation %s asks for it: %s; whether it counts is decided when somebody applies it",
 				BypassAnnotation, strings.TrimSpace(annotations[BypassReasonAnnotation])))
 		case !may:
-			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q; ask somebody who has, such as by the cluster role mooring-bypass",
-				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy)
+			where, bound := "", "clusterrolebinding"
+			if namespace != "" {
+				where, bound = " in namespace "+namespace, "rolebinding -n "+namespace
+			}
+			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q%s; an administrator grants it: kubectl create %s mooring-bypass --clusterrole=mooring-bypass --user=%s",
+				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy, where, bound, cmp.Or(ch.User.Username, "<user>"))
 		default:
 			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])
 			f.Note = "bypassed: " + f.Bypassed
 		}
 	}
-	return findings, nil
+	return nil
+}
+
+// bypassedIn is the namespace in which the user must have the right: the object's own, which a Namespace is too.
+func bypassedIn(o kinds.Object) string {
+	if kinds.Of(o) == kinds.Namespace {
+		return o.GetName()
+	}
+	return o.GetNamespace()
 }
 
 // invalid says why a bypass does not count whoever asks, or nothing.

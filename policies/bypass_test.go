@@ -45,11 +45,19 @@ func TestBypass(t *testing.T) {
 		"no annotation": {may: []string{"a"}, want: v1alpha1.Deny},
 		"another rule": {
 			annotations: map[string]string{policies.BypassAnnotation: "headless-service", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"a"}, want: v1alpha1.Deny,
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "mooring.dev/bypass=headless-service does not name this rule; it would have to be mooring.dev/bypass=scale-down",
+		},
+		"no rule": {
+			annotations: map[string]string{policies.BypassAnnotation: "true", policies.BypassReasonAnnotation: "moved away"},
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "would have to be mooring.dev/bypass=scale-down",
+		},
+		"an empty annotation": {
+			annotations: map[string]string{policies.BypassAnnotation: "", policies.BypassReasonAnnotation: "moved away"},
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "would have to be mooring.dev/bypass=scale-down",
 		},
 		"a rule's name is no prefix": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-downs,scale", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"a"}, want: v1alpha1.Deny,
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "would have to be mooring.dev/bypass=scale-down",
 		},
 		"no reason": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down"},
@@ -91,7 +99,7 @@ func TestBypass(t *testing.T) {
 		},
 		"a user without the verb": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},
-			want:        v1alpha1.Deny, note: `ada has no right to the verb bypass on statefulpolicies.mooring.dev "a"`,
+			want:        v1alpha1.Deny, note: `ada has no right to the verb bypass on statefulpolicies.mooring.dev "a" in namespace shop; an administrator grants it: kubectl create rolebinding -n shop mooring-bypass --clusterrole=mooring-bypass --user=ada`,
 		},
 		"a user with the verb on another policy": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -24,7 +25,7 @@ func clamp(rules []Rule, chosen []applied, ch Change, c Cluster) (Filled, error)
 	if !ok || asked < 0 || asked >= now {
 		return Filled{}, nil
 	}
-	c = &memory{Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{}, bypass: map[string]answer[bool]{}}
+	c = &memory{Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{}, may: map[string]answer[bool]{}, owners: map[string]answer[*metav1.PartialObjectMetadata]{}}
 	refused := func(replicas int32) (bool, error) {
 		tried := *newer
 		tried.Spec.Replicas = &replicas
@@ -52,7 +53,7 @@ func clamp(rules []Rule, chosen []applied, ch Change, c Cluster) (Filled, error)
 // clamping returns the rule and the policy that want the request clamped rather than refused, if any do.
 func clamping(rules []Rule, chosen []applied, ch Change) (Rule, applied, bool) {
 	for _, policy := range chosen {
-		if policy.mode == v1alpha1.ModeAudit || ownedByOperator(ch.New) && policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
+		if policy.mode == v1alpha1.ModeAudit {
 			continue
 		}
 		for _, rule := range rules {
@@ -69,7 +70,8 @@ type memory struct {
 	Cluster
 	got    map[string]answer[kinds.Object]
 	listed map[string]answer[[]kinds.Object]
-	bypass map[string]answer[bool]
+	may    map[string]answer[bool]
+	owners map[string]answer[*metav1.PartialObjectMetadata]
 }
 
 type answer[T any] struct {
@@ -85,8 +87,16 @@ func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return recall(m.listed, kind.Resource+" "+namespace+" "+selector.String(), func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
 
-func (m *memory) MayBypass(policy string) (bool, bool, error) {
-	return recall(m.bypass, policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy) })
+func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
+	return recall(m.may, "bypass "+policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
+}
+
+func (m *memory) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
+	return recall(m.may, "operate "+string(owner.UID), func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
+}
+
+func (m *memory) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
+	return recall(m.owners, string(owner.UID), func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
 }
 
 // recall returns what was answered before, or asks. A failing read ends the search.

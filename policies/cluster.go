@@ -3,6 +3,7 @@ package policies
 import (
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -18,8 +19,31 @@ type Cluster interface {
 	Get(kind *kinds.Kind, namespace, name string) (o kinds.Object, known bool, err error)
 	// List returns the objects of a namespace that the selector selects. Where known is false there may be others.
 	List(kind *kinds.Kind, namespace string, selector labels.Selector) (all []kinds.Object, known bool, err error)
-	// MayBypass tells whether the user who asks for the change has the verb bypass on the policy.
-	MayBypass(policy string) (may, known bool, err error)
+	Asker
+}
+
+// Asker is what can be known of the user who asks for the change, and of owners whose kinds are not in the table.
+type Asker interface {
+	// MayBypass tells whether the user has the verb bypass on the policy in the namespace.
+	MayBypass(policy, namespace string) (may, known bool, err error)
+	// MayOperate tells whether the owner of an object of the namespace exists, and the user may update its status.
+	MayOperate(namespace string, owner metav1.OwnerReference) (may, known bool, err error)
+	// Owner returns the metadata of such an owner, nil where there is none of that UID.
+	Owner(namespace string, owner metav1.OwnerReference) (o *metav1.PartialObjectMetadata, known bool, err error)
+}
+
+// Nobody is the Asker where nobody asks, and no API server answers.
+type Nobody struct{}
+
+// MayBypass is unknown.
+func (Nobody) MayBypass(string, string) (bool, bool, error) { return false, false, nil }
+
+// MayOperate is unknown.
+func (Nobody) MayOperate(string, metav1.OwnerReference) (bool, bool, error) { return false, false, nil }
+
+// Owner is unknown.
+func (Nobody) Owner(string, metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
+	return nil, false, nil
 }
 
 // Get returns the object of the Go type T and that name, nil where there is none.
@@ -55,6 +79,9 @@ type Snapshot struct {
 	Complete bool
 	// Bypass names the policies that the user may bypass.
 	Bypass []string
+	// Owners are the custom resources; Operates are the kinds of which the user may update the status.
+	Owners   []metav1.PartialObjectMetadata
+	Operates []string
 }
 
 // Get returns the object of that name.
@@ -79,6 +106,22 @@ func (s Snapshot) List(kind *kinds.Kind, namespace string, selector labels.Selec
 }
 
 // MayBypass tells whether the policy is among those the user may bypass.
-func (s Snapshot) MayBypass(policy string) (bool, bool, error) {
+func (s Snapshot) MayBypass(policy, _ string) (bool, bool, error) {
 	return slices.Contains(s.Bypass, policy), true, nil
+}
+
+// MayOperate tells whether the owner is among Owners and its kind among Operates.
+func (s Snapshot) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
+	o, known, err := s.Owner(namespace, owner)
+	return o != nil && slices.Contains(s.Operates, owner.Kind), known, err
+}
+
+// Owner returns the owner of that UID.
+func (s Snapshot) Owner(_ string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
+	for i := range s.Owners {
+		if s.Owners[i].UID == owner.UID {
+			return &s.Owners[i], true, nil
+		}
+	}
+	return nil, s.Complete, nil
 }

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,12 @@ type FilledField struct {
 	Value              any
 }
 
+// String is the warning for whoever changed something else of an object that runs, in at most MaxWarning characters.
+func (f FilledField) String() string {
+	return cut(fmt.Sprintf("%s: %s is set to %v, by default of policy %s, as the manifest does not give it. To keep your own value: %s=%s",
+		f.Rule, f.Path, f.Value, f.Policy, KeepAnnotation, f.Rule), MaxWarning)
+}
+
 // Operation is an operation of a JSON patch. It is always "add", which replaces what is there.
 type Operation struct {
 	Op    string `json:"op"`
@@ -47,6 +54,10 @@ type Defaults struct {
 	report       bool
 	settled      map[string]bool
 }
+
+// Told tells whether the client that wrote the object says what its owner wrote, so that silence is known to be silence. Who does
+// not (Helm without server-side apply, kubectl create) may have written the API's default and cannot say so.
+func (d *Defaults) Told() bool { return d.meant().told }
 
 // Wrote tells whether the user wrote the field, or asked to be spared this rule's defaults.
 func (d *Defaults) Wrote(path string) bool { return d.meant().spoke(d.rule, path) }

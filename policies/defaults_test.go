@@ -21,6 +21,7 @@ func TestDefaults(t *testing.T) {
 	strategy := func(s string) string { return "rules: {updateStrategy: {action: Deny, default: {" + s + "}}}" }
 	retention := func(s string) string { return "rules: {retentionPolicy: {action: Deny, default: {" + s + "}}}" }
 	const plain = "kind: StatefulSet"
+	const told = `{kind: StatefulSet, metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"spec":{}}'}}}`
 	for name, test := range map[string]struct {
 		policies     []v1alpha1.StatefulPolicy
 		older, newer string
@@ -88,8 +89,11 @@ func TestDefaults(t *testing.T) {
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":3}}}]`,
 		},
 
-		"retention Delete on a create": {
+		"retention Delete on a create by a client that does not tell": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))}, newer: plain,
+		},
+		"retention Delete on a create that is known to be silent": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))}, newer: told,
 			fields: []string{"spec.persistentVolumeClaimRetentionPolicy.whenScaled=Delete@a"},
 			patch:  `[{"op":"add","path":"/spec/persistentVolumeClaimRetentionPolicy","value":{"whenDeleted":"Retain","whenScaled":"Delete"}}]`,
 		},
@@ -303,7 +307,7 @@ func TestDefaultsSatisfyRequirements(t *testing.T) {
 	set := only(t, policy(t, "a", `rules:
   updateStrategy: {action: Deny, default: {type: OnDelete}, require: OnDelete}
   retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Delete}}`))
-	ch := change(t, "", "kind: StatefulSet")
+	ch := change(t, "", `{kind: StatefulSet, metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"spec":{}}'}}}`)
 	want := []string{"retention-policy/required:Deny@a", "update-strategy/required:Deny@a"}
 	if diff := cmp.Diff(want, judge(t, set, ch, world(t))); diff != "" {
 		t.Fatalf("findings before (-want +got):\n%s", diff)

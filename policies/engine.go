@@ -2,11 +2,8 @@ package policies
 
 import (
 	"cmp"
-	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
@@ -34,8 +31,16 @@ func (s *Set) Inspect(o kinds.Object, c Cluster, clock Clock) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	ch.Time = clock.Now
 	findings, err := collect(s.rules, chosen, ch, "", func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.inspect(o, c, clock, r) })
-	return Verdict{Findings: strictest(findings)}, err
+	if err != nil {
+		return Verdict{}, err
+	}
+	relax(findings, chosen, ch.Time)
+	if ownedByOperator(o) {
+		warnOperator(findings, chosen, "an operator owns this object")
+	}
+	return conclude(findings, chosen), nil
 }
 
 // judgeBy says what these rules have against the change under the policies chosen for it.
@@ -44,10 +49,40 @@ func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, err
 	if err != nil {
 		return Verdict{}, err
 	}
-	if findings, err = bypass(findings, ch, c); err != nil {
+	relax(findings, chosen, ch.Time)
+	if err := spare(findings, chosen, ch, c); err != nil {
 		return Verdict{}, err
 	}
-	return Verdict{Findings: strictest(findings)}, nil
+	if err := bypass(findings, ch, c); err != nil {
+		return Verdict{}, err
+	}
+	return conclude(findings, chosen), nil
+}
+
+// conclude lowers the findings to the modes of their policies, and says what is left.
+func conclude(findings []Finding, chosen []applied) Verdict {
+	modes := map[string]v1alpha1.Mode{}
+	for _, p := range chosen {
+		modes[p.Name] = p.mode
+	}
+	for i := range findings {
+		f := &findings[i]
+		mode := modes[f.Policy]
+		f.WouldDeny = f.Action == v1alpha1.Deny && mode != v1alpha1.ModeEnforce
+		switch mode {
+		case v1alpha1.ModeWarn:
+			f.atMost(v1alpha1.Warn, "the policy only warns here")
+		case v1alpha1.ModeAudit:
+			f.atMost(v1alpha1.Audit, "the policy only audits here")
+		}
+	}
+	v := Verdict{Findings: strictest(findings)}
+	for _, f := range findings {
+		if f.Exception != "" && f.Action == v1alpha1.Off {
+			v.Silenced = append(v.Silenced, f)
+		}
+	}
+	return v
 }
 
 // collect returns what ask finds, for each rule that sees the change and each policy that has the rule on, capped.
@@ -70,7 +105,8 @@ func collect(rules []Rule, chosen []applied, ch Change, op admissionv1.Operation
 			for _, f := range found {
 				f.Action = cmp.Or(f.Action, action)
 				f.complete(rule, policy, ch)
-				findings = append(findings, policy.cap(f, ch))
+				f.cap(ch)
+				findings = append(findings, f)
 			}
 		}
 	}
@@ -115,8 +151,8 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	}
 }
 
-// cap lowers the finding's action to what the policy's mode, the object's owner and the state of knowledge allow.
-func (a applied) cap(f Finding, ch Change) Finding {
+// cap lowers the finding's action to what the state of knowledge allows.
+func (f *Finding) cap(ch Change) {
 	if f.Standing {
 		f.atMost(v1alpha1.Warn, "it was so before this update")
 	}
@@ -126,16 +162,6 @@ func (a applied) cap(f Finding, ch Change) Finding {
 	if f.Pending && ch.DryRun {
 		f.atMost(v1alpha1.Warn, "a dry run is not refused for it")
 	}
-	if stayedWithOperator(ch) && a.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
-		f.atMost(v1alpha1.Warn, "an operator owns this object")
-	}
-	switch a.mode {
-	case v1alpha1.ModeWarn:
-		f.atMost(v1alpha1.Warn, "the policy only warns here")
-	case v1alpha1.ModeAudit:
-		f.atMost(v1alpha1.Audit, "the policy only audits here")
-	}
-	return f
 }
 
 // atMost lowers the action and says why, if it is stricter.
@@ -143,21 +169,4 @@ func (f *Finding) atMost(action v1alpha1.Action, why string) {
 	if f.Action.Stricter(action) {
 		f.Action, f.Note = action, why
 	}
-}
-
-// stayedWithOperator tells whether an operator owns the object on every side of the change: an owner that comes with a
-// request is no reason to let that request pass.
-func stayedWithOperator(ch Change) bool {
-	return (ch.Old == nil || ownedByOperator(ch.Old)) && (ch.New == nil || ownedByOperator(ch.New))
-}
-
-// ownedByOperator tells whether the object's controller is a custom resource. Built-in groups have no dot or end in
-// .k8s.io, which the Kubernetes project keeps for itself.
-func ownedByOperator(o kinds.Object) bool {
-	owner := metav1.GetControllerOf(o)
-	if owner == nil {
-		return false
-	}
-	group, err := schema.ParseGroupVersion(owner.APIVersion)
-	return err == nil && strings.Contains(group.Group, ".") && !strings.HasSuffix(group.Group, ".k8s.io")
 }

@@ -185,10 +185,6 @@ func TestFindingsAreOrderedAndComplete(t *testing.T) {
 }
 
 func TestCaps(t *testing.T) {
-	const owned = `metadata: {ownerReferences: [{apiVersion: %s, kind: Owner, name: o, uid: u, controller: %s}]}`
-	by := func(group, controller string) string {
-		return "{kind: StatefulSet, " + strings.NewReplacer("%s, kind", group+", kind", "%s}]", controller+"}]").Replace(owned) + "}"
-	}
 	const plain = "kind: StatefulSet"
 	for name, test := range map[string]struct {
 		spec         string
@@ -201,17 +197,6 @@ func TestCaps(t *testing.T) {
 		"no mode":      {newer: plain, want: "Deny"},
 		"mode Warn":    {spec: "mode: Warn", newer: plain, want: "Warn", note: "only warns"},
 		"mode Audit":   {spec: "mode: Audit", newer: plain, want: "Audit", note: "only audits"},
-
-		"owned by an operator":                            {newer: by("mongodb.com/v1", "true"), want: "Warn", note: "operator"},
-		"owned by an operator under x-k8s.io":             {newer: by("leaderworkerset.x-k8s.io/v1", "true"), want: "Warn", note: "operator"},
-		"owned by an operator, Enforce":                   {spec: "operatorOwned: Enforce", newer: by("mongodb.com/v1", "true"), want: "Deny"},
-		"owned by an operator, Warn said":                 {spec: "operatorOwned: Warn", newer: by("mongodb.com/v1", "true"), want: "Warn", note: "operator"},
-		"owned by an operator, mode Audit":                {spec: "mode: Audit", newer: by("mongodb.com/v1", "true"), want: "Audit", note: "only audits"},
-		"owned by a built-in kind":                        {newer: by("apps/v1", "true"), want: "Deny"},
-		"owned by a core kind":                            {newer: by("v1", "true"), want: "Deny"},
-		"owned by a kind of the Kubernetes project":       {newer: by("gateway.networking.k8s.io/v1", "true"), want: "Deny"},
-		"owned by a custom resource that controls it not": {newer: by("mongodb.com/v1", "false"), want: "Deny"},
-		"an unreadable owner":                             {newer: by("a/b/c", "true"), want: "Deny"},
 
 		"it was missing before":                           {older: plain, newer: plain, want: "Warn", note: "before this update"},
 		"it was missing before, where the mode audits":    {spec: "mode: Audit", older: plain, newer: plain, want: "Audit", note: "only audits"},
@@ -232,27 +217,6 @@ func TestCaps(t *testing.T) {
 			}
 			if (f.Note == "") != (test.note == "") || !strings.Contains(f.Note, test.note) {
 				t.Errorf("the note is %q, want one with %q", f.Note, test.note)
-			}
-		})
-	}
-}
-
-// Whoever may update a StatefulSet may name an owner for it, so the request that does must not profit from it.
-func TestOwnerThatComesWithTheChange(t *testing.T) {
-	const plain, owned = "{kind: StatefulSet, %}", "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: mongodb.com/v1, kind: M, name: m, uid: u, controller: true}]}, %}"
-	set := only(t, policy(t, "a", "rules: {scaleDown: {action: Deny}}"))
-	for name, test := range map[string]struct {
-		older, newer, want string
-	}{
-		"owned before and after":     {owned, owned, "Warn"},
-		"owned only after":           {plain, owned, "Deny"},
-		"owned only before":          {owned, plain, "Deny"},
-		"owned neither before after": {plain, plain, "Deny"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ch := change(t, strings.Replace(test.older, "%", "spec: {replicas: 3}", 1), strings.Replace(test.newer, "%", "spec: {replicas: 0}", 1))
-			if diff := cmp.Diff([]string{"scale-down/to-zero:" + test.want + "@a"}, judge(t, set, ch, world(t))); diff != "" {
-				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -368,8 +332,8 @@ func (b broken) List(kind *kinds.Kind, namespace string, selector labels.Selecto
 	return all, known, b.errs[kind.Resource]
 }
 
-func (b broken) MayBypass(policy string) (bool, bool, error) {
-	may, _, _ := b.Snapshot.MayBypass(policy)
+func (b broken) MayBypass(policy, namespace string) (bool, bool, error) {
+	may, _, _ := b.Snapshot.MayBypass(policy, namespace)
 	return may, b.unknown != "bypass", b.errs["bypass"]
 }
 

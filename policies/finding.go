@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -41,8 +42,10 @@ type Finding struct {
 	Docs string
 	// Note says why the action is not the rule's own, where that is so: ratchet, operator, dry run, bypass.
 	Note string
-	// Bypassed holds the reason given, where a bypass took the denial away.
-	Bypassed string
+	// Bypassed holds the reason given, where a bypass took the denial away; Exception the policy whose exception lowered it.
+	Bypassed, Exception string
+	// WouldDeny tells that it would be a denial if the mode of the policy, or of the namespace, were Enforce.
+	WouldDeny bool
 
 	// Excess says by how much, in the check's own unit, so that the ratchet can tell whether a change made it worse.
 	Excess int64
@@ -81,8 +84,15 @@ func (r Ref) GroupKind() schema.GroupKind {
 // ID is rule/check: what tools match on.
 func (f Finding) ID() string { return f.Rule + "/" + f.Check }
 
-// String is the finding as a person reads it: what is wrong, what to do, and who asked.
+// MaxWarning is how long a warning may be, in characters: the API server cuts longer ones where there are many.
+const MaxWarning = 256
+
+// String is the finding as a person reads it: what is wrong, what to do, and who asked. A warning has at most MaxWarning
+// characters.
 func (f Finding) String() string {
+	if f.Action == v1alpha1.Warn {
+		return f.warning()
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", f.ID(), f.Message)
 	if f.Remedy != "" {
@@ -95,8 +105,40 @@ func (f Finding) String() string {
 	return b.String()
 }
 
+// warning says what is wrong, why nobody is refused, what to do, and where to read more, as far as there is room: the first and
+// the last always, a remedy whole or not at all, as half a command is worse than none.
+func (f Finding) warning() string {
+	end := " " + f.Docs
+	room := MaxWarning - utf8.RuneCountInString(end)
+	text := f.ID() + ": " + f.Message
+	type part struct{ before, text, after string }
+	parts := []part{{" Fix: ", f.Remedy, ""}, {" (", f.Note, ")"}}
+	if f.Bypassed != "" || f.Exception != "" {
+		// Who let this through, and why, is news; what else could be done is not.
+		slices.Reverse(parts)
+	}
+	for _, part := range parts {
+		if more := text + part.before + part.text + part.after; part.text != "" && utf8.RuneCountInString(more) <= room {
+			text = more
+		}
+	}
+	return cut(text, room) + end
+}
+
+// cut shortens a text to so many characters.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return strings.TrimRight(string(runes[:most-1]), " ,.;:") + "…"
+	}
+	return text
+}
+
 // Verdict is what the policies say of a change: the findings, the strictest first.
-type Verdict struct{ Findings []Finding }
+type Verdict struct {
+	Findings []Finding
+	// Silenced are the findings that an exception turned off.
+	Silenced []Finding
+}
 
 // Denied tells whether any finding refuses the change.
 func (v Verdict) Denied() bool { return len(v.With(v1alpha1.Deny)) > 0 }

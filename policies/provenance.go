@@ -18,6 +18,8 @@ type provenance struct {
 	applied     []map[string]any
 	lastApplied map[string]any
 	edited      []map[string]any
+	// told tells that the client keeps what it sent at all.
+	told bool
 }
 
 func provenanceOf(ch Change) provenance {
@@ -26,6 +28,7 @@ func provenanceOf(ch Change) provenance {
 	sent := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]
 	// What does not decode tells nothing.
 	_ = json.Unmarshal([]byte(sent), &p.lastApplied)
+	p.told = p.lastApplied != nil
 	appliedNow := ch.Old != nil && sent != "" && sent != ch.Old.GetAnnotations()[corev1.LastAppliedConfigAnnotation]
 
 	for _, entry := range o.GetManagedFields() {
@@ -39,6 +42,7 @@ func provenanceOf(ch Change) provenance {
 		switch {
 		case entry.Operation == metav1.ManagedFieldsOperationApply:
 			p.applied = append(p.applied, owned)
+			p.told = true
 		case ch.Operation == admissionv1.Create || appliedNow || owns(owned, "spec.selector"):
 			// Who created the object owns its immutable fields, and every default with them. An apply, too, makes what it
 			// is silent about the API's default again.

@@ -170,6 +170,50 @@ func annotate(o kinds.Object, with map[string]string) {
 	o.SetAnnotations(all)
 }
 
+// TestSameManifestSameObject applies one manifest again and again, by clients that tell nothing of what they sent: what comes of it
+// the first time comes of it every time.
+func TestSameManifestSameObject(t *testing.T) {
+	const every = `{"f:spec":{"f:selector":{},"f:persistentVolumeClaimRetentionPolicy":{"f:whenScaled":{}},"f:updateStrategy":{"f:rollingUpdate":{".":{},"f:partition":{}}}}}`
+	set := only(t, policy(t, "a", "rules: {updateStrategy: {action: Deny, default: {partition: 3}}, retentionPolicy: {action: Deny, default: {whenScaled: Delete}}}"))
+	for name, test := range map[string]struct {
+		manifest, manager string
+		// patches tells that the client sends only what its manifest changed or the cluster does not have, and only of what it wrote.
+		patches bool
+	}{
+		"Helm without server-side apply, that wrote the API's defaults": {
+			"{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 0}}, persistentVolumeClaimRetentionPolicy: {whenScaled: Retain}}}", "helm", false,
+		},
+		"Helm without server-side apply, that was silent":       {"kind: StatefulSet", "helm", true},
+		"Helm without server-side apply, that wrote its own":    {"{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}", "helm", false},
+		"kubectl create and replace":                            {"kind: StatefulSet", "kubectl-replace", false},
+		"an operator's client that sends the object every time": {"kind: StatefulSet", "manager", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stored, first kinds.Object
+			for i := range 4 {
+				ch := change(t, "", test.manifest)
+				if stored != nil {
+					ch.Operation, ch.Old = "UPDATE", stored
+					if test.patches {
+						ch.New = stored.DeepCopyObject().(kinds.Object)
+					}
+				}
+				ch.New.SetManagedFields(managed(test.manager, false, every))
+				filled, err := set.Default(ch, policies.Snapshot{Complete: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if stored = patched(t, ch.New, filled); first == nil {
+					first = stored
+				}
+				if diff := cmp.Diff(first, stored); diff != "" {
+					t.Fatalf("apply %d makes another object (-first +now):\n%s", i+1, diff)
+				}
+			}
+		})
+	}
+}
+
 // FuzzProvenance holds that what a client sends about its intent can keep a default away, and can do nothing else.
 func FuzzProvenance(f *testing.F) {
 	f.Add(`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}`, `{"f:spec":{"f:updateStrategy":{}}}`, "", true)

@@ -38,6 +38,20 @@ const (
 	Restricted = "restricted"
 )
 
+// Profiles are the values of ProfileLabel, the laxest first.
+var Profiles = append([]string{ProfileOff}, profiles.Names...)
+
+// Modes are the values of ModeLabel, the strictest last. Capitals do not matter.
+var Modes = []string{"audit", "warn", "enforce"}
+
+// Names tells whether a value of ProfileLabel or ModeLabel names one.
+func Names(label, value string) bool {
+	if label == ModeLabel {
+		return slices.Contains(Modes, strings.ToLower(value))
+	}
+	return slices.Contains(Profiles, value)
+}
+
 // Set is a number of policies, ready to judge. It does not change, so that any number of requests may share it.
 type Set struct {
 	rules          []Rule
@@ -79,6 +93,9 @@ func Compile(rules []Rule, policies []v1alpha1.StatefulPolicy, defaultProfile st
 	var errs []error
 	for i := range policies {
 		c, err := compile(rules, &policies[i])
+		if err == nil && slices.Contains(profiles.Names, c.Name) {
+			err = fmt.Errorf("StatefulPolicy %s: metadata.name: a profile has that name; call the policy something else", c.Name)
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -98,7 +115,7 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
 	err3 := words(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
-	errs := []error{err1, err2, err3}
+	errs := []error{err1, err2, err3, relaxations(rules, policy.Spec, field.NewPath("spec"))}
 	for _, rule := range rules {
 		errs = append(errs, rule.validate(&policy.Spec.Rules, field.NewPath("spec", "rules", rule.Block())))
 	}
@@ -170,31 +187,34 @@ func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 		return nil, err
 	}
 	var chosen []applied
-	governed := false
 	for _, p := range s.policies {
-		if !p.matches(ch, namespace) {
-			continue
+		if p.matches(ch, namespace) {
+			chosen = append(chosen, applied{p, cmp.Or(p.Spec.Mode, v1alpha1.ModeEnforce)})
 		}
-		mode := cmp.Or(p.Spec.Mode, v1alpha1.ModeEnforce)
-		chosen = append(chosen, applied{p, mode})
-		// A dry run must change nothing, and so must not take the default profile's place.
-		governed = governed || mode != v1alpha1.ModeAudit
 	}
-	if profile, ok := s.profileOf(namespace, governed); ok {
+	if profile, ok := s.profiles[s.profileOf(namespace, chosen)]; ok {
 		chosen = append(chosen, applied{profile, namespaceMode(namespace)})
 	}
 	return chosen, nil
 }
 
-// profileOf returns the profile of a namespace, and whether it has one, which it may do without where policies govern it.
-func (s *Set) profileOf(namespace *corev1.Namespace, governed bool) (compiled, bool) {
-	name, labelled := namespace.Labels[ProfileLabel]
-	profile, known := s.profiles[name]
-	// A typing error must not leave a namespace unguarded.
-	if !known && name != ProfileOff && (labelled || !governed) {
-		profile, known = s.profiles[s.defaultProfile]
+// profileOf returns the name of the namespace's profile: that of its label, else the strictest that the policies set, else the
+// default. A typing error leaves no namespace unguarded.
+func (s *Set) profileOf(namespace *corev1.Namespace, chosen []applied) string {
+	if name := namespace.Labels[ProfileLabel]; slices.Contains(Profiles, name) {
+		return name
 	}
-	return profile, known
+	strictest := -1
+	for _, p := range chosen {
+		// A dry run changes nothing.
+		if p.mode != v1alpha1.ModeAudit {
+			strictest = max(strictest, slices.Index(Profiles, p.Spec.Profile))
+		}
+	}
+	if strictest < 0 {
+		return s.defaultProfile
+	}
+	return Profiles[strictest]
 }
 
 // Fills tells whether anything may be filled in for a change in the namespace, whatever its objects are. Where that cannot be
@@ -204,8 +224,9 @@ func (s *Set) Fills(namespace string, c Cluster) bool {
 	if err != nil || n == nil {
 		return true
 	}
-	profile, _ := s.profileOf(n, false)
-	return profile.fills || slices.ContainsFunc(s.policies, func(p compiled) bool { return p.fills && p.covers(n) })
+	return s.profiles[s.profileOf(n, nil)].fills || slices.ContainsFunc(s.policies, func(p compiled) bool {
+		return (p.fills || s.profiles[p.Spec.Profile].fills) && p.covers(n)
+	})
 }
 
 // namespaceOf returns the namespace the change happens in, that of its claim for a volume, without its owner's labels where they cannot be known.
@@ -266,20 +287,6 @@ func excludes(e v1alpha1.Exclude, user authenticationv1.UserInfo) bool {
 		}
 	}
 	return slices.ContainsFunc(user.Groups, func(group string) bool { return slices.Contains(e.Groups, group) })
-}
-
-// Denies returns the IDs of the rules by which the policy refuses requests, if it is in force.
-func Denies(rules []Rule, policy *v1alpha1.StatefulPolicy) []string {
-	if cmp.Or(policy.Spec.Mode, v1alpha1.ModeEnforce) != v1alpha1.ModeEnforce {
-		return nil
-	}
-	var ids []string
-	for _, rule := range rules {
-		if rule.Action(&policy.Spec.Rules) == v1alpha1.Deny {
-			ids = append(ids, rule.ID)
-		}
-	}
-	return ids
 }
 
 // Len is the number of policies in the set, without the profiles.

@@ -56,13 +56,42 @@ func TestSelection(t *testing.T) {
 			profile: "off", namespace: map[string]string{policies.ProfileLabel: "of"},
 		},
 
-		"a policy takes the default profile's place": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")}, profile: "baseline", want: []string{"a:Enforce"},
+		"a policy adds to the default profile": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")}, profile: "baseline", want: []string{"a:Enforce", "baseline:Enforce"},
 		},
-		"a policy that warns does so too": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Warn")}, profile: "baseline", want: []string{"a:Warn"},
+		"a policy that warns adds too": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Warn")}, profile: "baseline", want: []string{"a:Warn", "baseline:Enforce"},
 		},
-		"a policy that audits does not": {
+		"a policy sets the profile": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: restricted")}, profile: "baseline", want: []string{"a:Enforce", "restricted:Enforce"},
+		},
+		"a policy sets no profile": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'")}, profile: "baseline", want: []string{"a:Enforce"},
+		},
+		"the label wins over a policy's profile": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'")}, profile: "baseline",
+			namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: []string{"a:Enforce", "restricted:Enforce"},
+		},
+		"a mistyped label does not": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: restricted")}, profile: "baseline",
+			namespace: map[string]string{policies.ProfileLabel: "stirct"}, want: []string{"a:Enforce", "restricted:Enforce"},
+		},
+		"of several profiles the strictest": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "priority: 9\nprofile: 'off'"), policy(t, "b", "profile: restricted"), policy(t, "c", "profile: baseline")},
+			profile:  "off", want: []string{"a:Enforce", "b:Enforce", "c:Enforce", "restricted:Enforce"},
+		},
+		"the profile of a policy that audits": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit\nprofile: 'off'")}, profile: "baseline", want: []string{"a:Audit", "baseline:Enforce"},
+		},
+		"the profile of a policy that matches other namespaces": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'\nmatch: {namespaceSelector: {matchLabels: {team: data}}}")},
+			profile:  "baseline", want: []string{"baseline:Enforce"},
+		},
+		"the profile of a policy that excludes the user": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'\nmatch: {exclude: {users: [ada]}}")},
+			profile:  "baseline", user: authenticationv1.UserInfo{Username: "ada"}, want: []string{"baseline:Enforce"},
+		},
+		"a policy that audits adds too": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit")},
 			profile:  "baseline", want: []string{"a:Audit", "baseline:Enforce"},
 		},
@@ -254,6 +283,34 @@ func TestCompileRefuses(t *testing.T) {
 		"a mode that is none": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: audit")},
 			profile:  "off", want: []string{"spec.mode", `"audit"`},
+		},
+		"a profile of a policy that is none": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: strict")},
+			profile:  "off", want: []string{"spec.profile", `"strict"`, `"restricted"`},
+		},
+		"a policy that is called like a profile": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "baseline", "{}")},
+			profile:  "off", want: []string{"StatefulPolicy baseline", "metadata.name"},
+		},
+		"an exception of no rule": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scaledown, reason: why}]")},
+			profile:  "off", want: []string{"spec.exceptions[0].rule", `"scaledown"`, `"scale-down"`},
+		},
+		"an exception of no check": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, checks: [quorum, zero], reason: why}]")},
+			profile:  "off", want: []string{"spec.exceptions[0].checks[1]", `"zero"`, `"to-zero"`},
+		},
+		"an exception without a reason": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, reason: ' '}]")},
+			profile:  "off", want: []string{"spec.exceptions[0].reason"},
+		},
+		"an exception that makes stricter": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, action: Deny, reason: why}]")},
+			profile:  "off", want: []string{"spec.exceptions[0].action", `"Deny"`, `"Warn"`},
+		},
+		"an operator that is no service account": {
+			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operators: [mysql]")},
+			profile:  "off", want: []string{"spec.operators[0]", "namespace/name"},
 		},
 		"an answer about operators that is none": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operatorOwned: Deny")},

@@ -141,6 +141,7 @@ func (h *history) all(kind *kinds.Kind, namespace string) []kinds.Object {
 type remembered struct {
 	*history
 	user authenticationv1.UserInfo
+	policies.Nobody
 }
 
 var _ policies.Cluster = remembered{}
@@ -192,7 +193,7 @@ func (r remembered) sawMembers(namespace string, selector labels.Selector) bool 
 }
 
 // MayBypass is certain only of those who may do anything. Who else may is not in the log.
-func (r remembered) MayBypass(string) (bool, bool, error) {
+func (r remembered) MayBypass(string, string) (bool, bool, error) {
 	root := slices.Contains(r.user.Groups, user.SystemPrivilegedGroup)
 	return root, root, nil
 }

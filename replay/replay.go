@@ -103,7 +103,7 @@ func (r *replay) judge(req request, changes []policies.Change, err error) {
 		if ch.Operation == admissionv1.Update && sameSpec(ch.Old, ch.New) {
 			continue
 		}
-		world := remembered{r.history, ch.User}
+		world := remembered{history: r.history, user: ch.User}
 		defaults, err := r.options.Policies.Default(ch, world)
 		if err == nil {
 			ch.New, err = fill(ch.New, defaults)

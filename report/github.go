@@ -14,9 +14,11 @@ func writeGitHub(w io.Writer, r Report) error {
 	b := bufio.NewWriter(w)
 	commands := map[v1alpha1.Action]string{v1alpha1.Deny: "error", v1alpha1.Warn: "warning", v1alpha1.Audit: "notice"}
 	for _, f := range r.Findings {
+		f.Position.File = r.inRepository(f.Position.File)
 		command(b, commands[f.Action], f.Position, f.ID(), f.Object.String()+": "+f.text())
 	}
 	for _, e := range r.Errors {
+		e.Position.File = r.inRepository(e.Position.File)
 		command(b, "error", e.Position, "not judged", e.Message)
 	}
 	// A line that begins with two colons would be a command too; the summary is made of counts and begins with one.
@@ -49,6 +51,9 @@ func (f Finding) text() string {
 	}
 	if f.Note != "" {
 		lines = append(lines, "("+f.Note+")")
+	}
+	if in := f.rendered(); in != "" {
+		lines = append(lines, "("+in+")")
 	}
 	if f.Bypassed != "" {
 		lines = append(lines, "Bypassed: "+f.Bypassed)

@@ -33,8 +33,9 @@ type documentEntry struct {
 	Note     string         `json:"note,omitempty"`
 	Bypassed string         `json:"bypassed,omitempty"`
 	documentPosition
-	Template string           `json:"template,omitempty"`
-	Request  *documentRequest `json:"request,omitempty"`
+	Template   string           `json:"template,omitempty"`
+	Renderings []string         `json:"renderings,omitempty"`
+	Request    *documentRequest `json:"request,omitempty"`
 }
 
 type documentObject struct {
@@ -76,6 +77,7 @@ type documentSummary struct {
 	Warn         int `json:"warn"`
 	Audit        int `json:"audit"`
 	Errors       int `json:"errors"`
+	Partial      int `json:"partial,omitempty"`
 }
 
 func writeJSON(w io.Writer, r Report) error {
@@ -95,7 +97,7 @@ func documentOf(r Report) *document {
 		Version:  "1",
 		Findings: []documentEntry{},
 		Summary: documentSummary{
-			Objects: r.Objects, StatefulSets: r.StatefulSets, Errors: len(r.Errors),
+			Objects: r.Objects, StatefulSets: r.StatefulSets, Errors: len(r.Errors), Partial: r.Partial,
 			Deny: r.Count(v1alpha1.Deny), Warn: r.Count(v1alpha1.Warn), Audit: r.Count(v1alpha1.Audit),
 		},
 	}
@@ -104,7 +106,7 @@ func documentOf(r Report) *document {
 			Rule: f.Rule, Check: f.Check, Action: string(f.Action), Severity: string(f.Severity), Policy: f.Policy,
 			Cluster: f.Cluster, Object: documentObject(f.Object), Path: f.Path,
 			Message: f.Message, Remedy: f.Remedy, Docs: f.Docs, Note: f.Note, Bypassed: f.Bypassed,
-			documentPosition: placeOf(f.Position), Template: f.Position.Template,
+			documentPosition: placeOf(f.Position), Template: f.Position.Template, Renderings: f.Renderings,
 			Request: (*documentRequest)(f.Request),
 		})
 	}

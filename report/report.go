@@ -3,6 +3,9 @@ package report
 
 import (
 	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,6 +24,10 @@ type Report struct {
 	Errors []Error
 	// Objects and StatefulSets count what was judged.
 	Objects, StatefulSets int
+	// Partial counts objects that are only part of one, and were passed over.
+	Partial int
+	// Root is the path of this folder below the root of its repository, for formats whose readers know files by that.
+	Root string
 	// Inventory lists the StatefulSets of a live cluster; a check has none.
 	Inventory []Workload
 	// FailOn is the laxest action that fails the run; empty stands for Deny, and Off for none.
@@ -40,6 +47,8 @@ type Finding struct {
 	Position Position
 	// Lines are those of the file around the offending field, for quoting.
 	Lines []Line
+	// Renderings are the overlays, or the charts with their values, that the same place leads to this finding in.
+	Renderings []string
 	// Request is the one that the finding is about, in a replay; Position is then its place in the log.
 	Request *Request
 }
@@ -111,4 +120,61 @@ func (r Report) Count(action v1alpha1.Action) int {
 		}
 	}
 	return n
+}
+
+// Distinct puts together the findings that several renderings of one place have alike.
+func Distinct(findings []Finding) []Finding {
+	type fact struct {
+		at                            Position
+		id, kind, name, path, message string
+		action                        v1alpha1.Action
+	}
+	first := map[fact]int{}
+	var distinct []Finding
+	for _, f := range findings {
+		is := fact{f.Position, f.ID(), f.Object.Kind, f.Object.Name, f.Path, f.Message, f.Action}
+		if i, ok := first[is]; ok && len(f.Renderings) > 0 {
+			distinct[i].Renderings = append(distinct[i].Renderings, f.Renderings...)
+			slices.Sort(distinct[i].Renderings)
+			distinct[i].Renderings = slices.Compact(distinct[i].Renderings)
+			continue
+		}
+		if len(f.Renderings) > 0 {
+			first[is] = len(distinct)
+		}
+		distinct = append(distinct, f)
+	}
+	return distinct
+}
+
+// rendered says in how many renderings the finding is, if in several.
+func (f Finding) rendered() string {
+	const most = 3
+	switch n := len(f.Renderings); {
+	case n < 2:
+		return ""
+	case n <= most:
+		return fmt.Sprintf("in %d renderings: %s", n, strings.Join(f.Renderings, ", "))
+	default:
+		return fmt.Sprintf("in %d renderings: %s and %d more", n, strings.Join(f.Renderings[:most-1], ", "), n-most+1)
+	}
+}
+
+// inRepository is the path of a file below the root of its repository, as far as the report knows that.
+func (r Report) inRepository(file string) string {
+	if file == "" || file == "stdin" {
+		return file
+	}
+	if filepath.IsAbs(file) {
+		here, err := os.Getwd()
+		if err != nil {
+			return file
+		}
+		below, err := filepath.Rel(here, file)
+		if err != nil || !filepath.IsLocal(filepath.Join(r.Root, below)) {
+			return file
+		}
+		file = below
+	}
+	return filepath.ToSlash(filepath.Join(r.Root, file))
 }

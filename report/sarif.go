@@ -126,6 +126,7 @@ func writeSARIF(w io.Writer, r Report) error {
 	}
 	for _, e := range r.Errors {
 		n := sarifNotification{Level: "error", Message: sarifMessage{e.Message}}
+		e.Position.File = r.inRepository(e.Position.File)
 		if p := physicalLocation(e.Position, nil); p != nil {
 			n.Locations = []sarifLocation{{PhysicalLocation: p}}
 		}
@@ -133,6 +134,7 @@ func writeSARIF(w io.Writer, r Report) error {
 	}
 	fingerprint := fingerprints()
 	for _, f := range r.Findings {
+		f.Position.File = r.inRepository(f.Position.File)
 		run.Results = append(run.Results, sarifResult{
 			RuleID:    f.ID(),
 			RuleIndex: slices.IndexFunc(run.Tool.Driver.Rules, func(d sarifDescriptor) bool { return d.ID == f.ID() }),

@@ -92,6 +92,9 @@ func (t text) finding(f Finding) {
 	if f.Note != "" {
 		t.line("    ", "("+oneLine(f.Note)+")")
 	}
+	if in := f.rendered(); in != "" {
+		t.line("    ", "("+oneLine(in)+")")
+	}
 	if f.Bypassed != "" {
 		t.line("    ", "Bypassed:", oneLine(f.Bypassed))
 	}
@@ -169,6 +172,9 @@ func (r Report) byObject() [][]Finding {
 // Summary is the report in one sentence.
 func (r Report) Summary() string {
 	judged := fmt.Sprintf("%s judged, %s among them", plural(r.Objects, "object"), plural(r.StatefulSets, "StatefulSet"))
+	if r.Partial > 0 {
+		judged += fmt.Sprintf(", %s passed over for being only part of one", plural(r.Partial, "StatefulSet"))
+	}
 	if len(r.Errors) > 0 {
 		judged += fmt.Sprintf("; %s could not be", plural(len(r.Errors), "input"))
 	}

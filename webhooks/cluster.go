@@ -11,7 +11,10 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,10 +29,15 @@ type world struct {
 	rights       *rights
 }
 
-// NewWorld returns the World that a cache shows and, where that is not enough, live. Who may bypass what is asked through
-// reviews.
-func NewWorld(cached, live client.Reader, reviews client.Writer) World {
-	return world{cached: cached, live: live, rights: newRights(reviews)}
+// Asked is the client by which a World asks who may do what, and which resource a kind is.
+type Asked interface {
+	client.Writer
+	RESTMapper() meta.RESTMapper
+}
+
+// NewWorld returns the World that a cache shows and, where that is not enough, live. Who may do what is asked through asked.
+func NewWorld(cached, live client.Reader, asked Asked) World {
+	return world{cached: cached, live: live, rights: newRights(asked)}
 }
 
 func (w world) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
@@ -107,36 +115,95 @@ func (c cluster) from(kind *kinds.Kind) client.Reader {
 	return c.reader
 }
 
-func (c cluster) MayBypass(policy string) (bool, bool, error) {
-	may, err := c.rights.mayBypass(c.ctx, c.user, policy)
+func (c cluster) MayBypass(policy, namespace string) (bool, bool, error) {
+	may, err := c.rights.may(c.ctx, c.user, authorizationv1.ResourceAttributes{
+		Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version,
+		Resource: "statefulpolicies", Verb: "bypass", Name: policy, Namespace: namespace,
+	})
 	return may, err == nil, err
 }
 
-// rights asks the API server who may bypass what, and remembers the answer for a few seconds.
+// MayOperate is certain. Where Mooring may not read the owner the right alone decides: nobody but operators has it, and to refuse
+// every operator whose resources a cluster does not let Mooring read would stop them all.
+func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
+	mapping, err := c.mapping(owner)
+	if meta.IsNoMatchError(err) {
+		return false, true, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameRoot {
+		namespace = ""
+	}
+	may, err := c.rights.may(c.ctx, c.user, authorizationv1.ResourceAttributes{
+		Group: mapping.Resource.Group, Version: mapping.Resource.Version, Resource: mapping.Resource.Resource, Subresource: "status",
+		Verb: "update", Name: owner.Name, Namespace: namespace,
+	})
+	if err != nil || !may {
+		return false, err == nil, err
+	}
+	o, known, err := c.Owner(namespace, owner)
+	return o != nil || !known, err == nil, err
+}
+
+// Owner reads the owner's metadata as it is now. It is unknown where Mooring may not.
+func (c cluster) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
+	mapping, err := c.mapping(owner)
+	if meta.IsNoMatchError(err) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(mapping.GroupVersionKind)
+	err = c.live.Get(c.ctx, client.ObjectKey{Namespace: namespace, Name: owner.Name}, o)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, true, nil
+	case apierrors.IsForbidden(err):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	case o.UID != owner.UID:
+		return nil, true, nil
+	}
+	return o, true, nil
+}
+
+// mapping finds the owner's resource, in another version where the one it was written in is not served any more.
+func (c cluster) mapping(owner metav1.OwnerReference) (*meta.RESTMapping, error) {
+	gvk := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
+	mapping, err := c.rights.asked.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return c.rights.asked.RESTMapper().RESTMapping(gvk.GroupKind())
+	}
+	return mapping, err
+}
+
+// rights asks the API server who may do what, and remembers the answer for a few seconds.
 type rights struct {
-	reviews  client.Writer
+	asked    Asked
 	answered *cache.Expiring
 }
 
 const rightsAreFresh = 5 * time.Second
 
-func newRights(reviews client.Writer) *rights {
-	return &rights{reviews: reviews, answered: cache.NewExpiring()}
+func newRights(asked Asked) *rights {
+	return &rights{asked: asked, answered: cache.NewExpiring()}
 }
 
-func (r *rights) mayBypass(ctx context.Context, user authenticationv1.UserInfo, policy string) (bool, error) {
-	key := strings.Join([]string{policy, user.Username, user.UID, fmt.Sprint(user.Groups), fmt.Sprint(user.Extra)}, "\x00")
+func (r *rights) may(ctx context.Context, user authenticationv1.UserInfo, what authorizationv1.ResourceAttributes) (bool, error) {
+	key := strings.Join([]string{what.String(), user.Username, user.UID, fmt.Sprint(user.Groups), fmt.Sprint(user.Extra)}, "\x00")
 	if allowed, ok := r.answered.Get(key); ok {
 		return allowed.(bool), nil
 	}
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra(user.Extra),
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version,
-			Resource: "statefulpolicies", Verb: "bypass", Name: policy,
-		},
+		ResourceAttributes: &what,
 	}}
-	if err := r.reviews.Create(ctx, review); err != nil {
+	if err := r.asked.Create(ctx, review); err != nil {
 		return false, err
 	}
 	r.answered.Set(key, review.Status.Allowed, rightsAreFresh)

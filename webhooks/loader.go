@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/rules"
@@ -30,30 +31,12 @@ func (*PolicyLoader) NeedLeaderElection() bool { return false }
 
 // Start loads the policies whenever they change, until the context ends.
 func (l *PolicyLoader) Start(ctx context.Context) error {
-	informer, err := l.Cache.GetInformer(ctx, &v1alpha1.StatefulPolicy{})
+	changed, err := changes(ctx, l.Cache, &v1alpha1.StatefulPolicy{})
 	if meta.IsNoMatchError(err) {
 		return fmt.Errorf("the cluster does not know StatefulPolicy; install its CustomResourceDefinition first (deploy/install.yaml has it): %w", err)
 	}
-	if err != nil {
+	if err != nil || changed == nil {
 		return err
-	}
-	changed := make(chan struct{}, 1)
-	notify := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}
-	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { notify() },
-		UpdateFunc: func(any, any) { notify() },
-		DeleteFunc: func(any) { notify() },
-	})
-	if err != nil {
-		return err
-	}
-	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-		return nil
 	}
 	for {
 		if err := l.load(ctx); err != nil {
@@ -65,6 +48,42 @@ func (l *PolicyLoader) Start(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// changes tells of each change to objects of these kinds, but for their status, once the cache has them all. It is nil where the
+// context ends before.
+func changes(ctx context.Context, from cache.Cache, of ...client.Object) (<-chan struct{}, error) {
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	for _, o := range of {
+		informer, err := from.GetInformer(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc: func(any) { notify() },
+			UpdateFunc: func(older, newer any) {
+				before, ok1 := older.(client.Object)
+				after, ok2 := newer.(client.Object)
+				if !ok1 || !ok2 || after.GetGeneration() == 0 || before.GetGeneration() != after.GetGeneration() {
+					notify()
+				}
+			},
+			DeleteFunc: func(any) { notify() },
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+			return nil, nil
+		}
+	}
+	return changed, nil
 }
 
 // load puts the policies of the moment into force; those that cannot be used are left out and named in the log.

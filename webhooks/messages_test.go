@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -39,7 +40,7 @@ func TestMessages(t *testing.T) {
 			for _, f := range verdict.Findings {
 				told[f.Check] = true
 			}
-			tell(&b, rule.ID+": "+c.Name, respond(&admissionv1.AdmissionRequest{}, verdict))
+			tell(t, &b, rule.ID+": "+c.Name, respond(&admissionv1.AdmissionRequest{}, verdict))
 		}
 		for _, check := range rule.Checks {
 			if !told[check.Name] {
@@ -52,13 +53,17 @@ func TestMessages(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", n.name, err)
 		}
-		tell(&b, "note: "+n.name, respond(&admissionv1.AdmissionRequest{}, verdict))
+		tell(t, &b, "note: "+n.name, respond(&admissionv1.AdmissionRequest{}, verdict))
+	}
+	baseline, err := policies.Compile(rules.All, nil, policies.Baseline)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, p := range policyChanges {
-		tell(&b, "policy: "+p.name, judgePolicy(policyOf(t, p.old), policyOf(t, p.new)))
+		tell(t, &b, "policy: "+p.name, judgePolicy(baseline, policyOf(t, p.old), policyOf(t, p.new), time.Time{}))
 	}
 	again, _ := (&Reviewer{AskAgain: true}).unread(context.DeadlineExceeded)
-	tell(&b, "the cluster cannot be read", again)
+	tell(t, &b, "the cluster cannot be read", again)
 
 	const golden = "testdata/messages.txt"
 	if *update {
@@ -76,13 +81,16 @@ func TestMessages(t *testing.T) {
 }
 
 // tell writes what kubectl shows of an answer, if anything.
-func tell(b *strings.Builder, about string, answer *admissionv1.AdmissionResponse) {
+func tell(t *testing.T, b *strings.Builder, about string, answer *admissionv1.AdmissionResponse) {
 	if answer.Allowed && len(answer.Warnings) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\n--- %s\n", about)
 	for _, w := range answer.Warnings {
 		fmt.Fprintln(b, "Warning:", w)
+		if n := utf8.RuneCountInString(w); n > policies.MaxWarning {
+			t.Errorf("%s: a warning of %d characters, %d are allowed: %s", about, n, policies.MaxWarning, w)
+		}
 	}
 	if !answer.Allowed {
 		fmt.Fprintln(b, answer.Result.Message)
@@ -132,6 +140,10 @@ func (n note) judge() (policies.Verdict, error) {
 
 // policyChanges are changes to a policy, by their specs.
 var policyChanges = []struct{ name, old, new string }{
+	{"it excepts what the profile refuses", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
+	{"it sets no profile", "", `{profile: "off"}`},
+	{"an exception of no rule", "", `{exceptions: [{rule: scaledown, reason: night}]}`},
+	{"an exception without a reason", "", `{exceptions: [{rule: scale-down, reason: " "}]}`},
 	{"it is deleted", `{rules: {scaleDown: {action: Deny}, deleteProtection: {action: Deny}}}`, ""},
 	{"it only warns from now on", `{rules: {scaleDown: {action: Deny}}}`, `{mode: Warn, rules: {scaleDown: {action: Deny}}}`},
 	{"one of its rules only warns", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},

@@ -27,6 +27,14 @@ var (
 		Name: "mooring_bypasses_total",
 		Help: "Denials that an annotation took away from somebody who may bypass the policy, by rule and policy.",
 	}, []string{"rule", "policy"})
+	wouldDenyTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mooring_would_deny_total",
+		Help: "Findings that would have refused a request if the mode of the policy or of the namespace were Enforce, by namespace, rule, check, policy and the action taken (Warn, Audit).",
+	}, []string{"namespace", "rule", "check", "policy", "action"})
+	exceptionsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mooring_exceptions_total",
+		Help: "Findings that an exception of a policy lowered, by namespace, rule, check and the policy with the exception.",
+	}, []string{"namespace", "rule", "check", "policy"})
 	panicsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mooring_panics_total",
 		Help: "Reviews that ended in a panic of a rule and were answered with an error, by webhook.",
@@ -39,6 +47,10 @@ var (
 		Name: "mooring_reviews_under_way",
 		Help: "Reviews that are being judged.",
 	})
+	registered = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mooring_guard_registered",
+		Help: "1 on the leader while guard has its rules, 0 before the API server has reached a replica, and on other replicas.",
+	})
 	policiesLoaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "mooring_policies",
 		Help: "StatefulPolicies in force, without the profiles.",
@@ -50,8 +62,8 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, panicsTotal,
-		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid)
+	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, wouldDenyTotal, exceptionsTotal, panicsTotal,
+		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid, registered)
 	for _, webhook := range []string{"mutate", "validate"} {
 		// The first of what should never be must be seen to come.
 		panicsTotal.WithLabelValues(webhook)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		return allowed(), nil
 	}
 	if ch.Object().GetObjectKind().GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
-		return judgePolicy(ch.Old, ch.New), nil
+		return judgePolicy(r.policies.Load(), ch.Old, ch.New, ch.Time), nil
 	}
 	set := r.policies.Load()
 	live := r.world.Around(ctx, req.UserInfo, true)
@@ -125,6 +126,12 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 	for _, f := range filled.Fields {
 		defaultsTotal.WithLabelValues(f.Rule, f.Policy).Inc()
 	}
+	if ch.Old != nil && !ch.Scale {
+		// Whoever changed something else should hear what else changes in what runs.
+		for _, f := range filled.Fields {
+			response.Warnings = append(response.Warnings, f.String())
+		}
+	}
 	if len(filled.Patch) == 0 {
 		return response, nil
 	}
@@ -136,6 +143,14 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 
 // account leaves traces of the verdict: metrics, a log line, and Events on the object for whoever looks at it later.
 func (r *Reviewer) account(ctx context.Context, req *admissionv1.AdmissionRequest, ch *policies.Change, verdict policies.Verdict) {
+	for _, f := range append(slices.Clone(verdict.Findings), verdict.Silenced...) {
+		if f.Exception != "" {
+			exceptionsTotal.WithLabelValues(f.Object.Namespace, f.Rule, f.Check, f.Exception).Inc()
+		}
+		if f.WouldDeny && !ch.DryRun {
+			wouldDenyTotal.WithLabelValues(f.Object.Namespace, f.Rule, f.Check, f.Policy, string(f.Action)).Inc()
+		}
+	}
 	if len(verdict.Findings) == 0 {
 		return
 	}
@@ -146,12 +161,20 @@ func (r *Reviewer) account(ctx context.Context, req *admissionv1.AdmissionReques
 		if f.Bypassed != "" {
 			bypassesTotal.WithLabelValues(f.Rule, f.Policy).Inc()
 		}
-		if ch.DryRun || f.Action == v1alpha1.Audit {
-			continue
-		}
-		reason := map[bool]string{true: "Denied", false: "Warned"}[f.Action == v1alpha1.Deny]
-		if f.Bypassed != "" {
+		reason := ""
+		switch {
+		case ch.DryRun:
+		case f.Bypassed != "":
 			reason = "Bypassed"
+		case f.Action == v1alpha1.Deny:
+			reason = "Denied"
+		case f.Action == v1alpha1.Warn:
+			reason = "Warned"
+		case f.WouldDeny:
+			reason = "WouldDeny"
+		}
+		if reason == "" {
+			continue
 		}
 		about := ch.Object()
 		regarding := &corev1.ObjectReference{
@@ -187,7 +210,9 @@ func allowed() *admissionv1.AdmissionResponse {
 func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admissionv1.AdmissionResponse {
 	response := allowed()
 	for _, f := range verdict.With(v1alpha1.Warn) {
-		response.Warnings = append(response.Warnings, f.String())
+		if warning := f.String(); !slices.Contains(response.Warnings, warning) {
+			response.Warnings = append(response.Warnings, warning)
+		}
 	}
 	annotate(response, "warned", ids(verdict.With(v1alpha1.Warn)))
 	annotate(response, "audited", ids(verdict.With(v1alpha1.Audit)))

@@ -1,5 +1,3 @@
-//go:build !lean
-
 package main
 
 import (
@@ -43,7 +41,7 @@ func newAudit() *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: clusterCommands["audit"],
+		Short: "Say what in a live cluster violates the policies",
 		Long: `Audit judges what stands in a cluster: StatefulSets with their claims and governing Services, autoscalers, budgets and
 Deployments, by the StatefulPolicies of that cluster, or by others before they are installed. It also finds what no manifest
 shows: claims that nobody owns any more, claims that would take their disks along, members that are down, rollouts that are

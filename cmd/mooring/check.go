@@ -8,10 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gobwas/glob"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/mooring-dev/mooring/manifests"
+	"github.com/mooring-dev/mooring/manifests/render"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
@@ -20,6 +22,10 @@ import (
 type checkOptions struct {
 	base                string
 	complete, together  bool
+	allowEmpty          bool
+	exclude             []string
+	loadRestrictor      string
+	valuesGlob          string
 	namespace           string
 	context, kubeconfig string
 	failOn              string
@@ -76,11 +82,15 @@ or judged. docs/check.md says more.`,
 	f.StringVar(&o.base, "base", "", "git revision, or folder, that the files are changes of")
 	f.BoolVar(&o.complete, "complete", false, "the files are all there is: what is not among them does not exist")
 	f.BoolVar(&o.together, "together", false, "judge all files as one set, even if several hold the same object")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "paths that hold no Kubernetes object are no error")
+	f.StringArrayVar(&o.exclude, "exclude", nil, "glob of files and folders to leave out; ** stands for any number of folders; may be repeated")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none (default with --context: the context's)")
 	f.StringVar(&o.context, "context", "", "kubeconfig context of a cluster in which to look up what is not among the files")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file for --context (default: $KUBECONFIG, or ~/.kube/config)")
 	f.StringArrayVar(&o.charts.ValueFiles, "values", nil, "file with values for charts; may be repeated")
 	f.StringArrayVar(&o.charts.Values, "set", nil, "value for charts, as name=value; may be repeated")
+	f.StringVar(&o.valuesGlob, "values-glob", "ci/*-values.yaml", "values files below a chart, each of which it is judged with unless --values or --set is given")
+	f.StringVar(&o.loadRestrictor, "load-restrictor", "root", "what kustomizations may read: root, or none for files outside of their folder too")
 	f.StringVar(&o.charts.Name, "release-name", "", "release that charts are rendered for (default: the chart's name)")
 	o.policies.add(cmd)
 	addFailOnFlag(cmd, &o.failOn)
@@ -111,17 +121,25 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	bar := newReading(cmd.ErrOrStderr())
 	o.charts.Namespace = judgement.Namespace
 	loader := manifests.Loader{
-		Stdin: cmd.InOrStdin(), Chart: renderChart, Kustomization: renderKustomization, Release: o.charts,
+		Stdin: cmd.InOrStdin(), Chart: render.Chart, Release: o.charts, ValuesGlob: o.valuesGlob,
 		Sparse: o.context == "", Progress: bar.show,
 	}
-	set := loader.Load(paths...)
-	if o.base != "" {
-		if judgement.Base, err = loader.Base(o.base, paths...); err != nil {
-			return report.Report{}, fmt.Errorf("--base: %w", err)
-		}
-		for _, e := range judgement.Base.Errors {
-			fmt.Fprintf(cmd.ErrOrStderr(), "mooring: not compared with --base=%s: %s\n", o.base, e)
-		}
+	switch o.loadRestrictor {
+	case "root":
+		loader.Kustomization = render.Kustomization
+	case "none":
+		loader.Kustomization = render.UnrestrictedKustomization
+	default:
+		return report.Report{}, fmt.Errorf("--load-restrictor: %q is neither root nor none", o.loadRestrictor)
+	}
+	if loader.Exclude, err = globs(o.exclude); err != nil {
+		return report.Report{}, fmt.Errorf("--exclude: %w", err)
+	}
+	var set *manifests.Set
+	if o.base == "" {
+		set = loader.Load(paths...)
+	} else if set, judgement.Base, err = loader.LoadChange(o.base, paths...); err != nil {
+		return report.Report{}, fmt.Errorf("--base: %w", err)
 	}
 	bar.clear()
 	more, errs := set.Policies()
@@ -130,18 +148,47 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	}
 	found := set.Judge(judgement)
 	found.Errors = append(found.Errors, errs...)
+	if judgement.Base != nil {
+		for _, e := range judgement.Base.Errors {
+			e.Message = fmt.Sprintf("cannot be compared: at --base=%s it %s", o.base, e.Message)
+			found.Errors = append(found.Errors, e)
+		}
+	}
+	if !o.allowEmpty {
+		for _, path := range set.Empty {
+			found.Errors = append(found.Errors, nothingIn(path))
+		}
+	}
+	found.Root = manifests.BelowRoot()
 	found.Subject, found.Version, found.FailOn = strings.Join(paths, ", "), buildVersion(), failOn
 	return found, nil
 }
 
-// rendering is what one build of the program tells the other of a folder that it has rendered.
-type rendering struct {
-	Manifests []manifests.Rendered
-	// Error says why there are none, where the place is known.
-	Error *manifests.RenderError
+// nothingIn is the error that a path holds nothing to judge.
+func nothingIn(path string) report.Error {
+	if path == manifests.Stdin {
+		path = "stdin"
+	}
+	return report.Error{
+		Position: report.Position{File: path},
+		Message:  "nothing was judged: it holds no Kubernetes object. Fix: name the files or folders that do, or use --allow-empty",
+	}
 }
 
-// reading shows how many files have been read, once that takes a while, on a terminal.
+// globs compiles patterns of paths, in which ** stands for any number of folders.
+func globs(patterns []string) ([]glob.Glob, error) {
+	var all []glob.Glob
+	for _, pattern := range patterns {
+		g, err := glob.Compile(strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/"), '/')
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", pattern, err)
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+// reading shows how far the reading has come, once that takes a while, on a terminal.
 type reading struct {
 	sync.Mutex
 	to    io.Writer
@@ -156,12 +203,12 @@ func newReading(to io.Writer) *reading {
 	return &reading{to: to, next: time.Now().Add(time.Second)}
 }
 
-func (r *reading) show(read, of int) {
+func (r *reading) show(done, of int, what string) {
 	r.Lock()
 	defer r.Unlock()
 	if now := time.Now(); now.After(r.next) {
 		r.next, r.shown = now.Add(100*time.Millisecond), true
-		fmt.Fprintf(r.to, "\r\x1b[K%d of %d files read", read, of)
+		fmt.Fprintf(r.to, "\r\x1b[K%d of %d %s", done, of, what)
 	}
 }
 

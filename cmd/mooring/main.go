@@ -16,6 +16,12 @@ import (
 var version = ""
 
 func main() {
+	root := newRoot()
+	asPlugin(root, os.Args[0])
+	os.Exit(run(root))
+}
+
+func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mooring",
 		Short: "Keeps stateful workloads safe on Kubernetes",
@@ -25,24 +31,21 @@ update strategies, and refuses scale-downs and deletes that would lose data or t
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newCheck(), newExplain(), newFix(), newVersion())
-	root.AddCommand(inCluster()...)
-	asPlugin(root, os.Args[0])
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "mooring:", err)
-		if errors.As(err, &foundError{}) {
-			os.Exit(1)
-		}
-		os.Exit(2)
-	}
+	root.AddCommand(newAudit(), newCheck(), newExplain(), newExport(), newFix(), newReplay(), newServe(), newVersion())
+	return root
 }
 
-// clusterCommands says what the commands do that the lean build leaves to the complete one.
-var clusterCommands = map[string]string{
-	"audit":  "Say what in a live cluster violates the policies",
-	"export": "Say the policies in the API server's own language",
-	"replay": "Say what policies would have done to the requests of a recorded audit log",
-	"serve":  "Answer the API server's admission reviews",
+// run runs the command and returns the exit code.
+func run(root *cobra.Command) int {
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(root.ErrOrStderr(), "mooring:", err)
+	if errors.As(err, &foundError{}) {
+		return 1
+	}
+	return 2
 }
 
 // asPlugin has the help say kubectl mooring where kubectl has started this as its plugin, which it knows by the file's name.

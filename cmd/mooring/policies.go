@@ -17,7 +17,7 @@ type policyFlags struct {
 
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&p.files, "policy", nil, "file with StatefulPolicies to judge by; may be repeated")
-	cmd.Flags().StringVar(&p.profile, "profile", "baseline", "profile of namespaces that choose none and that no policy matches: baseline, restricted or off")
+	cmd.Flags().StringVar(&p.profile, "profile", "baseline", "profile of namespaces for which neither a label nor a policy chooses one: baseline, restricted or off")
 	registerCompletions(cmd, map[string][]string{"profile": {"baseline", "restricted", "off"}})
 }
 

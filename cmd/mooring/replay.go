@@ -1,5 +1,3 @@
-//go:build !lean
-
 package main
 
 import (
@@ -22,7 +20,7 @@ func newReplay() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "replay AUDIT-LOG...",
-		Short: clusterCommands["replay"],
+		Short: "Say what policies would have done to the requests of a recorded audit log",
 		Long: `Replay reads audit logs of the API server (JSON lines, plain or gzipped; - is the standard input), rebuilds each change in
 its order, and says what the policies would have denied, warned about or changed: by rule, user, tool and namespace.
 Nothing is asked of a cluster. docs/replay.md has an audit policy that records what is needed.

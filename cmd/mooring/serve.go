@@ -1,5 +1,3 @@
-//go:build !lean
-
 package main
 
 import (
@@ -8,15 +6,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	goruntime "runtime"
 	"slices"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	"github.com/go-logr/zapr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -29,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -57,7 +59,7 @@ func newServe() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: clusterCommands["serve"],
+		Short: "Answer the API server's admission reviews",
 		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
 keeps its own certificate, and is ready once policies, caches and certificate are. One replica also judges what is in the
 cluster already, and keeps policy reports and metrics of it.`,
@@ -158,11 +160,13 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
+	cached := webhooks.Trimmed()
+	maps.Copy(cached, webhooks.CachedConfigurations(o.certs.Validating, o.certs.Mutating))
 	var source certs.Source
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:                  scheme,
 		Logger:                  log,
-		Cache:                   cache.Options{ByObject: webhooks.Trimmed(), DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:                   cache.Options{ByObject: cached, DefaultTransform: cache.TransformStripManagedFields()},
 		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Pod{}}}},
 		Metrics:                 o.metrics(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return source.GetCertificate(hello) }),
 		HealthProbeBindAddress:  o.healthAddress,
@@ -215,16 +219,39 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.namespace, Name: o.certs.Service},
 	}}
+	status := &webhooks.StatusWriter{Cache: mgr.GetCache(), Client: mgr.GetClient(), Log: log.WithName("status")}
+	ready := map[string]healthz.Checker{
+		"certificate": source.Ready, "policies": loader.Ready, "caches": cachesReady(informers), "server": server.Ready,
+	}
+	for name, check := range ready {
+		if err := mgr.AddReadyzCheck(name, check); err != nil {
+			return err
+		}
+	}
+	if err := metrics.Registry.Register(buildInfo()); err != nil {
+		return err
+	}
+	registration := &webhooks.Registration{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.namespace, Ready: ready,
+		Validating: o.certs.Validating, Mutating: o.certs.Mutating,
+	}
 	defer server.Wait()
 	return errors.Join(
-		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry),
+		registration.SetupWithManager(mgr),
+		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry), mgr.Add(status),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("certificate", source.Ready),
-		mgr.AddReadyzCheck("policies", loader.Ready),
-		mgr.AddReadyzCheck("caches", cachesReady(informers)),
-		mgr.AddReadyzCheck("server", server.Ready),
 		mgr.Start(ctx),
 	)
+}
+
+// buildInfo is a metric that is always 1 and tells which Mooring runs.
+func buildInfo() prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mooring_build_info", Help: "1, with the version that runs.",
+		ConstLabels: prometheus.Labels{"version": buildVersion(), "revision": commit(), "goversion": goruntime.Version()},
+	})
+	info.Set(1)
+	return info
 }
 
 // metrics says how metrics are served: to those who may read them, under the webhook's certificate, unless told otherwise.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,8 +30,12 @@ var kubeVersion = chartutil.KubeVersion{Version: "v1.37.0", Major: "1", Minor: "
 
 // Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
 func Chart(release manifests.Release, folder string) ([]manifests.Rendered, error) {
+	defer quiet()()
 	loaded, err := loader.LoadDir(folder)
 	if err != nil {
+		return nil, err
+	}
+	if err := addLocal(loaded, folder); err != nil {
 		return nil, err
 	}
 	if loaded.Metadata.Type == "library" {
@@ -54,9 +59,15 @@ func Chart(release manifests.Release, folder string) ([]manifests.Rendered, erro
 	}
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = kubeVersion
-	context, err := chartutil.ToRenderValues(loaded, values, options, capabilities)
+	// Helm would get the schemas that a schema refers to.
+	context, err := chartutil.ToRenderValuesWithSchemaValidation(loaded, values, options, capabilities, true)
 	if err != nil {
 		return nil, err
+	}
+	if all, ok := context["Values"].(chartutil.Values); ok {
+		if err := validate(loaded, all); err != nil {
+			return nil, err
+		}
 	}
 	texts, err := engine.Engine{}.Render(loaded, context)
 	if err != nil {
@@ -103,6 +114,32 @@ func missing(c *chart.Chart) []string {
 		}
 	}
 	return names
+}
+
+// addLocal adds the dependencies that the chart does not hold and that lie beside it, which helm dependency build would pack.
+func addLocal(c *chart.Chart, folder string) error {
+	held := map[string]bool{}
+	for _, dependency := range c.Dependencies() {
+		held[dependency.Name()] = true
+	}
+	for _, wanted := range c.Metadata.Dependencies {
+		path, local := strings.CutPrefix(wanted.Repository, "file://")
+		if held[wanted.Name] || !local {
+			continue
+		}
+		if path = filepath.FromSlash(path); !filepath.IsAbs(path) {
+			path = filepath.Join(folder, path)
+		}
+		dependency, err := loader.LoadDir(path)
+		if err != nil {
+			return fmt.Errorf("its dependency %s, %s: %w", wanted.Name, wanted.Repository, err)
+		}
+		if err := addLocal(dependency, path); err != nil {
+			return err
+		}
+		c.AddDependency(dependency)
+	}
+	return nil
 }
 
 // merged returns the values of the release, without the chart's own.

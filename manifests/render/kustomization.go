@@ -2,13 +2,17 @@ package render
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
+	"sync"
 
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
@@ -18,18 +22,36 @@ import (
 // Kustomization builds the kustomization in the folder, as kustomize build would. Nothing is downloaded: what it is made of
 // has to be on the disk.
 func Kustomization(folder string) ([]manifests.Rendered, error) {
+	return build(folder, types.LoadRestrictionsRootOnly)
+}
+
+// UnrestrictedKustomization is Kustomization that may read files outside of the folder, as with kustomize's
+// --load-restrictor=LoadRestrictionsNone.
+func UnrestrictedKustomization(folder string) ([]manifests.Rendered, error) {
+	return build(folder, types.LoadRestrictionsNone)
+}
+
+// building is held by whoever builds a kustomization: the package keeps the schemas in variables of its own.
+var building sync.Mutex
+
+func build(folder string, restrictions types.LoadRestrictions) ([]manifests.Rendered, error) {
+	building.Lock()
+	defer building.Unlock()
+	defer quiet()()
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
 	}
 	files := &tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute}
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(files, absolute)
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = restrictions
+	built, err := krusty.MakeKustomizer(options).Run(files, absolute)
 	if files.elsewhere != nil {
 		// What kustomize makes of that says less.
 		return nil, files.elsewhere
 	}
 	if err != nil {
-		return nil, err
+		return nil, errors.New(cause(err))
 	}
 	var rendered []manifests.Rendered
 	for _, resource := range built.Resources() {
@@ -53,6 +75,24 @@ func Kustomization(folder string) ([]manifests.Rendered, error) {
 	return rendered, nil
 }
 
+// accumulating is what kustomize writes before the cause, once for each folder between.
+var accumulating = regexp.MustCompile(`^(?:accumulating resources: |accumulation err='|accumulating resources from '[^']*': |recursed accumulation of path '[^']*': |accumulating components: |accumulateDirectory: "|couldn't make target for path '[^']*': )`)
+
+// cause is the cause of what kustomize says, without the folders on the way to it.
+func cause(err error) string {
+	text := err.Error()
+	if !accumulating.MatchString(text) {
+		return text
+	}
+	for accumulating.MatchString(text) {
+		text = accumulating.ReplaceAllString(text, "")
+	}
+	// Of a resource it says first why it is no file, and then why it is no folder.
+	text, _, _ = strings.Cut(text, "': must build at directory")
+	text, _, _ = strings.Cut(text, "': invalid file reference")
+	return strings.TrimSuffix(text, "'")
+}
+
 // tracing is a file system in which the kustomization of one folder asks for the origin of each resource to be noted, and in
 // which no kustomization can be read that wants something from elsewhere.
 type tracing struct {
@@ -70,6 +110,10 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 	if yaml.Unmarshal(data, &fields) != nil {
 		// What is wrong with it kustomize says better.
 		return data, nil
+	}
+	if len(fields) == 0 && filepath.Dir(name) == t.folder {
+		t.elsewhere = errors.New(filepath.Base(name) + " is empty")
+		return nil, t.elsewhere
 	}
 	if what, message := t.remote(filepath.Dir(name), fields); what != "" {
 		source, err := filepath.Rel(t.folder, name)

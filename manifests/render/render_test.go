@@ -224,7 +224,7 @@ func TestChart(t *testing.T) {
 		},
 		{
 			name: "values that its schema does not take", files: with(map[string]string{"db/values.schema.json": `{"properties": {"replicas": {"minimum": 5}}}`}),
-			want: []string{"db/Chart.yaml: cannot be rendered: values don't meet the specifications of the schema(s) in the following chart(s): db: - at '/replicas': minimum: got 3, want 5 "},
+			want: []string{"db/values.schema.json: cannot be rendered: the values of chart db: - at '/replicas': minimum: got 3, want 5"},
 		},
 		{
 			name: "the Kubernetes that it is for", files: with(map[string]string{"db/templates/service.yaml": `{{ if semverCompare "<1.34-0" .Capabilities.KubeVersion.Version }}{{ fail "too old" }}{{ end }}`}),
@@ -345,7 +345,7 @@ func TestKustomization(t *testing.T) {
 		},
 		{
 			name: "a resource that is no YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a.yaml]\n", "a/a.yaml": "a: {\n"},
-			want: []string{"a/kustomization.yaml: cannot be rendered: accumulating resources: accumulating resources from 'a.yaml': MalformedYAMLError: yaml: line 1: did not find expected node content in File: a.yaml"},
+			want: []string{"a/kustomization.yaml: cannot be rendered: MalformedYAMLError: yaml: line 1: did not find expected node content in File: a.yaml"},
 		},
 		{
 			name: "a patch of nothing", files: base(map[string]string{
@@ -397,7 +397,7 @@ func TestBaseHadNoSuchValuesFile(t *testing.T) {
 	commit(t)
 	write(t, ".", map[string]string{"new.yaml": "replicas: 0\n"})
 	l := loading([]string{"new.yaml"}, nil)
-	base, err := l.Base("HEAD", "db")
+	now, base, err := l.LoadChange("HEAD", "db")
 	if err != nil || len(base.Errors) > 0 {
 		t.Fatal(err, base.Errors)
 	}
@@ -405,7 +405,7 @@ func TestBaseHadNoSuchValuesFile(t *testing.T) {
 		"db/templates/statefulset.yaml:7 StatefulSet shop/db headless-service/missing Warn",
 		"db/templates/statefulset.yaml:8 StatefulSet shop/db scale-down/to-zero Deny",
 	}
-	if diff := cmp.Diff(want, findings(t, l.Load("db"), base)); diff != "" {
+	if diff := cmp.Diff(want, findings(t, now, base)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -483,17 +483,40 @@ func TestBase(t *testing.T) {
 			write(t, is, tc.is)
 			l := loading(tc.valueFiles, nil)
 			for _, from := range []string{"HEAD", was} {
-				base, err := l.Base(from, tc.path)
+				now, base, err := l.LoadChange(from, tc.path)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if len(base.Errors) > 0 {
 					t.Fatal(base.Errors)
 				}
-				if diff := cmp.Diff(tc.want, findings(t, l.Load(tc.path), base)); diff != "" {
+				if diff := cmp.Diff(tc.want, findings(t, now, base)); diff != "" {
 					t.Errorf("compared with %s (-want +got)\n%s", from, diff)
 				}
 			}
 		})
+	}
+}
+
+// TestBaseOfAnOverlayOnAnOverlay says that an overlay is still compared that another has come to build on.
+func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, ".", map[string]string{
+		"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": plain,
+		"prod/kustomization.yaml": "namespace: prod\nresources: [../base]\n",
+	})
+	commit(t)
+	write(t, ".", map[string]string{
+		"prod/kustomization.yaml": "namespace: prod\nresources: [../base]\nreplicas: [{name: db, count: 0}]\n",
+		"dr/kustomization.yaml":   "namespace: dr\nresources: [../prod]\nreplicas: [{name: db, count: 3}]\n",
+	})
+	now, was, err := loading(nil, nil).LoadChange("HEAD", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "prod/kustomization.yaml:3 StatefulSet prod/db scale-down/to-zero Deny"
+	got := findings(t, now, was)
+	if !slices.Contains(got, want) || slices.ContainsFunc(got, func(f string) bool { return strings.Contains(f, "removed") }) {
+		t.Errorf("%q", got)
 	}
 }

@@ -148,9 +148,6 @@ func (e exporter) validations(t target, action v1alpha1.Action, checks []check) 
 			whose += fmt.Sprintf(" If it is meant, and you may bypass the policy, say so in the annotations %s=%s and %s.",
 				policies.BypassAnnotation, c.rule, policies.BypassReasonAnnotation)
 		}
-		if e.governs() {
-			fails = "variables.governed || " + fails
-		}
 		reason := metav1.StatusReasonForbidden
 		out = append(out, admissionv1.Validation{
 			Expression:        fails,

@@ -93,45 +93,6 @@ func (e exporter) namespaces() *metav1.LabelSelector {
 	return selector
 }
 
-// governs tells whether the policy is a default profile that steps back where a StatefulPolicy holds.
-func (e exporter) governs() bool {
-	if e.profile == "" || e.profile != e.DefaultProfile {
-		return false
-	}
-	for i := range e.Policies {
-		if e.Policies[i].Spec.Mode != v1alpha1.ModeAudit {
-			return true
-		}
-	}
-	return false
-}
-
-// governed is true where the namespace is not labelled and a StatefulPolicy that does more than audit matches.
-func (e exporter) governed(t target) string {
-	var any []string
-	for i := range e.Policies {
-		p := &e.Policies[i]
-		if p.Spec.Mode == v1alpha1.ModeAudit {
-			continue
-		}
-		parts := selects(p.Spec.Match.NamespaceSelector, "namespaceObject.metadata")
-		if names := p.Spec.Match.Exclude.Namespaces; len(names) > 0 {
-			parts = append(parts, "!(namespaceObject.metadata.name in "+quoteAll(names)+")")
-		}
-		newer := and(selects(p.Spec.Match.ObjectSelector, t.subject+".metadata"))
-		older := and(selects(p.Spec.Match.ObjectSelector, t.older+".metadata"))
-		if newer != older {
-			newer = "(" + newer + " || " + older + ")"
-		}
-		parts = append(parts, newer)
-		if excluded := excludedUsers(p.Spec.Match.Exclude); excluded != "" {
-			parts = append(parts, "!("+excluded+")")
-		}
-		any = append(any, "("+and(parts)+")")
-	}
-	return fmt.Sprintf("!namespaceObject.metadata.?labels[?%s].hasValue() && (%s)", quote(policies.ProfileLabel), strings.Join(any, " || "))
-}
-
 // selects says a label selector in CEL, one part an expression.
 func selects(s *metav1.LabelSelector, metadata string) []string {
 	if s == nil {

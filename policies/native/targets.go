@@ -124,10 +124,15 @@ func (e exporter) variables(t target, action v1alpha1.Action) []admissionv1.Vari
 	if t.deletes {
 		add("namespaceGoes", "namespaceObject != null && has(namespaceObject.metadata.deletionTimestamp)")
 	}
-	if e.governs() {
-		add("governed", e.governed(t))
-	}
 	return out
+}
+
+// in says in which namespace a right is asked for.
+func (e exporter) in(t target) string {
+	if t.name == onNamespaces {
+		return ".namespace(request.name)"
+	}
+	return ".namespace(request.namespace)"
 }
 
 // lowering says what turns a denial into a warning.
@@ -148,13 +153,14 @@ func (e exporter) lowering(t target) []admissionv1.Variable {
 		"variables.until.matches('"+rfc3339+"') && (size(variables.written) == 0 ||",
 		"timestamp(variables.until) > variables.written.max() &&",
 		"timestamp(variables.until) <= variables.written.max() + duration('24h'))) &&",
-		"authorizer.group('mooring.dev').resource('statefulpolicies').name("+quote(e.policy.Name)+").check('bypass').allowed()")
+		"authorizer.group('mooring.dev').resource('statefulpolicies').name("+quote(e.policy.Name)+")"+e.in(t)+".check('bypass').allowed()")
 	if e.policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
 		owned := t.subject + operatorOwned
 		if t.older != t.subject {
 			owned = t.older + operatorOwned + " && " + owned
 		}
-		add("operatorOwned", owned)
+		// Which right an operator has cannot be worded for every kind: here any service account may be one.
+		add("operatorOwned", "request.userInfo.username.startsWith('system:serviceaccount:') && "+owned)
 	}
 	return out
 }

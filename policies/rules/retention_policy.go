@@ -121,6 +121,10 @@ func fillRetention(d *policies.Defaults, p v1alpha1.RetentionPolicy) {
 			// Claims that were kept until now are not to be lost to a default.
 			continue
 		}
+		if *want[i].value == appsv1.DeletePersistentVolumeClaimRetentionPolicyType && !d.Told() {
+			// Less safe than the API's own: the owner may have written Retain.
+			continue
+		}
 		if policies.Fill(d, part.path, part.value, *want[i].value, appsv1.RetainPersistentVolumeClaimRetentionPolicyType) {
 			changed = true
 		}

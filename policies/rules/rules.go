@@ -36,6 +36,7 @@ var All = []policies.Rule{
 	notReadyAddresses,
 	ordinalShift,
 	orphanedClaim,
+	profileLabel,
 	protectLabel,
 	readiness,
 	retainedClaim,

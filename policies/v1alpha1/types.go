@@ -14,15 +14,44 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=spol,categories=mooring
+// +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
-// +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`
+// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.spec.profile`
+// +kubebuilder:printcolumn:name="Exceptions",type=string,JSONPath=`.status.exceptions`
+// +kubebuilder:printcolumn:name="Denies",type=string,JSONPath=`.status.denies`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Why",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Priority",type=integer,priority=1,JSONPath=`.spec.priority`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type StatefulPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec StatefulPolicySpec `json:"spec"`
+	// status is what Mooring makes of the policy.
+	// +optional
+	Status StatefulPolicyStatus `json:"status,omitempty"`
 }
+
+// StatefulPolicyStatus is what Mooring makes of a policy.
+type StatefulPolicyStatus struct {
+	// denies are the rules by which the policy refuses requests.
+	// +listType=set
+	// +optional
+	Denies []string `json:"denies,omitempty"`
+	// exceptions are the rules, or rule/check, that the policy's exceptions relax now.
+	// +listType=set
+	// +optional
+	Exceptions []string `json:"exceptions,omitempty"`
+	// conditions: Ready is True while the policy is in force, and its message says what looks wrong with it.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ConditionReady is True while a policy is in force and everything that it names is there.
+const ConditionReady = "Ready"
 
 // StatefulPolicyList is a list of StatefulPolicies.
 //
@@ -51,8 +80,27 @@ type StatefulPolicySpec struct {
 	// +optional
 	Priority int32 `json:"priority,omitempty"`
 
+	// profile sets the profile of the requests that this policy matches: off, baseline or restricted. The label
+	// mooring.dev/profile of the namespace wins over it, and of several policies the strictest profile. Absent: the policy
+	// adds to whatever profile the namespace has.
+	// +kubebuilder:validation:Enum=off;baseline;restricted
+	// +optional
+	Profile string `json:"profile,omitempty"`
+
+	// exceptions relax what the profile and other policies find in the requests that this policy matches.
+	// +listType=atomic
+	// +optional
+	Exceptions []Exception `json:"exceptions,omitempty"`
+
+	// operators are service accounts, as namespace/name, that count as the operator of every object that a custom resource
+	// owns and this policy matches. Without it, a service account is the operator where it may update the owner's status.
+	// +listType=set
+	// +kubebuilder:validation:items:Pattern=`^[^/]+/[^/]+$`
+	// +optional
+	Operators []string `json:"operators,omitempty"`
+
 	// operatorOwned says what happens to objects that a custom resource owns. Warn, the default, injects nothing (the
-	// operator would write its own value back, for ever) and turns denials into warnings. Enforce treats them as any other.
+	// operator would write its own value back, for ever) and only warns their operator. Enforce treats them as any other.
 	// +kubebuilder:default=Warn
 	// +optional
 	OperatorOwned OperatorOwned `json:"operatorOwned,omitempty"`
@@ -60,6 +108,28 @@ type StatefulPolicySpec struct {
 	// rules holds one block per rule. A rule without a block is off.
 	// +optional
 	Rules Rules `json:"rules,omitempty"`
+}
+
+// Exception relaxes one rule.
+type Exception struct {
+	// rule is the rule's ID, such as scale-down.
+	// +kubebuilder:validation:MinLength=1
+	Rule string `json:"rule"`
+	// checks of the rule, such as to-zero. Absent: all of them.
+	// +listType=set
+	// +optional
+	Checks []string `json:"checks,omitempty"`
+	// action is the most that a finding does. Off says nothing at all.
+	// +kubebuilder:validation:Enum=Warn;Audit;Off
+	// +kubebuilder:default=Warn
+	// +optional
+	Action Action `json:"action,omitempty"`
+	// reason says why, and is shown with each finding that the exception relaxes.
+	// +kubebuilder:validation:MinLength=1
+	Reason string `json:"reason"`
+	// until is when the exception ends. Absent: it has no end.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
 }
 
 // Mode caps what a policy may do.
@@ -225,6 +295,9 @@ type Rules struct {
 	// orphanedClaim: claims that a deleted StatefulSet left behind.
 	// +optional
 	OrphanedClaim *OrphanedClaim `json:"orphanedClaim,omitempty"`
+	// profileLabel: values of the labels mooring.dev/profile and mooring.dev/mode that name no profile and no mode.
+	// +optional
+	ProfileLabel *ProfileLabel `json:"profileLabel,omitempty"`
 	// protectLabel: values of the label mooring.dev/protect that protect nothing.
 	// +optional
 	ProtectLabel *ProtectLabel `json:"protectLabel,omitempty"`
@@ -568,6 +641,11 @@ type MemberDown struct {
 
 // OrphanedClaim are the parameters of the rule orphaned-claim.
 type OrphanedClaim struct {
+	Enforcement `json:",inline"`
+}
+
+// ProfileLabel are the parameters of the rule profile-label.
+type ProfileLabel struct {
 	Enforcement `json:",inline"`
 }
 

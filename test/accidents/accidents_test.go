@@ -14,7 +14,7 @@ import (
 )
 
 // TestAccidents lets everything in the tables happen on a real control plane. It fails where an accident gets through, where
-// an operation is refused, and where docs/accidents.md says something else.
+// an operation is refused, and where docs/measurements/accidents.md says something else.
 func TestAccidents(t *testing.T) {
 	happened, operated, err := Run(t.Context(), Accidents, Operations, atOnce, func(string, string, error) {})
 	if err != nil {
@@ -37,12 +37,12 @@ func TestAccidents(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	page, err := os.ReadFile("../../docs/accidents.md")
+	page, err := os.ReadFile("../../docs/measurements/accidents.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(page), markdown(Accidents, happened, Operations, operated)); diff != "" {
-		t.Errorf("docs/accidents.md is stale; run make accidents (-want +got):\n%s", diff)
+		t.Errorf("docs/measurements/accidents.md is stale; run make accidents (-want +got):\n%s", diff)
 	}
 }
 

@@ -65,7 +65,7 @@ func links(findings []string) string {
 	linked := make([]string, len(findings))
 	for i, id := range findings {
 		rule, _, _ := strings.Cut(id, "/")
-		linked[i] = fmt.Sprintf("[%s](rules/%s.md)", id, rule)
+		linked[i] = fmt.Sprintf("[%s](../rules/%s.md)", id, rule)
 	}
 	return strings.Join(linked, ", ")
 }

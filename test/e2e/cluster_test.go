@@ -60,14 +60,6 @@ func TestClusterGoesOn(t *testing.T) {
 		s.must("rollout", "restart", "statefulset/db")
 		s.must("rollout", "status", "statefulset/db", "--timeout=60s")
 	})
-	t.Run("an operator's objects draw warnings and no defaults", func(t *testing.T) {
-		s := newShell(t)
-		owned := strings.Replace(statefulSet("replicas: 1"), "name: db, namespace",
-			`ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: 0c5d3ce7-7a4e-4d0a-8f0c-6f3f3c5f3b11, controller: true}], name: db, namespace`, 1)
-		if out := s.mustWith(owned, "create", "-f", "-"); !strings.Contains(out, "Warning: headless-service/missing") || !strings.Contains(out, "an operator owns this object") {
-			t.Errorf("the answer is %q", out)
-		}
-	})
 	t.Run("deleting the governing Service", func(t *testing.T) {
 		s := newShell(t)
 		s.mustWith(service+"---"+statefulSet("replicas: 2"), "apply", "-f", "-")

@@ -14,6 +14,11 @@ func TestPolicies(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ spec, says string }{
 		"an unknown action":            {`{rules: {scaleDown: {action: Refuse}}}`, "spec.rules.scaleDown.action"},
+		"a profile that is none":       {`{profile: strict}`, "spec.profile"},
+		"an exception of no rule":      {`{exceptions: [{rule: scaledown, reason: why}]}`, "spec.exceptions[0].rule"},
+		"an exception of no check":     {`{exceptions: [{rule: scale-down, checks: [zero], reason: why}]}`, "spec.exceptions[0].checks[0]"},
+		"an exception without reason":  {`{exceptions: [{rule: scale-down}]}`, "spec.exceptions[0].reason"},
+		"an exception that is strict":  {`{exceptions: [{rule: scale-down, action: Deny, reason: why}]}`, "spec.exceptions[0].action"},
 		"an unknown rule":              {`{rules: {scaledown: {action: Deny}}}`, `unknown field "spec.rules.scaledown"`},
 		"a selector that is none":      {`{match: {namespaceSelector: {matchExpressions: [{key: a, operator: Near}]}}}`, "spec.match.namespaceSelector"},
 		"a default that it forbids":    {`{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`, "spec.rules.retentionPolicy.default"},
@@ -30,8 +35,8 @@ func TestPolicies(t *testing.T) {
 			}
 		})
 	}
-	s.mustWith(policy("{match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}, rules: {scaleDown: {action: Deny}}}"), "apply", "-f", "-")
-	const lost = "does not refuse anything by scale-down any more"
+	s.mustWith(policy("{match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}, rules: {spread: {action: Deny}}}"), "apply", "-f", "-")
+	const lost = "no longer refused by spread"
 	if out := s.must("patch", "statefulpolicy", s.namespace, "--type=merge", "--dry-run=server", "-p", `{"spec":{"mode":"Warn"}}`); !strings.Contains(out, lost) {
 		t.Errorf("nobody is told what the new mode leaves unguarded:\n%s", out)
 	}

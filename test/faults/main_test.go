@@ -90,6 +90,9 @@ func (c *cluster) start(ctx context.Context, cp *controlplane.ControlPlane, o ha
 		return err
 	}
 	c.balancer.Add(c.Installation)
+	if err = c.Guarded(ctx); err != nil {
+		return err
+	}
 	if c.second, err = c.Replica(ctx, o.Args...); err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	Values map[string]any
 	// Args are appended to mooring serve's.
 	Args []string
+	// Chart installs the chart with these values; kubectl apply does where it is nil.
+	Chart func(values map[string]any) error
 	// URL is where the API server calls the webhook, if not at the first replica itself.
 	URL string
 }
@@ -66,7 +68,8 @@ func Install(t testing.TB, planes controlplane.Options, o Options) *Installation
 	return in
 }
 
-// On installs Mooring on a control plane and returns once it is ready. The caller has to Stop it.
+// On installs Mooring on a control plane and returns once it is ready and, unless it is called at a URL of the caller's, guard
+// judges. The caller has to Stop it.
 func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Installation, error) {
 	binary, err := Build(ctx, cp.Dir)
 	if err != nil {
@@ -81,17 +84,41 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 		Webhook: "https://" + addresses[0], Metrics: "http://" + addresses[1], Health: "http://" + addresses[2],
 	}
 	values := chartutil.MergeTables(map[string]any{"namespace": map[string]any{"create": true}, "webhook": map[string]any{"url": cmp.Or(o.URL, in.Webhook)}}, o.Values)
-	manifests, err := deploy.Render(values, deploy.Namespace)
-	if err != nil {
-		return nil, err
+	if o.Chart == nil {
+		o.Chart = func(values map[string]any) error {
+			manifests, err := deploy.Render(values, deploy.Namespace)
+			if err == nil {
+				_, err = in.Apply(ctx, string(manifests))
+			}
+			return err
+		}
 	}
-	if _, err := in.Apply(ctx, string(manifests)); err != nil {
+	if err := o.Chart(values); err != nil {
 		return nil, err
 	}
 	if in.config, err = in.serviceAccountKubeconfig(ctx); err != nil {
 		return nil, err
 	}
-	return in, in.serve(ctx, addresses, o.Args)
+	if err := in.serve(ctx, addresses, o.Args); err != nil {
+		return in, err
+	}
+	if o.URL != "" {
+		return in, nil // the caller has to have the URL answered first
+	}
+	if err := in.Guarded(ctx); err != nil {
+		return in, errors.Join(err, in.Stop())
+	}
+	return in, nil
+}
+
+// Guarded returns when Mooring has given guard its rules.
+func (in *Installation) Guarded(ctx context.Context) error {
+	out, err := in.Run(ctx, in.Kubeconfig, "", "wait", "validatingwebhookconfiguration/mooring",
+		`--for=jsonpath={.webhooks[?(@.name=="guard.mooring.dev")].rules[0].apiVersions[0]}=v1`, "--timeout=30s")
+	if err != nil {
+		return fmt.Errorf("guard has no rules: %w\n%s\n%s", err, out, in.tail(20))
+	}
+	return nil
 }
 
 // Replica starts another server beside the first, on addresses of its own. The caller has to Stop it.

@@ -79,9 +79,9 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("the Deployment was not upgraded: %s", args)
 	}
 	kubectl("", "get", "validatingadmissionpolicy", "mooring-profile-baseline-scale-deny")
-	// Helm never upgrades what is in crds/: docs/install.md says how to.
+	// Helm never upgrades what is in crds/: docs/operating/install.md says how to.
 	if is := kubectl("", "get", "crd", "statefulpolicies.mooring.dev", "-o", version); is != definition {
-		t.Error("Helm has changed the CustomResourceDefinition: docs/install.md says that it does not")
+		t.Error("Helm has changed the CustomResourceDefinition: docs/operating/install.md says that it does not")
 	}
 	kubectl("", "apply", "--server-side", "--force-conflicts", "-f", "../../deploy/chart/crds")
 

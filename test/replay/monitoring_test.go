@@ -76,8 +76,8 @@ func scraped(t *testing.T, text string) map[string]map[string]bool {
 		}
 		name := series.Get(model.MetricNameLabel)
 		if metrics[name] == nil {
-			// Prometheus adds these.
-			metrics[name] = map[string]bool{model.MetricNameLabel: true, model.JobLabel: true, model.InstanceLabel: true}
+			// Prometheus adds these, the last where it serves several clusters.
+			metrics[name] = map[string]bool{model.MetricNameLabel: true, model.JobLabel: true, model.InstanceLabel: true, "cluster": true}
 		}
 		series.Range(func(l labels.Label) { metrics[name][l.Name] = true })
 	}
@@ -153,7 +153,7 @@ func dashboardQueries(t *testing.T) []string {
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
 			// Grafana fills these in.
-			all = append(all, strings.NewReplacer("$__rate_interval", "5m", "$__range", "1d").Replace(target.Expr))
+			all = append(all, strings.NewReplacer("$__rate_interval", "5m", "$__range", "1d", "$cluster", ".*", "$namespace", ".*").Replace(target.Expr))
 		}
 	}
 	return all

@@ -14,7 +14,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// admissionConfiguration gives the API server a certificate to show to every webhook, as docs/security.md says.
+// admissionConfiguration gives the API server a certificate to show to every webhook, as docs/operating/security.md says.
 const admissionConfiguration = `
 apiVersion: apiserver.config.k8s.io/v1
 kind: AdmissionConfiguration

@@ -109,3 +109,10 @@ request.resource.resource == 'services'
 {{- define "mooring.condition.notByController" -}}
 !(request.operation != 'UPDATE' && request.userInfo.username in {{ .Values.webhook.controllers | toJson }})
 {{- end }}
+
+{{/* Whether Mooring is installed: its namespace, or whoever uninstalls it, takes this right first. What may be left of its
+webhook configurations then calls nobody. */}}
+{{- define "mooring.condition.isInstalled" -}}
+authorizer.serviceAccount({{ .Release.Namespace | squote }}, 'mooring').group('coordination.k8s.io').resource('leases')
+  .namespace({{ .Release.Namespace | squote }}).name('mooring-leader').check('update').allowed()
+{{- end }}

@@ -2,6 +2,9 @@
 {{- define "mooring.labels" -}}
 {{ include "mooring.podLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* The labels by which Services, the Deployment and the PodDisruptionBudget know the Pods. They never change. */}}
@@ -10,7 +13,8 @@ app.kubernetes.io/name: mooring
 {{- end }}
 
 {{/* Where the API server finds the webhook: the Service, or a process outside of the cluster. Takes root and path. The
-     caBundle is missing on purpose: it is written in the cluster, and a value here would take it away again. */}}
+     caBundle is missing on purpose, but with certs.mode files: it is written in the cluster, and a value here would take it
+     away again. */}}
 {{- define "mooring.clientConfig" -}}
 {{- with .root.Values.webhook.url -}}
 url: {{ printf "%s%s" . $.path | quote }}
@@ -20,6 +24,9 @@ service:
   namespace: {{ .root.Release.Namespace }}
   path: {{ .path }}
   port: 443
+{{- end }}
+{{- if and (eq .root.Values.certs.mode "files") .root.Values.certs.files.caBundle }}
+caBundle: {{ .root.Values.certs.files.caBundle }}
 {{- end }}
 {{- end }}
 
@@ -53,7 +60,24 @@ Issuer/mooring-ca
 {{/* Who writes the caBundles: `mooring serve`, or cert-manager's cainjector, from the Secret that mooring serve keeps. */}}
 {{- define "mooring.injection" -}}
 {{- if eq .Values.certs.mode "cert-manager" -}}
-annotations:
-  cert-manager.io/inject-ca-from-secret: {{ .Release.Namespace }}/mooring-webhook-cert-ca
+cert-manager.io/inject-ca-from-secret: {{ .Release.Namespace }}/mooring-webhook-cert-ca
 {{- end -}}
+{{- end }}
+
+{{/* The image, by digest where one is given. */}}
+{{- define "mooring.image" -}}
+{{- with .Values.image -}}
+{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{/* How Prometheus asks for metrics: over TLS, with its own token. The certificate is for the API server's eyes. */}}
+{{- define "mooring.endpoint" -}}
+- port: metrics
+  scheme: https
+  {{- with .interval }}
+  interval: {{ . }}
+  {{- end }}
+  tlsConfig:
+    insecureSkipVerify: true
 {{- end }}

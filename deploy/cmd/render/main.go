@@ -1,7 +1,9 @@
-// Command render writes install.yaml from the chart. Run it in the folder deploy, as `make render` does.
+// Command render writes what follows from the chart: install.yaml, the chart's README.md, and the descriptions in its
+// values.schema.json. Run it in the folder deploy, as `make render` does; -o writes install.yaml alone, elsewhere.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,7 +12,7 @@ import (
 )
 
 func main() {
-	file := flag.String("o", "install.yaml", "the `file` to write")
+	file := flag.String("o", "", "write install.yaml alone, to this `file`")
 	flag.Parse()
 	if err := render(*file); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -23,5 +25,16 @@ func render(file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, rendered, 0o644)
+	if file != "" {
+		return os.WriteFile(file, rendered, 0o644)
+	}
+	readme, schema, err := deploy.Documented()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile("install.yaml", rendered, 0o644),
+		os.WriteFile("chart/README.md", readme, 0o644),
+		os.WriteFile("chart/values.schema.json", schema, 0o644),
+	)
 }

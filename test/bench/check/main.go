@@ -20,7 +20,7 @@ import (
 func main() {
 	program := flag.String("mooring", "bin/mooring", "the program to measure")
 	runs := flag.Int("runs", 7, "how often to run it on each set; the median counts")
-	sizes := flag.String("objects", "819,1000,4000,16000", "sizes of the sets")
+	sizes := flag.String("objects", "1,819,1000,4000,16000", "sizes of the sets")
 	keep := flag.String("keep", "", "folder to leave the sets in (default: a temporary one)")
 	flag.Parse()
 	if err := run(*program, *runs, *sizes, *keep); err != nil {

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mooring runs the program with these arguments in a folder of these files.
+func mooring(t *testing.T, files map[string]string, stdin string, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	folder := t.TempDir()
+	t.Chdir(folder)
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("HOME", folder)
+	t.Setenv("KUBECONFIG", filepath.Join(folder, "kubeconfig"))
+	root := newRoot()
+	var stdout, stderr bytes.Buffer
+	root.SetArgs(args)
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	code = run(root)
+	return code, stdout.String(), stderr.String()
+}
+
+// killed is a StatefulSet that the baseline profile refuses.
+func killed(name, replicas string) string {
+	return strings.NewReplacer("NAME", name, "REPLICAS", replicas).Replace(`apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: NAME}
+spec:
+  serviceName: NAME
+  replicas: REPLICAS
+  selector: {matchLabels: {app: NAME}}
+  template:
+    metadata: {labels: {app: NAME}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: db, image: db, readinessProbe: {tcpSocket: {port: 1}}}]
+`)
+}
+
+// TestCheck says what the command ends with and prints.
+func TestCheck(t *testing.T) {
+	files := map[string]string{
+		"plain/db.yaml":                     killed("db", "2"),
+		"chart/Chart.yaml":                  "apiVersion: v2\nname: chart\nversion: 1.0.0\n",
+		"chart/templates/db.yaml":           killed("db", `{{ required "how many?" .Values.replicas }}`),
+		"kustomized/kustomization.yaml":     "resources: [../plain/db.yaml]\n",
+		"broken/overlay/kustomization.yaml": "resources: [nothing.yaml]\n",
+		"kubeconfig":                        "",
+	}
+	for _, tc := range []struct {
+		name, args, stdin string
+		code              int
+		says              string
+	}{
+		{name: "files", args: "check plain", code: 1, says: "termination-grace"},
+		{name: "a chart", args: "check chart --set=replicas=2", code: 1, says: "chart/templates/db.yaml"},
+		{name: "a chart that cannot be rendered", args: "check chart", code: 2, says: "how many?"},
+		{name: "a kustomization", args: "check broken", code: 2, says: "nothing.yaml"},
+		{name: "a chart beside the standard input", args: "check - chart --set=replicas=2", stdin: killed("other", "3"), code: 1, says: "StatefulSet other"},
+		{name: "a cluster that is not there", args: "check plain --context=nowhere", code: 2, says: `context "nowhere" does not exist`},
+		{name: "the audit of a cluster that is not there", args: "audit --context=nowhere", code: 2, says: "nowhere"},
+		{name: "a log from the standard input", args: "replay -", stdin: "no log\n", code: 2, says: "damaged"},
+		{name: "no such command", args: "adit", code: 2, says: "audit"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			code, out, errOut := mooring(t, files, tc.stdin, strings.Fields(tc.args)...)
+			if all := out + errOut; code != tc.code || !strings.Contains(all, tc.says) {
+				t.Errorf("it ends with %d and says\n%s", code, all)
+			}
+		})
+	}
+}
+
+// TestNothingPassesUnread says that exit code 0 means that what was named was judged.
+func TestNothingPassesUnread(t *testing.T) {
+	chart := map[string]string{"Chart.yaml": "apiVersion: v2\nname: chart\nversion: 1.0.0\n", "templates/db.yaml": killed("db", "2")}
+	schema := map[string]string{"values.schema.json": `{"properties": {"a": {"$ref": "http://127.0.0.1:9/a.json"}}}`, "values.yaml": "a: 1\n"}
+	for name, text := range chart {
+		schema[name] = text
+	}
+	for _, tc := range []struct {
+		name, args, stdin string
+		files             map[string]string
+		code              int
+		says              string
+	}{
+		{name: "a chart in this folder", args: "check", files: chart, code: 1, says: "1 StatefulSet among them"},
+		{name: "a template by its name", args: "check templates/db.yaml", files: chart, code: 2, says: "it is a template of the chart ."},
+		{name: "a schema from elsewhere", args: "check .", files: schema, code: 2, says: "http://127.0.0.1:9/a.json, and nothing is downloaded"},
+		{name: "nothing from a pipe", args: "check -", code: 2, says: "nothing was judged"},
+		{name: "a folder of nothing", args: "check a b", files: map[string]string{"a/x.yaml": killed("db", "2"), "b/values.yaml": "a: 1\n"}, code: 2, says: "b: nothing was judged"},
+		{name: "a folder of nothing that may be", args: "check a --allow-empty", files: map[string]string{"a/values.yaml": "a: 1\n"}, says: "0 objects judged"},
+		{name: "an error in SARIF", args: "check a -o sarif", files: map[string]string{"a/values.yaml": "a: 1\n"}, code: 2, says: "toolExecutionNotifications"},
+		{
+			name: "a folder that git ignores", args: "check ./out/", code: 1, says: "1 StatefulSet among them",
+			files: map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "out/\n", "out/db.yaml": killed("db", "2")},
+		},
+		{name: "another encoding", args: "check a.yaml", files: map[string]string{"a.yaml": "\xff\xfea\x00"}, code: 2, says: "it is UTF-16LE, and Kubernetes reads UTF-8"},
+		{name: "a group that is none", args: "check .", files: map[string]string{"a.yaml": strings.Replace(killed("db", "2"), "apps/v1", "app/v1", 1)}, code: 2, says: "Kubernetes has no StatefulSet of app/v1"},
+		{name: "a kind that is none", args: "check .", files: map[string]string{"a.yaml": strings.Replace(killed("db", "2"), "StatefulSet", "StatefullSet", 1)}, code: 2, says: "Kubernetes has no StatefullSet of apps/v1"},
+		{name: "somebody's own kind of the name", args: "check .", files: map[string]string{"a.yaml": strings.Replace(killed("db", "2"), "apps/v1", "apps.kruise.io/v1beta1", 1)}, says: "0 StatefulSets"},
+		{name: "an empty kustomization", args: "check .", files: map[string]string{"k/kustomization.yaml": "# soon\n", "db.yaml": killed("db", "2")}, code: 2, says: "kustomization.yaml is empty"},
+		{name: "a file beside a kustomization", args: "check .", files: map[string]string{"kustomization.yaml": "resources: [a.yaml]\n", "a.yaml": killed("a", "1"), "b.yaml": killed("b", "1")}, code: 1, says: "2 StatefulSets among them"},
+		{name: "what is excluded", args: "check . --exclude=old/**", files: map[string]string{"old/a.yaml": "kind: StatefulSet\n", "b.yaml": killed("b", "1")}, code: 1, says: "1 StatefulSet among them"},
+		{name: "part of a StatefulSet", args: "check .", files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nstatus: {replicas: 1}\n"}, says: "1 StatefulSet passed over"},
+		{name: "values that come with a chart", args: "check c", code: 1, says: "in 2 renderings: c with ci/a-values.yaml, c with ci/b-values.yaml", files: map[string]string{
+			"c/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "c/templates/db.yaml": killed("db", "{{ .Values.n }}"), "c/ci/a-values.yaml": "n: 1\n", "c/ci/b-values.yaml": "n: 1\n",
+		}},
+		{name: "the patch that sets a field", args: "check o", code: 1, says: "termination-grace/zero o/patch.yaml:5", files: map[string]string{
+			"b/kustomization.yaml": "resources: [db.yaml]\n", "b/db.yaml": strings.Replace(killed("db", "1"), "Seconds: 0", "Seconds: 30", 1),
+			"o/kustomization.yaml": "resources: [../b]\npatches: [{path: patch.yaml}]\n",
+			"o/patch.yaml":         "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template: {spec: {terminationGracePeriodSeconds: 0}}\n",
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			code, out, errOut := mooring(t, tc.files, tc.stdin, strings.Fields(tc.args)...)
+			if all := out + errOut; code != tc.code || !strings.Contains(all, tc.says) {
+				t.Errorf("it ends with %d and says\n%s", code, all)
+			}
+		})
+	}
+}
+
+// TestFixLeavesWhatNeedsADecision says that fix neither drops a port's translation nor makes a Service that suits one of two.
+func TestFixLeavesWhatNeedsADecision(t *testing.T) {
+	one, two := strings.Replace(killed("a", "1"), "serviceName: a", "serviceName: both", 1), strings.Replace(killed("b", "1"), "serviceName: b", "serviceName: both", 1)
+	for _, tc := range []struct{ name, file, says string }{
+		{"a translated port", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80, targetPort: 8080}]}\n---\n" + killed("a", "1"), "its port 80 leads to 8080"},
+		{"a Service of two", one + "---\n" + two, "Service both is missing, and StatefulSet b names it too"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			code, out, errOut := mooring(t, map[string]string{"a.yaml": tc.file}, "", "fix", "a.yaml")
+			if code != 0 || !strings.Contains(out, tc.says) || !strings.Contains(out, "0 changes made") {
+				t.Errorf("it ends with %d and says\n%s%s", code, out, errOut)
+			}
+		})
+	}
+}

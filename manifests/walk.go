@@ -1,0 +1,394 @@
+package manifests
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/gobwas/glob"
+
+	"github.com/mooring-dev/mooring/report"
+)
+
+// walk collects the files to read and the folders to render.
+type walk struct {
+	Loader
+	files          []*File
+	kustomizations []kustomized
+	jobs           []*job
+	// seen are the files that a file or a folder to render has led to, by its name.
+	seen  map[string]*seen
+	named []*named
+	errs  []report.Error
+	// kustomized are the kustomizations that are rendered, and failed the folders that cannot be.
+	kustomized, failed []string
+}
+
+// named is a path of the command line and what it led to.
+type named struct {
+	path  string
+	files []*File
+	// judged tells that the path holds something, whatever the files do: what cannot be read, or a part of another's.
+	judged bool
+}
+
+type seen struct {
+	files []*File
+	// by are the paths that the files are to be counted for, once they are known.
+	by []*named
+}
+
+// job is a folder to render, by the file that makes it what it is.
+type job struct {
+	folder, file string
+	render       Renderer
+	seen         *seen
+	// variant tells several renderings of a folder apart.
+	variant string
+	// kustomized tells that the folder is a kustomization.
+	kustomized bool
+	rendered   []Rendered
+	err        error
+}
+
+func newWalk(l Loader) *walk { return &walk{Loader: l, seen: map[string]*seen{}} }
+
+func (w *walk) fail(name string, err error) {
+	w.errs = append(w.errs, unreadable(name, err))
+	if len(w.named) > 0 {
+		w.now().judged = true
+	}
+}
+
+// now is the path that is walked.
+func (w *walk) now() *named { return w.named[len(w.named)-1] }
+
+// path adds what one argument names.
+func (w *walk) path(path string) {
+	w.named = append(w.named, &named{path: path})
+	if path == Stdin {
+		data, err := io.ReadAll(w.Stdin)
+		if err != nil {
+			w.fail("stdin", err)
+			return
+		}
+		w.add(&File{Name: "stdin", Folder: "stdin", Data: append([]byte{}, data...)})
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		w.fail(path, err)
+	case info.IsDir():
+		w.folder(path)
+	case isChart(path):
+		w.chart(filepath.Dir(path))
+	case IsKustomization(path):
+		w.kustomization(filepath.Dir(path))
+	case templateOf(path) != "":
+		w.fail(path, fmt.Errorf("it is a template of the chart %[1]s. Fix: mooring check %[1]s", templateOf(path)))
+	default:
+		w.file(path)
+	}
+}
+
+// templateOf returns the chart that the file is a template of.
+func templateOf(path string) string {
+	for folder := filepath.Dir(path); ; folder = filepath.Dir(folder) {
+		if chart := filepath.Dir(folder); filepath.Base(folder) == "templates" && isFile(filepath.Join(chart, "Chart.yaml")) {
+			return chart
+		}
+		if folder == filepath.Dir(folder) {
+			return ""
+		}
+	}
+}
+
+func (w *walk) add(f *File) {
+	w.files = append(w.files, f)
+	w.now().files = append(w.now().files, f)
+}
+
+// once tells whether nothing has led to the file yet. Where something has, what it led to counts for this path too.
+func (w *walk) once(path string) (*seen, bool) {
+	s, ok := w.seen[path]
+	if !ok {
+		s = &seen{}
+		w.seen[path] = s
+	}
+	s.by = append(s.by, w.now())
+	w.now().files = append(w.now().files, s.files...)
+	return s, !ok
+}
+
+func (w *walk) file(path string) {
+	path = filepath.Clean(path)
+	s, first := w.once(path)
+	if !first {
+		return
+	}
+	f := &File{Name: path, Folder: filepath.Dir(path)}
+	s.files = []*File{f}
+	w.add(f)
+}
+
+// folder adds what is below the folder: charts and kustomizations as such, and the other manifests. The files that a
+// kustomization names are its own; others beside it are read by themselves.
+func (w *walk) folder(root string) {
+	names := w.below(root)
+	charts, kustomizations, used := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, name := range names {
+		if isChart(name) {
+			charts[filepath.Dir(name)] = true
+		}
+	}
+	for _, name := range names {
+		if folder := filepath.Dir(name); IsKustomization(name) && !within(folder, charts) {
+			kustomizations[folder] = true
+			for _, path := range filesNamed(name) {
+				used[filepath.Join(folder, path)] = true
+			}
+		}
+	}
+	for _, name := range names {
+		folder := filepath.Dir(name)
+		switch {
+		case charts[folder] && isChart(name) && !below(folder, charts):
+			w.chart(folder)
+		case kustomizations[folder] && IsKustomization(name):
+			w.kustomization(folder)
+		case !within(folder, charts) && !used[name] && isManifest(name):
+			w.file(name)
+		}
+	}
+}
+
+// within tells whether the folder, or one that it lies in, is among these.
+func within(folder string, these map[string]bool) bool {
+	return these[folder] || below(folder, these)
+}
+
+// below tells whether a folder that this one lies in is among these.
+func below(folder string, these map[string]bool) bool {
+	for parent := filepath.Dir(folder); parent != folder; folder, parent = parent, filepath.Dir(parent) {
+		if these[parent] {
+			return true
+		}
+	}
+	return false
+}
+
+func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
+
+// IsKustomization tells whether a file of that name makes its folder a kustomization.
+func IsKustomization(name string) bool {
+	return slices.Contains(kustomizationNames, filepath.Base(name))
+}
+
+var kustomizationNames = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
+
+func isManifest(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
+}
+
+// below returns the files below the folder, in order. What git ignores there is left out, unless that is all there is: then it
+// is what was meant.
+func (w *walk) below(root string) []string {
+	if skip := ignored(root); len(skip) > 0 {
+		names, errs := w.list(root, skip)
+		if slices.ContainsFunc(names, isManifest) || slices.ContainsFunc(names, IsKustomization) {
+			w.failAll(errs)
+			return names
+		}
+	}
+	names, errs := w.list(root, nil)
+	w.failAll(errs)
+	return names
+}
+
+func (w *walk) failAll(errs map[string]error) {
+	for _, name := range slices.Sorted(maps.Keys(errs)) {
+		w.fail(name, errs[name])
+	}
+}
+
+// list returns the files below the folder but those that are skipped or excluded, and what cannot be listed.
+func (w *walk) list(root string, skip map[string]bool) ([]string, map[string]error) {
+	var names []string
+	errs := map[string]error{}
+	// Of a link it is the folder that it leads to.
+	_ = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
+		path = filepath.Clean(path)
+		switch {
+		case err != nil:
+			errs[path] = err
+			if entry != nil && entry.IsDir() {
+				return filepath.SkipDir
+			}
+		case path == filepath.Clean(root):
+		case entry.Name() == ".git" || skip[path] || w.excluded(root, path):
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+		case !entry.IsDir() && isFile(path):
+			names = append(names, path)
+		case entry.Type()&fs.ModeSymlink != 0 && !exists(path) && isManifest(path):
+			errs[path] = errors.New("it is a link that leads nowhere")
+		}
+		return nil
+	})
+	return names, errs
+}
+
+// excluded tells whether the path, by its name or by its place below the root, is one to leave out.
+func (w *walk) excluded(root, path string) bool {
+	called := path
+	if w.alias != nil {
+		called = w.alias(path)
+	}
+	inRoot, err := filepath.Rel(root, path)
+	return slices.ContainsFunc(w.Exclude, func(g glob.Glob) bool {
+		return g.Match(filepath.ToSlash(called)) || g.Match(filepath.Base(path)) || err == nil && g.Match(filepath.ToSlash(inRoot))
+	})
+}
+
+// ignored returns the files and folders below the folder that git ignores. There are none where the folder is not git's, or
+// is itself among them.
+func ignored(root string) map[string]bool {
+	if !inRepository(root) {
+		return nil
+	}
+	list, err := exec.Command("git", "-C", root, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ".").Output()
+	if err != nil {
+		// So it answers in a folder below one that it ignores.
+		return nil
+	}
+	found := map[string]bool{}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		if filepath.Clean(name) == "." {
+			return nil
+		}
+		found[filepath.Join(root, name)] = true
+	}
+	return found
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// inRepository tells whether the folder, or one that it lies in, is a git work tree.
+func inRepository(folder string) bool {
+	folder, err := filepath.Abs(folder)
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(folder, ".git")); err == nil {
+			return true
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return false
+		}
+		folder = parent
+	}
+	return false
+}
+
+// chart adds the chart, with the values of the release or with each of those that come with it.
+func (w *walk) chart(folder string) {
+	file := filepath.Join(folder, "Chart.yaml")
+	s, first := w.once(file)
+	if !first {
+		return
+	}
+	values := []string{""}
+	if w.ValuesGlob != "" && len(w.Release.ValueFiles) == 0 && len(w.Release.Values) == 0 {
+		found, err := filepath.Glob(filepath.Join(escaped(folder), w.ValuesGlob))
+		if err != nil {
+			w.fail(file, fmt.Errorf("the glob of values %q: %w", w.ValuesGlob, err))
+		} else if len(found) > 0 {
+			values = found
+		}
+	}
+	for _, name := range values {
+		release, variant := w.Release, ""
+		if name != "" {
+			release.ValueFiles = []string{name}
+			if rel, err := filepath.Rel(folder, name); err == nil {
+				variant = " with " + filepath.ToSlash(rel)
+			}
+		}
+		var render Renderer
+		if w.Chart != nil {
+			render = func(folder string) ([]Rendered, error) { return w.Chart(release, folder) }
+		}
+		w.jobs = append(w.jobs, &job{
+			folder: folder, file: file, render: render, seen: s, variant: variant,
+		})
+	}
+}
+
+// escaped is the path as a glob that means it alone.
+func escaped(path string) string {
+	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
+}
+
+// render renders the folders, several at once, and adds what they are rendered to.
+func (w *walk) render() {
+	var done atomic.Int64
+	parallel(len(w.jobs), func(i int) {
+		w.jobs[i].run()
+		if w.Progress != nil {
+			w.Progress(int(done.Add(1)), len(w.jobs), "folders rendered")
+		}
+	})
+	for _, j := range w.jobs {
+		if j.err != nil {
+			at := report.Position{File: j.file}
+			var placed *RenderError
+			if errors.As(j.err, &placed) && placed.Source != "" {
+				at = report.Position{File: filepath.Join(j.folder, placed.Source), Line: placed.Line, Column: placed.Column}
+			}
+			w.errs = append(w.errs, report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered%s: %v", j.variant, j.err)})
+			w.failed = append(w.failed, j.folder)
+		}
+		for _, m := range j.rendered {
+			name := j.file
+			if m.Source != "" {
+				name = filepath.Join(j.folder, m.Source)
+			}
+			f := &File{Name: name, Folder: j.folder + j.variant, Data: m.Data, Rendered: true, template: m.Template, rendering: filepath.ToSlash(j.folder) + j.variant}
+			if j.kustomized {
+				f.overlay = j.folder
+			}
+			w.files = append(w.files, f)
+			j.seen.files = append(j.seen.files, f)
+		}
+		for _, n := range j.seen.by {
+			n.files = append(n.files, j.seen.files...)
+			n.judged = n.judged || j.err != nil
+		}
+	}
+}
+
+func (j *job) run() {
+	if j.render == nil {
+		j.err = errors.New("there is nothing here to render it with")
+		return
+	}
+	// What others wrote may fail in ways of its own, and takes nothing else along.
+	defer func() {
+		if r := recover(); r != nil {
+			j.err = fmt.Errorf("the renderer panicked: %v", r)
+		}
+	}()
+	j.rendered, j.err = j.render(j.folder)
+}

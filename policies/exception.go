@@ -1,0 +1,158 @@
+package policies
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// relaxations says what is wrong with the parts of a policy that relax: its profile, its exceptions and its operators.
+func relaxations(rules []Rule, spec v1alpha1.StatefulPolicySpec, at *field.Path) error {
+	var errs []error
+	if spec.Profile != "" && !slices.Contains(Profiles, spec.Profile) {
+		errs = append(errs, field.NotSupported(at.Child("profile"), spec.Profile, Profiles))
+	}
+	for i, account := range spec.Operators {
+		if namespace, name, ok := strings.Cut(account, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+			errs = append(errs, field.Invalid(at.Child("operators").Index(i), account, "a service account is namespace/name"))
+		}
+	}
+	for i, e := range spec.Exceptions {
+		errs = append(errs, validException(rules, e, at.Child("exceptions").Index(i)))
+	}
+	return errors.Join(errs...)
+}
+
+func validException(rules []Rule, e v1alpha1.Exception, at *field.Path) error {
+	var errs []error
+	if strings.TrimSpace(e.Reason) == "" {
+		errs = append(errs, field.Required(at.Child("reason"), "an exception says why"))
+	}
+	if relaxed := []v1alpha1.Action{v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off}; e.Action != "" && !slices.Contains(relaxed, e.Action) {
+		errs = append(errs, field.NotSupported(at.Child("action"), e.Action, relaxed))
+	}
+	rule, ok := Find(rules, e.Rule)
+	if !ok {
+		var known []string
+		for _, r := range rules {
+			known = append(known, r.ID)
+		}
+		return errors.Join(append(errs, field.NotSupported(at.Child("rule"), e.Rule, known))...)
+	}
+	var known []string
+	for _, check := range rule.Checks {
+		known = append(known, check.Name)
+	}
+	for i, check := range e.Checks {
+		if !slices.Contains(known, check) {
+			errs = append(errs, field.NotSupported(at.Child("checks").Index(i), check, known))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inForce returns the exceptions of the policy that have not ended. Where no time is known, none has.
+func inForce(policy *v1alpha1.StatefulPolicy, now time.Time) []v1alpha1.Exception {
+	if policy.Spec.Mode == v1alpha1.ModeAudit {
+		// A dry run relaxes nothing.
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(policy.Spec.Exceptions), func(e v1alpha1.Exception) bool {
+		return e.Until != nil && !now.IsZero() && !now.Before(e.Until.Time)
+	})
+}
+
+// relax lowers the findings by the exceptions of the policies that match. A policy's exceptions are about what others find.
+func relax(findings []Finding, chosen []applied, now time.Time) {
+	for _, p := range chosen {
+		for _, e := range inForce(p.StatefulPolicy, now) {
+			for i := range findings {
+				f := &findings[i]
+				if f.Policy == p.Name || f.Rule != e.Rule || len(e.Checks) > 0 && !slices.Contains(e.Checks, f.Check) {
+					continue
+				}
+				if action := cmp.Or(e.Action, v1alpha1.Warn); f.Action.Stricter(action) {
+					f.Exception = p.Name
+					f.atMost(action, fmt.Sprintf("exception of policy %s: %s", p.Name, strings.TrimSpace(e.Reason)))
+				}
+			}
+		}
+	}
+}
+
+// Excepts returns what the policy's exceptions relax at that time: rules, or rule/check.
+func Excepts(policy *v1alpha1.StatefulPolicy, now time.Time) []string {
+	var all []string
+	for _, e := range inForce(policy, now) {
+		if len(e.Checks) == 0 {
+			all = append(all, e.Rule)
+		}
+		for _, check := range e.Checks {
+			all = append(all, e.Rule+"/"+check)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Denies returns the IDs of the rules by which the policy refuses requests, if it is in force.
+func Denies(rules []Rule, policy *v1alpha1.StatefulPolicy) []string {
+	if cmp.Or(policy.Spec.Mode, v1alpha1.ModeEnforce) != v1alpha1.ModeEnforce {
+		return nil
+	}
+	var ids []string
+	for _, rule := range rules {
+		if rule.Action(&policy.Spec.Rules) == v1alpha1.Deny {
+			ids = append(ids, rule.ID)
+		}
+	}
+	return ids
+}
+
+// Unguarded returns the rules, or rule/check, by which nothing is refused any more where only this policy and its profile
+// apply, once it is changed from older to newer. Either is nil where there is no such policy.
+func (s *Set) Unguarded(older, newer *v1alpha1.StatefulPolicy, now time.Time) []string {
+	before, after := s.refuses(older, now), s.refuses(newer, now)
+	lost := slices.DeleteFunc(slices.Clone(before), func(id string) bool { return slices.Contains(after, id) })
+	if newer != nil {
+		var excepted []string
+		if older != nil {
+			excepted = Excepts(older, now)
+		}
+		for _, id := range Excepts(newer, now) {
+			if rule, _, ok := strings.Cut(id, "/"); ok && slices.Contains(before, rule) && !slices.Contains(excepted, id) {
+				lost = append(lost, id)
+			}
+		}
+	}
+	return lost
+}
+
+// refuses returns the rules by which a policy and its profile refuse something.
+func (s *Set) refuses(policy *v1alpha1.StatefulPolicy, now time.Time) []string {
+	profile := s.defaultProfile
+	var own, relaxed []string
+	if policy != nil {
+		own = Denies(s.rules, policy)
+		relaxed = Excepts(policy, now)
+		if policy.Spec.Mode != v1alpha1.ModeAudit {
+			profile = cmp.Or(policy.Spec.Profile, profile)
+		}
+	}
+	if p, ok := s.profiles[profile]; ok {
+		for _, id := range Denies(s.rules, p.StatefulPolicy) {
+			if !slices.Contains(relaxed, id) {
+				own = append(own, id)
+			}
+		}
+	}
+	slices.Sort(own)
+	return slices.Compact(own)
+}

@@ -1,0 +1,185 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// protectedID is the finding that holds against operators too: a person said so, about that very object.
+const protectedID = "delete-protection/protected"
+
+// spare turns denials into warnings where to refuse would hang what goes on: a delete that was allowed, or an operator's work.
+// Nothing is asked of the cluster where nothing is denied.
+func spare(findings []Finding, chosen []applied, ch Change, c Cluster) error {
+	denied := func(f Finding) bool { return f.Action == v1alpha1.Deny }
+	if !slices.ContainsFunc(findings, denied) {
+		return nil
+	}
+	if on, err := finishing(ch, c); err != nil {
+		return err
+	} else if on != "" {
+		for i := range findings {
+			findings[i].atMost(v1alpha1.Warn, on+" is being deleted, and may finish")
+		}
+		return nil
+	}
+	note, err := operator(chosen, ch, c)
+	if note != "" {
+		warnOperator(findings, chosen, note)
+	}
+	return err
+}
+
+// warnOperator turns the denials of policies that exempt operators into warnings.
+func warnOperator(findings []Finding, chosen []applied, note string) {
+	enforce := map[string]bool{}
+	for _, p := range chosen {
+		enforce[p.Name] = p.Spec.OperatorOwned == v1alpha1.OperatorOwnedEnforce
+	}
+	for i := range findings {
+		if f := &findings[i]; !enforce[f.Policy] && f.ID() != protectedID {
+			f.atMost(v1alpha1.Warn, note)
+		}
+	}
+}
+
+// operator says why the user counts as the operator of the object, or nothing. What the object says about itself is not enough,
+// as whoever may update it may write it: the owner must be there, and the user have a right that only its operator needs.
+func operator(chosen []applied, ch Change, c Cluster) (string, error) {
+	account, ok := strings.CutPrefix(ch.User.Username, "system:serviceaccount:")
+	if !ok || !stayedWithOperator(ch) {
+		return "", nil
+	}
+	o := ch.Object()
+	owner := *metav1.GetControllerOf(o)
+	listed := slices.ContainsFunc(chosen, func(p applied) bool {
+		return p.mode != v1alpha1.ModeAudit && slices.Contains(p.Spec.Operators, strings.Replace(account, ":", "/", 1))
+	})
+	if listed {
+		found, known, err := c.Owner(o.GetNamespace(), owner)
+		if err != nil || known && found == nil {
+			return "", err
+		}
+		return "a policy lists " + account + " as an operator", nil
+	}
+	may, known, err := c.MayOperate(o.GetNamespace(), owner)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("asking whether %s operates %s %s: %w", ch.User.Username, owner.Kind, owner.Name, err)
+	case !known:
+		return fmt.Sprintf("nobody can know here whether %s operates %s %s", account, owner.Kind, owner.Name), nil
+	case may:
+		return fmt.Sprintf("%s operates %s %s, which owns it", account, owner.Kind, owner.Name), nil
+	}
+	return "", nil
+}
+
+// stayedWithOperator tells whether an operator owns the object on every side of the change: an owner that comes with a
+// request is no reason to let that request pass.
+func stayedWithOperator(ch Change) bool {
+	return (ch.Old == nil || ownedByOperator(ch.Old)) && (ch.New == nil || ownedByOperator(ch.New))
+}
+
+// ownedByOperator tells whether the object's controller is a custom resource.
+func ownedByOperator(o kinds.Object) bool {
+	owner := metav1.GetControllerOf(o)
+	return owner != nil && custom(*owner)
+}
+
+// custom tells whether an owner is a custom resource. Built-in groups have no dot or end in .k8s.io, which the Kubernetes
+// project keeps for itself.
+func custom(owner metav1.OwnerReference) bool {
+	group, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && strings.Contains(group.Group, ".") && !strings.HasSuffix(group.Group, ".k8s.io")
+}
+
+// finishing says what is being deleted, so that the change only finishes it: the namespace, the StatefulSet itself, or an owner
+// of the object over any number of owners.
+func finishing(ch Change, c Cluster) (string, error) {
+	if ch.Old == nil {
+		return "", nil
+	}
+	if name := ch.Old.GetNamespace(); name != "" {
+		namespace, _, err := Get[*corev1.Namespace](c, "", name)
+		if err != nil {
+			return "", err
+		}
+		if namespace != nil && namespace.DeletionTimestamp != nil {
+			return "namespace " + name, nil
+		}
+	}
+	if set, ok := ch.Old.(*appsv1.StatefulSet); ok && set.DeletionTimestamp != nil {
+		return "StatefulSet " + set.Name, nil
+	}
+	return ownerGoes(ch.Old.GetNamespace(), ownersOf(ch.Old, c), c, 0)
+}
+
+// ownersOf returns the object's owners, and for a claim the StatefulSet that it is named for.
+func ownersOf(o kinds.Object, c Cluster) []metav1.OwnerReference {
+	owners := o.GetOwnerReferences()
+	claim, ok := o.(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return owners
+	}
+	// What cannot be read makes no difference: nothing is spared for it.
+	sets, _, _ := List[*appsv1.StatefulSet](c, claim.Namespace)
+	for _, set := range sets {
+		if _, ok := statefulset.ClaimOrdinal(set, claim); ok {
+			owners = append(slices.Clone(owners), *metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet")))
+		}
+	}
+	return owners
+}
+
+// maxOwners bounds how far up owners are followed.
+const maxOwners = 4
+
+func ownerGoes(namespace string, owners []metav1.OwnerReference, c Cluster, depth int) (string, error) {
+	if depth == maxOwners {
+		return "", nil
+	}
+	for _, ref := range owners {
+		var owner metav1.Object
+		if kind := kinds.Find(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()); kind != nil {
+			in := namespace
+			if !kind.Namespaced {
+				in = ""
+			}
+			o, _, err := c.Get(kind, in, ref.Name)
+			if err != nil {
+				return "", err
+			}
+			if o != nil && o.GetUID() == ref.UID {
+				owner = o
+			}
+		} else if custom(ref) {
+			o, _, err := c.Owner(namespace, ref)
+			if err != nil {
+				return "", err
+			}
+			if o != nil {
+				owner = o
+			}
+		}
+		if owner == nil {
+			continue
+		}
+		if owner.GetDeletionTimestamp() != nil {
+			return ref.Kind + " " + ref.Name, nil
+		}
+		if on, err := ownerGoes(namespace, owner.GetOwnerReferences(), c, depth+1); on != "" || err != nil {
+			return on, err
+		}
+	}
+	return "", nil
+}

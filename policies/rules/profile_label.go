@@ -1,0 +1,53 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var profileLabel = policies.Rule{
+	ID:    "profile-label",
+	Title: "The labels of a namespace name a profile and a mode that exist",
+	Doc: `A namespace chooses its profile by the label mooring.dev/profile, and caps it by the label mooring.dev/mode. A value that names
+neither is ignored: the namespace gets the profile and the mode that it would have without the label. The API server refuses such a
+value when somebody writes it, where the chart's ValidatingAdmissionPolicy is installed; this rule shows those that are older.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.Namespace)},
+	Checks: []policies.Check{
+		{Name: "profile", Doc: "the label names no profile"},
+		{Name: "mode", Doc: "the label names no mode"},
+	},
+	Logic: policies.Typed[v1alpha1.ProfileLabel]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.ProfileLabel { return &r.ProfileLabel },
+		Baseline:   &v1alpha1.ProfileLabel{Enforcement: warn},
+		Restricted: &v1alpha1.ProfileLabel{Enforcement: warn},
+		Object:     findsUnknownProfile,
+	},
+}
+
+func findsUnknownProfile(o kinds.Object, _ policies.Cluster, _ v1alpha1.ProfileLabel) ([]policies.Finding, error) {
+	var found []policies.Finding
+	for _, label := range []struct {
+		check, key, instead string
+		valid               []string
+	}{
+		{"profile", policies.ProfileLabel, "the namespace has the profile that it would have without it", policies.Profiles},
+		{"mode", policies.ModeLabel, "its profile is enforced", policies.Modes},
+	} {
+		value, ok := o.GetLabels()[label.key]
+		if !ok || policies.Names(label.key, value) {
+			continue
+		}
+		found = append(found, policies.Finding{
+			Check: label.check, Path: "metadata.labels",
+			Message: fmt.Sprintf("Namespace %s has the label %s=%s, which names no %s: %s. Valid are %s.",
+				o.GetName(), label.key, value, label.check, label.instead, strings.Join(label.valid, ", ")),
+			Remedy: fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s", o.GetName(), label.key, label.valid[1]),
+		})
+	}
+	return found, nil
+}

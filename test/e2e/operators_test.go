@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+const databases = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: databases.db.example.com}
+spec:
+  group: db.example.com
+  scope: Namespaced
+  names: {kind: Database, plural: databases, singular: database}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      subresources: {status: {}}
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
+
+// TestOperators shows who is an operator: the account that may update the status of what owns the StatefulSet, while that is there;
+// and that what such an owner left behind may be taken down by anyone.
+func TestOperators(t *testing.T) {
+	s := newShell(t)
+	s.mustWith(databases, "apply", "-f", "-")
+	s.must("wait", "crd/databases.db.example.com", "--for=condition=Established", "--timeout=60s")
+	s.mustWith("{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, namespace: NAMESPACE, finalizers: [db.example.com/claims]}}", "create", "-f", "-")
+	uid := strings.TrimSpace(s.must("get", "database", "db", "-o", "jsonpath={.metadata.uid}"))
+	owned := strings.Replace(statefulSet("replicas: 3"), "name: db, namespace",
+		"ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: "+uid+", controller: true}], name: db, namespace", 1)
+	s.mustWith(service+"---"+owned, "apply", "-f", "-")
+	s.settled(3)
+	for _, account := range []string{"operator", "deployer"} {
+		s.must("create", "serviceaccount", account)
+		s.must("create", "rolebinding", account, "--clusterrole=edit", "--serviceaccount="+s.namespace+":"+account)
+	}
+	s.must("create", "role", "operator", "--verb=update", "--resource=databases.db.example.com/status")
+	s.must("create", "rolebinding", "operates", "--role=operator", "--serviceaccount="+s.namespace+":operator")
+	as := func(account string) string { return "--as=system:serviceaccount:" + s.namespace + ":" + account }
+	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
+
+	s.refused([]string{"scale-down/quorum"}, scale...)
+	s.refused([]string{"scale-down/quorum"}, append(scale, as("deployer"))...)
+	if out := s.must(append(scale, as("operator"))...); !strings.Contains(out, "Warning: scale-down/quorum") {
+		t.Errorf("its operator is told %q", out)
+	}
+	s.mustWith(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: e2e-owners, labels: {mooring.dev/aggregate-to-owners: "true"}}
+rules: [{apiGroups: [db.example.com], resources: [databases], verbs: [get]}]
+`, "apply", "-f", "-")
+	s.must("delete", "database", "db", "--wait=false")
+	s.eventually(append(scale, as("deployer")), "is being deleted")
+	s.must("patch", "database", "db", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+}
+
+// TestBypassInOneNamespace shows that a RoleBinding is enough to bypass in its namespace, and that a wrong annotation is answered
+// with the right one.
+func TestBypassInOneNamespace(t *testing.T) {
+	s := newShell(t)
+	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	s.settled(3)
+	s.must("create", "rolebinding", "ada", "--clusterrole=edit", "--user=ada")
+	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server", "--as=ada"}
+	s.must("annotate", "statefulset", "db", "mooring.dev/bypass=true", "mooring.dev/bypass-reason=moved")
+	s.refused([]string{"would have to be mooring.dev/bypass=scale-down"}, scale...)
+	s.must("annotate", "--overwrite", "statefulset", "db", "mooring.dev/bypass=scale-down")
+	s.refused([]string{"kubectl create rolebinding -n " + s.namespace + " mooring-bypass --clusterrole=mooring-bypass --user=ada"}, scale...)
+	s.must("create", "rolebinding", "mooring-bypass", "--clusterrole=mooring-bypass", "--user=ada")
+	s.eventually(scale, "bypassed: moved")
+}
+
+// TestNamespaceLabels shows that a label which names no profile or mode is refused as it is written.
+func TestNamespaceLabels(t *testing.T) {
+	s := newShell(t)
+	for label, says := range map[string]string{
+		"mooring.dev/profile=strict": "the profiles are off, baseline and restricted",
+		"mooring.dev/mode=autid":     "the modes are audit, warn and enforce",
+	} {
+		if out, err := s.try("", "label", "namespace", s.namespace, label); err == nil || !strings.Contains(out, says) {
+			t.Errorf("%s: %v, the answer does not say %q:\n%s", label, err, says, out)
+		}
+	}
+	s.must("label", "namespace", s.namespace, "mooring.dev/profile=restricted", "mooring.dev/mode=Audit")
+}
+
+// TestPolicyStatus shows what kubectl get tells of a policy.
+func TestPolicyStatus(t *testing.T) {
+	s := newShell(t)
+	s.mustWith(`
+apiVersion: mooring.dev/v1alpha1
+kind: StatefulPolicy
+metadata: {name: NAMESPACE}
+spec:
+  match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}, exclude: {namespaces: [nowhere]}}
+  profile: restricted
+  exceptions: [{rule: scale-down, checks: [to-zero], reason: it sleeps at night}]
+  rules: {spread: {action: Deny}}
+`, "apply", "-f", "-")
+	t.Cleanup(func() { _, _ = s.try("", "delete", "statefulpolicy", s.namespace) })
+	s.must("wait", "statefulpolicy/"+s.namespace, "--for=jsonpath={.status.conditions[0].reason}=Missing", "--timeout=60s")
+	out := s.must("get", "spol", s.namespace, "-o", "wide")
+	for _, want := range []string{"PROFILE", "restricted", `["scale-down/to-zero"]`, `["spread"]`, "False", "namespace nowhere does not exist"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	s.must("patch", "statefulpolicy", s.namespace, "--type=merge", "-p", `{"spec":{"match":{"exclude":null}}}`)
+	s.must("wait", "statefulpolicy/"+s.namespace, "--for=condition=Ready", "--timeout=60s")
+}

@@ -102,9 +102,9 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 }
 
 // mayFill tells whether any policy has something to fill in where the request goes, which most do not. A volume says in
-// itself where it goes.
+// itself where it goes, and of a Scale what is asked for may be raised.
 func (r *Reviewer) mayFill(ctx context.Context, req *admissionv1.AdmissionRequest) bool {
-	return req.Namespace == "" || r.policies.Load().Fills(req.Namespace, r.world.Around(ctx, req.UserInfo, false))
+	return req.Namespace == "" || req.SubResource == "scale" || r.policies.Load().Fills(req.Namespace, r.world.Around(ctx, req.UserInfo, false))
 }
 
 // mutate fills in the policies' defaults.

@@ -71,8 +71,8 @@ var (
 
 	PersistentVolumeClaim = row[*corev1.PersistentVolumeClaim, corev1.PersistentVolumeClaimList](corev1.SchemeGroupVersion, "persistentvolumeclaims", nil,
 		"metadata.managedFields",
-		"spec.accessModes", "spec.resources.requests", "spec.storageClassName", "spec.volumeMode", "spec.volumeName",
-		"status.phase")
+		"spec.accessModes", "spec.dataSourceRef", "spec.resources.requests", "spec.storageClassName", "spec.volumeMode", "spec.volumeName",
+		"status.conditions", "status.phase")
 
 	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
 		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status.phase")))
@@ -90,7 +90,7 @@ var (
 	Pod = live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
 		"metadata.annotations",
 		"spec.nodeName", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
-		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase"))
+		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"))
 
 	Namespace = clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
 		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) }))

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -37,6 +39,7 @@ before, always pass, and so does every delete in a namespace that is itself bein
 	},
 	Checks: []policies.Check{
 		{Name: "data", Doc: "claims would be deleted along with their StatefulSet"},
+		{Name: "running", Doc: "ready Pods would stop with their StatefulSet"},
 		{Name: "in-use", Doc: "a Pod of a StatefulSet uses the claim, or a StatefulSet wants the Pod it belongs to"},
 		{Name: "finalizer", Doc: "the claim waits for a Pod that uses it, and would be taken from under it"},
 		{Name: "volume", Doc: "the claim of a StatefulSet's member is bound to the volume"},
@@ -47,7 +50,7 @@ before, always pass, and so does every delete in a namespace that is itself bein
 	},
 	Logic: policies.Typed[v1alpha1.DeleteProtection]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.DeleteProtection { return &r.DeleteProtection },
-		Baseline:   &v1alpha1.DeleteProtection{Enforcement: deny},
+		Baseline:   &v1alpha1.DeleteProtection{Enforcement: deny, Running: v1alpha1.Warn},
 		Restricted: &v1alpha1.DeleteProtection{Enforcement: deny},
 		Change:     deletesNoData,
 	},
@@ -70,7 +73,12 @@ func deletesNoData(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProt
 	switch o := ch.Old.(type) {
 	case *appsv1.StatefulSet:
 		if !ch.Orphans() {
-			more, err = takesClaims(o, c, p)
+			if more, err = takesClaims(o, c, p); err != nil {
+				break
+			}
+			if len(more) == 0 {
+				more, err = stopsMembers(o, c, p)
+			}
 			if len(more) == 0 && ch.InFiles {
 				more = leavesFiles(ch, o)
 			}
@@ -115,8 +123,19 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 	}
 	// What the StatefulSet owns goes. Its controller makes it the owner of its members' claims a moment after it is told
 	// to, and never takes a claim back whose Pod is gone.
+	pods, _, err := podsOf(set, c)
+	if err != nil {
+		return nil, err
+	}
 	lost := slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
 		n, ok := statefulset.ClaimOrdinal(set, claim)
+		if ok && statefulset.Empty(claim, pods[n]) {
+			return true
+		}
+		if controller := metav1.GetControllerOf(claim); controller != nil && controller.UID != set.UID {
+			// The StatefulSet's controller leaves alone what another controls.
+			return !statefulset.Owns(set, claim)
+		}
 		return !statefulset.Owns(set, claim) && !(told && ok && statefulset.OrdinalsOf(set).Has(n))
 	})
 	switch {
@@ -133,6 +152,29 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 			policies.Kubectl(set), lost[0].Name)
 	}
 	return []policies.Finding{f}, nil
+}
+
+// stopsMembers says which ready Pods would stop.
+func stopsMembers(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
+	pods, known, err := podsOf(set, c)
+	if !known || err != nil {
+		return nil, err
+	}
+	var ready []*corev1.Pod
+	for _, pod := range pods {
+		if statefulset.Ready(pod) {
+			ready = append(ready, pod)
+		}
+	}
+	if len(ready) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(ready, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return []policies.Finding{{
+		Check: "running", Action: p.Running, Path: "metadata.name",
+		Message: fmt.Sprintf("%s of StatefulSet %s would stop (%s).", words.Plural(len(ready), "ready Pod"), set.Name, words.Names(ready)),
+		Remedy:  fmt.Sprintf("to leave them running: %s delete statefulset %s --cascade=orphan", policies.Kubectl(set), set.Name),
+	}}, nil
 }
 
 // leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who
@@ -172,12 +214,15 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 	if err != nil {
 		return nil, err
 	}
+	if statefulset.Empty(claim, pod) {
+		return nil, nil
+	}
 	if pod != nil {
 		f.Message = fmt.Sprintf("Pod %s runs on claim %s: the claim would hang in Terminating, and its data be gone as soon as the Pod restarts.", pod.Name, claim.Name)
 		return []policies.Finding{f}, nil
 	}
-	sets, _, err := policies.List[*appsv1.StatefulSet](c, claim.Namespace)
-	for _, set := range sets {
+	set, _, err := claimantOf(claim, c)
+	if set != nil {
 		if n, ok := statefulset.ClaimOrdinal(set, claim); ok && set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Has(n) {
 			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s is about to start again: it would come up on a new, empty claim.",
 				claim.Name, set.Name, n, set.Name)
@@ -226,16 +271,26 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
 		return nil, err
 	}
-	sets, _, err := policies.List[*appsv1.StatefulSet](c, claimed.Namespace)
-	for _, set := range sets {
-		n, ok := statefulset.ClaimOrdinal(set, claim)
-		if !ok {
-			continue
-		}
+	set, _, err := claimantOf(claim, c)
+	if err != nil {
+		return nil, err
+	}
+	whose := ""
+	if set != nil {
+		n, _ := statefulset.ClaimOrdinal(set, claim)
+		whose = "Pod " + statefulset.PodName(set, n)
+	} else if pod, err := memberOn(claim, c); err != nil {
+		return nil, err
+	} else if pod != nil {
+		whose = "Pod " + pod.Name
+	} else if statefulset.LeftBehind(claim) {
+		whose = "a deleted StatefulSet"
+	}
+	if whose != "" {
 		return []policies.Finding{{
 			Check: "volume", Action: p.InUse, Path: "metadata.name",
-			Message: fmt.Sprintf("Volume %s holds the data of Pod %s-%d, by claim %s in namespace %s. It would hang in Terminating, which nobody can take back, and go as soon as the claim lets go of it.",
-				volume.Name, set.Name, n, claim.Name, claim.Namespace),
+			Message: fmt.Sprintf("Volume %s holds the data of %s, by claim %s in namespace %s. It would hang in Terminating, which nobody can take back, and go as soon as the claim lets go of it.",
+				volume.Name, whose, claim.Name, claim.Namespace),
 			Remedy: fmt.Sprintf("leave it to its claim: when that is deleted, the volume goes too or stays, by its reclaim policy. See which: kubectl get persistentvolume %s. If it is to go all the same, say so and try again: %s",
 				volume.Name, policies.BypassCommand("delete-protection", volume)),
 		}}, err
@@ -248,6 +303,13 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	sets, _, err1 := policies.List[*appsv1.StatefulSet](c, namespace.Name)
 	claims, _, err2 := policies.List[*corev1.PersistentVolumeClaim](c, namespace.Name)
+	pods, err3 := members(namespace.Name, c)
+	user := func(claim *corev1.PersistentVolumeClaim) *corev1.Pod {
+		if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) }); i >= 0 {
+			return pods[i]
+		}
+		return nil
+	}
 	var data []*corev1.PersistentVolumeClaim
 	var marked []string
 	for _, set := range sets {
@@ -256,7 +318,8 @@ func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.Delet
 		}
 	}
 	for _, claim := range claims {
-		if statefulset.Claimant(claim, sets) != nil || statefulset.LeftBehind(claim) {
+		pod := user(claim)
+		if !statefulset.Empty(claim, pod) && (pod != nil || statefulset.Claimant(claim, sets) != nil || statefulset.LeftBehind(claim)) {
 			data = append(data, claim)
 		}
 		if protected(claim) {
@@ -281,5 +344,5 @@ func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.Delet
 			Remedy: look + "If it is to go all the same, take the labels off first.",
 		})
 	}
-	return found, errors.Join(err1, err2)
+	return found, errors.Join(err1, err2, err3)
 }

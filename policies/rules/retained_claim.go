@@ -2,9 +2,12 @@ package rules
 
 import (
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -26,18 +29,19 @@ by a controller, which its managedFields remember, counts as one.`,
 	Checks: []policies.Check{
 		{Name: "kept", Doc: "the claim was kept for an ordinal that the StatefulSet does not have at present"},
 		{Name: "left", Doc: "the claim was kept when its StatefulSet was deleted"},
+		{Name: "recent", Doc: "the claim was kept when its StatefulSet was deleted, not longer than keepFor ago"},
 	},
 	Logic: policies.Typed[v1alpha1.RetainedClaim]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.RetainedClaim { return &r.RetainedClaim },
-		Baseline:   &v1alpha1.RetainedClaim{Enforcement: warn},
+		Baseline:   &v1alpha1.RetainedClaim{Enforcement: warn, KeepFor: &metav1.Duration{Duration: time.Hour}, Recent: v1alpha1.Deny},
 		Restricted: &v1alpha1.RetainedClaim{Enforcement: deny},
 		Change:     keepsRetainedClaim,
 	},
 }
 
-func keepsRetainedClaim(ch policies.Change, c policies.Cluster, _ v1alpha1.RetainedClaim) ([]policies.Finding, error) {
+func keepsRetainedClaim(ch policies.Change, c policies.Cluster, p v1alpha1.RetainedClaim) ([]policies.Finding, error) {
 	claim := ch.Old.(*corev1.PersistentVolumeClaim)
-	if claim.DeletionTimestamp != nil {
+	if claim.DeletionTimestamp != nil || statefulset.Empty(claim, nil) {
 		return nil, nil
 	}
 	if decided, err := ch.Decided(c); decided || err != nil {
@@ -48,11 +52,15 @@ func keepsRetainedClaim(ch policies.Change, c policies.Cluster, _ v1alpha1.Retai
 		Remedy: "leave it, or back its data up first. If nobody needs the data, say so and try again: " +
 			policies.BypassCommand("retained-claim", claim),
 	}
-	sets, _, err := policies.List[*appsv1.StatefulSet](c, claim.Namespace)
-	set := statefulset.Claimant(claim, sets)
+	set, _, err := claimantOf(claim, c)
+	unused := statefulset.UnusedSince(claim)
 	switch {
 	case err != nil:
 		return nil, err
+	case set == nil && statefulset.LeftBehind(claim) && p.KeepFor != nil && !unused.IsZero() && ch.Time.Sub(unused) < p.KeepFor.Duration:
+		f.Check, f.Action = "recent", p.Recent
+		f.Message = fmt.Sprintf("Claim %s holds the data of a StatefulSet that ran until %s; for %s after that it is kept.",
+			claim.Name, unused.UTC().Format(time.RFC3339), duration.HumanDuration(p.KeepFor.Duration))
 	case set == nil && statefulset.LeftBehind(claim):
 		f.Check = "left"
 		f.Message = fmt.Sprintf("Claim %s is no leftover: a StatefulSet that was deleted kept it, and finds its data there when it is made again under the same name.", claim.Name)

@@ -3,6 +3,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -98,6 +99,24 @@ func members(namespace string, c policies.Cluster) ([]*corev1.Pod, error) {
 
 // memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
 func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
+	if name, n, ok := statefulset.CutOrdinal(claim.Name); ok {
+		// Its name tells the Pod's, as it does the StatefulSet's.
+		for i := range len(name) {
+			if name[i] != '-' {
+				continue
+			}
+			pod, _, err := policies.Get[*corev1.Pod](c, claim.Namespace, fmt.Sprintf("%s-%d", name[i+1:], n))
+			if err != nil {
+				return nil, err
+			}
+			if pod != nil && pod.Labels[appsv1.StatefulSetPodNameLabel] != "" && !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name) {
+				return pod, nil
+			}
+		}
+		if set, _, err := claimantOf(claim, c); set != nil || err != nil {
+			return nil, err
+		}
+	}
 	pods, err := members(claim.Namespace, c)
 	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) }); i >= 0 {
 		return pods[i], err

@@ -107,9 +107,6 @@ func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDo
 	if d.going.Count() == 0 {
 		return nil, nil
 	}
-	if decided, err := ch.Decided(c); decided && !ch.ByController() || err != nil {
-		return nil, err
-	}
 	var err error
 	var known bool
 	if d.pods, known, err = podsOf(older, c); err != nil {

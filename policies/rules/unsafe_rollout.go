@@ -52,6 +52,9 @@ type rollout struct {
 
 func rollsOutSafely(ch policies.Change, c policies.Cluster, p v1alpha1.UnsafeRollout) ([]policies.Finding, error) {
 	older, newer, ok := ch.StatefulSets()
+	if ok && newer.Spec.UpdateStrategy.Type == appsv1.RecreateStatefulSetStrategyType {
+		return recreates(older, newer, c, p)
+	}
 	if !ok || statefulset.Settled(older) || !beginsRollout(older, newer) {
 		return nil, nil
 	}
@@ -74,6 +77,27 @@ func rollsOutSafely(ch policies.Change, c policies.Cluster, p v1alpha1.UnsafeRol
 		return r.quorum(p), nil
 	}
 	return r.waits(p), nil
+}
+
+// recreates says what a new template costs that takes every Pod at once.
+func recreates(older, newer *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.UnsafeRollout) ([]policies.Finding, error) {
+	if statefulset.SameTemplate(older, newer) || statefulset.OrdinalsOf(newer).Count() < 2 {
+		return nil, nil
+	}
+	pods, known, err := podsOf(older, c)
+	if !known || err != nil {
+		return nil, err
+	}
+	r := rollout{set: newer, members: statefulset.OrdinalsOf(older), pods: pods}
+	up, _ := r.state()
+	if up == 0 {
+		return nil, nil
+	}
+	return []policies.Finding{{
+		Check: "quorum", Path: "spec.template", Action: p.Quorum,
+		Message: fmt.Sprintf("The update strategy Recreate deletes all Pods of StatefulSet %s at once: 0 of the %s ready would be left.", newer.Name, words.Plural(up, "Pod")),
+		Remedy:  fmt.Sprintf("replace them one by one: set %s.type: RollingUpdate", strategyPath),
+	}}, nil
 }
 
 // beginsRollout tells whether Pods are to be replaced that would have been left alone.

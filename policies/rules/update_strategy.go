@@ -60,6 +60,13 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 			Remedy:  fmt.Sprintf("set %s.type: %s", strategyPath, p.Require),
 		})
 	}
+	if strategy.Type == appsv1.RecreateStatefulSetStrategyType && replicas > 1 {
+		found = append(found, policies.Finding{
+			Check: "quorum", Path: strategyPath + ".type", Action: p.Quorum, Excess: replicas - max(1, (replicas-1)/2),
+			Message: fmt.Sprintf("Recreate deletes all %s of StatefulSet %s at once for every new template.", words.Plural(replicas, "Pod"), set.Name),
+			Remedy:  fmt.Sprintf("set %s.type: RollingUpdate", strategyPath),
+		})
+	}
 	rolling := strategy.RollingUpdate
 	if rolling == nil || strategy.Type != appsv1.RollingUpdateStatefulSetStrategyType || replicas == 0 {
 		return found, nil

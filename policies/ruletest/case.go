@@ -143,7 +143,7 @@ func (c Case) build(rule policies.Rule) (Play, error) {
 	p := Play{
 		Change: policies.Change{
 			Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, DeleteOptions: c.DeleteOptions,
-			User: authenticationv1.UserInfo{Username: c.User},
+			User: authenticationv1.UserInfo{Username: c.User}, Time: Clock.Now,
 		},
 		World: policies.Snapshot{Complete: !c.InFiles},
 	}

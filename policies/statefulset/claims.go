@@ -3,6 +3,8 @@ package statefulset
 import (
 	"cmp"
 	"slices"
+	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -46,12 +48,62 @@ func Claimant(claim *corev1.PersistentVolumeClaim, sets []*appsv1.StatefulSet) *
 // LeftBehind tells whether a StatefulSet's controller seems to have made the claim. A generic ephemeral volume is made by a
 // controller too, and belongs to its Pod.
 func LeftBehind(claim *corev1.PersistentVolumeClaim) bool {
-	if _, _, ordinal := CutOrdinal(claim.Name); !ordinal || metav1.GetControllerOf(claim) != nil {
+	name, _, ordinal := CutOrdinal(claim.Name)
+	if !ordinal || metav1.GetControllerOf(claim) != nil {
 		return false
 	}
+	return madeBy(claim, makers...) || claim.Labels[veleroRestore] != "" || namedByLabel(name, claim.Labels)
+}
+
+// veleroRestore is the label that Velero leaves on what it restores.
+const veleroRestore = "velero.io/restore-name"
+
+// controllerManagers are the names under which the StatefulSet controller makes claims: k3s runs it in its one process.
+var controllerManagers = []string{"kube-controller-manager", "k3s"}
+
+// makers make claims that are, or were, a StatefulSet's.
+var makers = append([]string{"velero-server"}, controllerManagers...)
+
+func madeBy(claim *corev1.PersistentVolumeClaim, names ...string) bool {
 	return slices.ContainsFunc(claim.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
-		return entry.Manager == "kube-controller-manager" && kinds.MadeClaim(entry)
+		return slices.Contains(names, entry.Manager) && kinds.MadeClaim(entry)
 	})
+}
+
+// namedByLabel tells whether a claim without its ordinal ends in the value of one of its labels, as template-set does where
+// the claim has the labels of set's Pods.
+func namedByLabel(name string, labels map[string]string) bool {
+	for _, value := range labels {
+		if value != "" && strings.HasSuffix(name, "-"+value) {
+			return true
+		}
+	}
+	return false
+}
+
+// Empty tells whether the claim holds no data: it was never bound, has lost its volume, or was made for this Pod, which never
+// was ready. The Pod may be nil.
+func Empty(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
+	if claim.Status.Phase == corev1.ClaimPending || claim.Status.Phase == corev1.ClaimLost {
+		return true
+	}
+	return pod != nil && claim.Spec.DataSourceRef == nil && madeBy(claim, controllerManagers...) && madeTogether(claim, pod) && NeverReady(pod)
+}
+
+// madeTogether tells whether the controller made the claim for this very Pod, and not for one before it.
+func madeTogether(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
+	const sync = 10 * time.Second
+	return !claim.CreationTimestamp.IsZero() && pod.CreationTimestamp.Sub(claim.CreationTimestamp.Time).Abs() <= sync
+}
+
+// UnusedSince returns since when no Pod uses the claim, zero where the API server does not say (before Kubernetes 1.37).
+func UnusedSince(claim *corev1.PersistentVolumeClaim) time.Time {
+	for _, c := range claim.Status.Conditions {
+		if c.Type == corev1.PersistentVolumeClaimUnused && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
 }
 
 // Retention returns the StatefulSet's retention policy, Retain where it has none.

@@ -26,6 +26,18 @@ func Ready(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && HasCondition(pod, corev1.PodReady)
 }
 
+// NeverReady tells whether the Pod has not been ready since it started. The kubelet writes the condition when it starts the
+// Pod, and its time changes when the Pod becomes ready, or ceases to be.
+func NeverReady(pod *corev1.Pod) bool {
+	const write = 2 * time.Second
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status != corev1.ConditionTrue && pod.Status.StartTime != nil && c.LastTransitionTime.Sub(pod.Status.StartTime.Time) <= write
+		}
+	}
+	return pod.Status.StartTime == nil
+}
+
 // HasCondition tells whether the Pod's condition is True.
 func HasCondition(pod *corev1.Pod, condition corev1.PodConditionType) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {

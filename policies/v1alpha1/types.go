@@ -503,6 +503,9 @@ type DeleteProtection struct {
 	// inUse: the claim of a member is deleted.
 	// +optional
 	InUse Action `json:"inUse,omitempty"`
+	// running: a StatefulSet with ready Pods is deleted.
+	// +optional
+	Running Action `json:"running,omitempty"`
 	// namespace: a namespace is deleted in which StatefulSets have claims.
 	// +optional
 	Namespace Action `json:"namespace,omitempty"`
@@ -524,6 +527,13 @@ type OrdinalShift struct {
 // RetainedClaim are the parameters of the rule retained-claim.
 type RetainedClaim struct {
 	Enforcement `json:",inline"`
+	// keepFor is how long after its last Pod a claim is kept whose StatefulSet was deleted, such as 1h, as if that still ran.
+	// Kubernetes tells since 1.37 when that was.
+	// +optional
+	KeepFor *metav1.Duration `json:"keepFor,omitempty"`
+	// recent is the action within keepFor; by default the rule's action.
+	// +optional
+	Recent Action `json:"recent,omitempty"`
 }
 
 // UnsafeRollout are the parameters of the rule unsafe-rollout.

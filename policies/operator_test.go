@@ -125,9 +125,9 @@ func TestFinishing(t *testing.T) {
 	}{
 		"nothing goes": {older: plain(3), newer: plain(0), want: "Deny"},
 		"the namespace goes": {
-			older: plain(3), newer: plain(0), around: []string{"{kind: Namespace, metadata: {name: shop, deletionTimestamp: '2026-03-01T11:00:00Z'}}"},
+			older: plain(3), newer: plain(0), around: []string{"{kind: Namespace, metadata: {name: shop, deletionTimestamp: '2026-03-01T11:00:00Z'}}"}, want: "Warn",
 		},
-		"the StatefulSet goes":                      {older: "{kind: StatefulSet, " + going + "}", newer: "{kind: StatefulSet, " + going + ", spec: {replicas: 0}}"},
+		"the StatefulSet goes":                      {older: "{kind: StatefulSet, " + going + "}", newer: "{kind: StatefulSet, " + going + ", spec: {replicas: 0}}", want: "Warn"},
 		"its owner goes":                            {older: mine(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Warn"},
 		"its owner stays":                           {older: mine(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", false)}, want: "Deny"},
 		"its owner is gone":                         {older: mine(3), newer: mine(0), want: "Deny"},

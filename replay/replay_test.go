@@ -285,7 +285,7 @@ func TestReplay(t *testing.T) {
 				s.add("deletecollection statefulsets shop/", "{query: labelSelector=app%3Ddb, request: {kind: DeleteOptions}}")
 				s.add("deletecollection statefulsets shop/", "{query: dryRun=All, request: {kind: DeleteOptions}}")
 			},
-			want: []string{"1 Deny headless-service/selector safe", "3 Deny delete-protection/protected safe"},
+			want: []string{"1 Deny headless-service/selector safe", "2 Warn delete-protection/running db", "3 Deny delete-protection/protected safe"},
 		},
 		{
 			name: "a namespace goes, and another of that name comes",

@@ -363,6 +363,9 @@ func done(t *testing.T, log string) map[right]bool {
 			continue
 		}
 		r := right{event.ObjectRef.APIGroup, event.ObjectRef.Resource, event.Verb}
+		if event.ObjectRef.Subresource != "" {
+			r.resource += "/" + event.ObjectRef.Subresource
+		}
 		if event.ResponseStatus.Code == http.StatusForbidden && !t.Failed() {
 			t.Errorf("Mooring needs %s, which the chart does not grant: %s", r, event.RequestURI)
 		}

@@ -190,6 +190,8 @@ func live(t *testing.T, in *harness.Installation) {
 			t.Fatalf("kubectl %s: want a refusal for %s, got %v\n%s", strings.Join(args, " "), want, err, out)
 		}
 	}
+	run("{apiVersion: mooring.dev/v1alpha1, kind: StatefulPolicy, metadata: {name: spread}, spec: {rules: {spread: {action: Audit}}}}", "apply", "-f", "-")
+	run("", "wait", "statefulpolicy/spread", "--for=condition=Ready", "--timeout=60s")
 	run("", "create", "namespace", "shop")
 	run("", "label", "namespace", "shop", "mooring.dev/profile=restricted")
 	// Twice the same refusal, so that its Event is counted up.
@@ -361,6 +363,9 @@ func done(t *testing.T, log string) map[right]bool {
 			continue
 		}
 		r := right{event.ObjectRef.APIGroup, event.ObjectRef.Resource, event.Verb}
+		if event.ObjectRef.Subresource != "" {
+			r.resource += "/" + event.ObjectRef.Subresource
+		}
 		if event.ResponseStatus.Code == http.StatusForbidden && !t.Failed() {
 			t.Errorf("Mooring needs %s, which the chart does not grant: %s", r, event.RequestURI)
 		}

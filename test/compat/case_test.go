@@ -173,16 +173,6 @@ var (
 	rows     []row
 )
 
-// right and wrong part the denials under a profile into those that the case says a user wants, and others.
-func (r row) right(profile string) (right []denial) {
-	for _, d := range r.outcomes[profile].denials {
-		if r.wanted(profile, d) {
-			right = append(right, d)
-		}
-	}
-	return right
-}
-
 func (r row) wrong(profile string) (wrong []denial) {
 	for _, d := range r.outcomes[profile].denials {
 		if !r.wanted(profile, d) {
@@ -226,17 +216,6 @@ func writes(calls []call) map[string]int {
 		}
 	}
 	return count
-}
-
-// calls counts what the program itself asked for. Waiting is no matter.
-func (r row) calls(profile string) int {
-	n := 0
-	for _, c := range r.outcomes[profile].calls {
-		if c.User.Username == r.program && c.writes() {
-			n++
-		}
-	}
-	return n
 }
 
 // judge says what is not as it should be under a profile.

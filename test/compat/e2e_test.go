@@ -119,7 +119,7 @@ func TestE2E(t *testing.T) {
 		allowed, listed := e2eRefused[c.name]
 		switch {
 		case baseline.passed && listed:
-			t.Errorf("%s passes under baseline, and is listed as refused by %s", c.name, allowed.finding)
+			t.Errorf("%s passes under baseline, and is listed as refused by %s: %s", c.name, allowed.finding, allowed.why)
 		case !baseline.passed && !listed:
 			t.Errorf("%s fails under baseline: %v\n%s", c.name, baseline.denials, baseline.said)
 		}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 )
 
@@ -64,20 +63,3 @@ func (p program) build(ctx context.Context) (string, error) {
 }
 
 func (p program) source() string { return filepath.Join("programs", p.name) }
-
-// moduleDir returns the folder of the program's module in the module cache, for the manifests that come with it.
-func (p program) moduleDir(ctx context.Context) (string, error) {
-	return p.list(ctx, "{{.Dir}}")
-}
-
-func (p program) version(ctx context.Context) (string, error) {
-	return p.list(ctx, "{{.Version}}")
-}
-
-func (p program) list(ctx context.Context, format string) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "-C", p.source(), "list", "-m", "-f", format, p.module).Output()
-	if err != nil {
-		return "", fmt.Errorf("listing %s: %w", p.module, err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}

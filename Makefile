@@ -64,6 +64,14 @@ generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the 
 # $(call native-fallback,FILE) writes the profiles in the API server's language, which the chart has at hand.
 native-fallback = go run ./cmd/mooring export --vap --profile=baseline,restricted > $(1)
 
+.PHONY: new-rule
+new-rule: ## Write the skeleton of a rule: NAME=liveness-probe, and READS=StatefulSet:spec.… for a field no rule read before.
+	@go run ./policies/ruledoc/newrule -name='$(NAME)' -reads='$(READS)'
+
+.PHONY: try-new-rule
+try-new-rule: ## Make a rule in a copy of the tree, and show that everything knows it.
+	@.ci/new-rule
+
 .PHONY: render
 render: ## Write what the chart takes from the profiles, and deploy/install.yaml from the chart.
 	$(call native-fallback,deploy/chart/native-fallback.yaml)

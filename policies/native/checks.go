@@ -44,9 +44,9 @@ func checksOf(policy *v1alpha1.StatefulPolicy) []check {
 // scaleDown knows how many Pods are ready and not which, and takes as many of them to stay as can: so it misses an outage
 // now and then, and never sees one that is none.
 func scaleDown(target string, p v1alpha1.ScaleDown) []check {
-	concerned := "variables.stay < variables.from"
+	concerned, subject := "variables.stay < variables.from", "object"
 	if target == onScale {
-		concerned = "variables.concerned && " + concerned
+		concerned, subject = "variables.concerned && "+concerned, "params"
 	}
 	make := func(name string, action v1alpha1.Action, holds, message string) check {
 		return check{
@@ -55,11 +55,16 @@ func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 			message: "'Scaling StatefulSet ' + variables.name + ' from ' + string(variables.from) + ' to ' + string(variables.to) + " + message,
 		}
 	}
+	// Where the policy does less for a StatefulSet without claims, the API server is told of those with claims alone.
+	withData := ""
+	if p.WithoutData != "" && v1alpha1.Deny.Stricter(p.WithoutData) {
+		withData = "size(" + subject + ".spec.?volumeClaimTemplates.orValue([])) > 0 && "
+	}
 	checks := []check{
 		make("quorum", p.Quorum,
-			"variables.to > 0 && variables.ready > variables.stay && variables.stay < variables.ready / 2 + 1",
+			withData+"variables.to > 0 && variables.ready > variables.stay && variables.stay < variables.ready / 2 + 1",
 			"' leaves at most ' + string(variables.stay) + ' of ' + string(variables.ready) + ' ready members; a majority is ' + string(variables.ready / 2 + 1) + '. Go down in smaller steps.'"),
-		make("to-zero", p.ToZero, "variables.to == 0", "' stops all of its Pods: nothing would serve its data.'"),
+		make("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods: nothing would serve its data.'"),
 	}
 	if p.MaxStep != nil {
 		checks = append(checks, make("step", p.Step, fmt.Sprintf("variables.from - variables.stay > %d", *p.MaxStep),
@@ -145,7 +150,7 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 				"!(request.options.?orphanDependents.hasValue() ? request.options.orphanDependents : request.options.?propagationPolicy.hasValue() ? request.options.propagationPolicy == 'Orphan' : 'orphan' in oldObject.metadata.?finalizers.orValue([]))",
 			"'whenDeleted is Delete: with StatefulSet ' + oldObject.metadata.name + ' its claims would be deleted, and their data.'"),
 		make(onClaims, "in-use", p.InUse,
-			"!has(params.metadata.deletionTimestamp) && params.spec.?volumeClaimTemplates.orValue([]).map(t, t.metadata.name + '-' + params.metadata.name + '-')"+
+			"oldObject.?status.?phase.orValue('') == 'Bound' && !has(params.metadata.deletionTimestamp) && params.spec.?volumeClaimTemplates.orValue([]).map(t, t.metadata.name + '-' + params.metadata.name + '-')"+
 				".filter(p, oldObject.metadata.name.startsWith(p)).map(p, oldObject.metadata.name.substring(size(p)))"+
 				".exists(n, n.matches('^(0|[1-9][0-9]{0,8})$') && int(n) >= params.spec.?ordinals.?start.orValue(0) && int(n) < params.spec.?ordinals.?start.orValue(0) + params.spec.?replicas.orValue(1))",
 			"'Claim ' + oldObject.metadata.name + ' holds the data of a member of StatefulSet ' + params.metadata.name + '.'"),

@@ -160,7 +160,7 @@ func (e exporter) validations(t target, action v1alpha1.Action, checks []check) 
 
 // lowered is when a denial becomes a warning.
 func (e exporter) lowered(c check) string {
-	reasons := []string{fmt.Sprintf("(variables.bypass.exists(r, r == %s) && variables.mayBypass)", quote(c.rule))}
+	reasons := []string{"variables.finishing", fmt.Sprintf("(variables.bypass.exists(r, r == %s) && variables.mayBypass)", quote(c.rule))}
 	if e.policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
 		reasons = append(reasons, "variables.operatorOwned")
 	}

@@ -141,6 +141,8 @@ func (e exporter) lowering(t target) []admissionv1.Variable {
 	add := func(name string, expression ...string) {
 		out = append(out, admissionv1.Variable{Name: name, Expression: strings.Join(expression, " ")})
 	}
+	// What was allowed to be deleted may be scaled down and emptied by anyone.
+	add("finishing", "namespaceObject != null && has(namespaceObject.metadata.deletionTimestamp) || has("+t.older+".metadata.deletionTimestamp)")
 	add("annotations", t.subject+".metadata.?annotations.orValue({})")
 	add("bypass", "variables.annotations[?"+quote(policies.BypassAnnotation)+"].orValue('').split(',').map(r, r.trim())")
 	add("until", "variables.annotations[?"+quote(policies.BypassUntilAnnotation)+"].orValue('')")

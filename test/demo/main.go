@@ -132,8 +132,8 @@ var story = []step{
 		says("Warning: retention-policy/weakening"),
 	scale("The scale-down that would lose the data is refused, and names the claim.", 2).
 		isRefused().says("scale-down/data", "data-mongo-2"),
-	kubectl("The Service that gives the members their names cannot go while they live: refused.", inDemo("delete", "service", "mongo")...).
-		isRefused().says("headless-service/in-use"),
+	kubectl("Deleting the Service that gives the members their names draws a warning: applying it again brings the names back.",
+		inDemo("delete", "service", "mongo", "--dry-run=server")...).says("Warning: headless-service/in-use"),
 	kubectl("Who may do so takes it on themselves, with a reason that everybody can read later.",
 		inDemo("annotate", "statefulset", "mongo", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=member 2 is empty")...),
 	scale("The same scale-down passes with a warning.", 2).says("Warning: scale-down/data", "bypassed: member 2 is empty"),
@@ -144,8 +144,11 @@ var story = []step{
 // play runs the story and cleans up after it.
 func play(ctx context.Context, kubectl func(args ...string) *exec.Cmd) error {
 	defer func() {
-		fmt.Println("\nRemoving the namespace, which its own policy allows, and the policy.")
-		for _, args := range [][]string{{"delete", "namespace", namespace, "--ignore-not-found"}, {"delete", "statefulpolicy", "mooring-demo", "--ignore-not-found"}} {
+		fmt.Println("\nRemoving the namespace, whose data nobody needs, and the policy.")
+		for _, args := range [][]string{
+			{"annotate", "namespace", namespace, "mooring.dev/bypass=delete-protection", "mooring.dev/bypass-reason=the story has ended"},
+			{"delete", "namespace", namespace, "--ignore-not-found"}, {"delete", "statefulpolicy", "mooring-demo", "--ignore-not-found"},
+		} {
 			if out, err := kubectl(args...).CombinedOutput(); err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %v\n%s", strings.Join(args, " "), err, out)
 			}

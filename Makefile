@@ -34,10 +34,12 @@ $(TOOLS) &: .ci/tools/go.mod .ci/tools/go.sum
 	@touch $(TOOLS)
 
 IMAGE ?= ghcr.io/mooring-dev/mooring:$(VERSION)
+# Empty means the image of Go that the Dockerfile names.
+GO_IMAGE ?=
 
 .PHONY: image
-image: build ## Build the image with buildah, which needs no container engine; IMAGE=… names it.
-	buildah --storage-driver=vfs bud --isolation=chroot --quiet --file=Dockerfile --tag=$(IMAGE) $(BIN)
+image: ## Build the image with buildah, which needs no container engine; IMAGE=… names it, GO_IMAGE=… is the image of Go that builds it.
+	buildah --storage-driver=vfs bud --isolation=chroot --quiet --build-arg=VERSION=$(VERSION) $(GO_IMAGE:%=--build-arg=GO_IMAGE=%) --tag=$(IMAGE) .
 
 .PHONY: test-image
 test-image: image ## Check that the image holds the binary alone and runs, and not as root.

@@ -132,8 +132,8 @@ var story = []step{
 		says("Warning: retention-policy/weakening"),
 	scale("The scale-down that would lose the data is refused, and names the claim.", 2).
 		isRefused().says("scale-down/data", "data-mongo-2"),
-	kubectl("Deleting the Service that gives the members their names draws a warning: applying it again brings the names back.",
-		inDemo("delete", "service", "mongo", "--dry-run=server")...).says("Warning: headless-service/in-use"),
+	kubectl("The policy keeps the Service that gives the members their names while they live: refused.", inDemo("delete", "service", "mongo")...).
+		isRefused().says("headless-service/in-use"),
 	kubectl("Who may do so takes it on themselves, with a reason that everybody can read later.",
 		inDemo("annotate", "statefulset", "mongo", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=member 2 is empty")...),
 	scale("The same scale-down passes with a warning.", 2).says("Warning: scale-down/data", "bypassed: member 2 is empty"),

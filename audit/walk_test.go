@@ -50,7 +50,8 @@ func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...c
 			continue
 		}
 		if strings.TrimSuffix(fmt.Sprintf("%T", list), "List") == fmt.Sprintf("%T", object) {
-			all = append(all, object)
+			// A real one never hands out the same object twice.
+			all = append(all, object.DeepCopyObject())
 		}
 	}
 	for _, resource := range s.forbidden {

@@ -124,7 +124,7 @@ test-older: ## Run the end-to-end tests on Kubernetes 1.34; builds it for minute
 .PHONY: test-cluster
 test-cluster: controlplane ## Run the tests on a real control plane.
 	go -C test/controlplane test -count=1 ./...
-	go -C test test -count=1 -p 1 -timeout 30m ./e2e ./audit ./helm ./replay ./report ./security
+	go -C test test -count=1 -p 1 -timeout 30m ./alerts ./e2e ./audit ./helm ./replay ./report ./security
 
 .PHONY: test-long
 test-long: controlplane ## Let every accident happen, and break everything under load; some twenty minutes more.

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -51,10 +50,7 @@ func (v *view) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool
 		return v.volume(v.ctx, name)
 	}
 	from, known, err := v.of(kind, namespace)
-	if o := from[name]; o != nil || err != nil {
-		return o, known, err
-	}
-	return nil, known, nil
+	return from[name], known, err
 }
 
 // List returns the objects of the namespace that the selector selects, in the order of their names.
@@ -142,5 +138,3 @@ func (v *view) claimsBySet() map[string][]*corev1.PersistentVolumeClaim {
 }
 
 func inNamespace(name string, err error) error { return fmt.Errorf("namespace %s: %w", name, err) }
-
-var _ = cmp.Or[string]

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -260,7 +261,7 @@ func (f *fixer) alsoGoverned(set *appsv1.StatefulSet, v view) []string {
 func (f *fixer) addBudget(at Remedy, d *Document, set *appsv1.StatefulSet, v view) {
 	for _, other := range f.created {
 		b, ok := other.Object.(*policyv1.PodDisruptionBudget)
-		if ok && v.sees(other.File) && b.Namespace == set.Namespace && selects(b.Spec.Selector, set.Spec.Template.Labels) {
+		if ok && v.sees(other.File) && b.Namespace == set.Namespace && statefulset.Selects(b.Spec.Selector, set.Spec.Template.Labels) {
 			return
 		}
 	}
@@ -269,16 +270,11 @@ func (f *fixer) addBudget(at Remedy, d *Document, set *appsv1.StatefulSet, v vie
 		f.left(at, "there is a PodDisruptionBudget %s, which does not select its Pods: mend its selector", budget.Name)
 		return
 	}
-	if !selects(budget.Spec.Selector, set.Spec.Template.Labels) {
+	if !statefulset.Selects(budget.Spec.Selector, set.Spec.Template.Labels) {
 		f.left(at, "its selector does not select its Pods, so that no PodDisruptionBudget can be made of it")
 		return
 	}
 	f.add(at, d, budget)
-}
-
-func selects(selector *metav1.LabelSelector, of map[string]string) bool {
-	s, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && s.Matches(labels.Set(of))
 }
 
 // add adds an object in a document of its own after the StatefulSet's.

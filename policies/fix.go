@@ -17,10 +17,6 @@ type Fix struct {
 	Object kinds.Object
 	// Set are the fields to set, in the form spec.a.b, a list's items as spec.a[0].b.
 	Set []Setting
-	// Create is an object to make instead.
-	Create kinds.Object
-	// Command makes the object of Create, where kubectl has a shorter way than a manifest.
-	Command string
 }
 
 // Setting is a field with the value that mends it; nil takes the field away.
@@ -49,9 +45,6 @@ func (f Fix) remedy(before string) string {
 // command is a kubectl command that does what the fix says, or nothing where none does without the manifest: a merge patch
 // cannot reach into a list.
 func (f Fix) command() string {
-	if f.Create != nil {
-		return f.Command
-	}
 	patch := map[string]any{}
 	for _, s := range f.Set {
 		if strings.Contains(s.Path, "[") || unstructured.SetNestedField(patch, s.Value, strings.Split(s.Path, ".")...) != nil {

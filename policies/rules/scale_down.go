@@ -157,7 +157,7 @@ func (d *departure) down() statefulset.Ranges {
 func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 	stay, leave := d.count(d.staying), d.count(d.going)
 	members := d.staying.Count() + leave
-	majority := members/2 + 1
+	majority := statefulset.Majority(members)
 	// Who takes no ready member away takes nothing from the majority.
 	if d.to.Count() == 0 || leave == 0 || stay >= majority {
 		return nil

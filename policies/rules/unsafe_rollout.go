@@ -140,7 +140,7 @@ func (r *rollout) taken(down int64) (statefulset.Ranges, bool) {
 
 func (r *rollout) quorum(p v1alpha1.UnsafeRollout) []policies.Finding {
 	up, down := r.state()
-	majority := r.members.Count()/2 + 1
+	majority := statefulset.Majority(r.members.Count())
 	taken, certain := r.taken(r.members.Count() - up)
 	left := up - taken.Count()
 	if up == r.members.Count() || taken.Count() == 0 || left >= majority {

@@ -85,6 +85,11 @@ var controllers = []string{
 // Controllers returns those users.
 func Controllers() []string { return slices.Clone(controllers) }
 
+// ExcludedNamespaces returns the namespaces that a cluster needs to come up, besides Mooring's own. Nothing in them is judged.
+func ExcludedNamespaces() []string {
+	return []string{metav1.NamespaceSystem, corev1.NamespaceNodeLease}
+}
+
 // ByController tells whether a part of the control plane asks.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 

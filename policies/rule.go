@@ -80,6 +80,8 @@ type Logic interface {
 	Action(*v1alpha1.Rules) v1alpha1.Action
 	// Enable gives the rule the block that it has in a profile, if it is in it.
 	Enable(profile string, rules *v1alpha1.Rules)
+	// Writes tells whether the rule can fill anything in, or raise a scale-down.
+	Writes() bool
 
 	judge(Change, Cluster, *v1alpha1.Rules) ([]Finding, error)
 	inspect(kinds.Object, Cluster, Clock, *v1alpha1.Rules) ([]Finding, error)
@@ -143,6 +145,9 @@ func (t Typed[P]) Enable(profile string, r *v1alpha1.Rules) {
 		*t.Block(r) = t.Restricted
 	}
 }
+
+// Writes tells whether the rule can fill anything in, or raise a scale-down.
+func (t Typed[P]) Writes() bool { return t.Fill != nil || t.Clamps != nil }
 
 func (t Typed[P]) judge(ch Change, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
 	p := **t.Block(r)

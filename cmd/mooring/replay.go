@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mooring-dev/mooring/policies/native"
 	"github.com/mooring-dev/mooring/replay"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -59,7 +60,7 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 	}
 	policies.add(cmd)
 	addOutputFlag(cmd, &outputs)
-	cmd.Flags().StringSliceVar(&options.ExcludedNamespaces, "exclude-namespaces", []string{"kube-system", "kube-node-lease", "mooring-system"},
+	cmd.Flags().StringSliceVar(&options.ExcludedNamespaces, "exclude-namespaces", native.DefaultExcludedNamespaces,
 		"namespaces that Mooring would not be asked about")
 	cmd.Flags().IntVar(&options.MostListed, "limit", 1000, "how many findings to list; all of them are counted")
 	return cmd

@@ -36,6 +36,7 @@ import (
 
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/certs"
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/webhooks"
 )
@@ -118,7 +119,7 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.BoolVar(&o.scan, "scan", true, "let one of several replicas judge what is in the cluster, and keep policy reports and metrics of it")
 	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
 	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
-	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", []string{"kube-system", "kube-node-lease"}, "namespaces that are not scanned")
+	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", policies.ExcludedNamespaces(), "namespaces that are not scanned")
 	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
 	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))

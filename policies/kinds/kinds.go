@@ -36,6 +36,10 @@ type Kind struct {
 	Reads bool
 	// Live tells that objects are read past every cache: there are too many of them, or they change too often to be right.
 	Live bool
+	// Verbs are how requests read the kind: through a watched cache and past it, or, where it is Live, past it alone.
+	Verbs []string
+	// Subresources are those through which clients change what rules read.
+	Subresources []string
 
 	object, list reflect.Type
 	normalise    func(Object)
@@ -45,7 +49,7 @@ type Kind struct {
 
 // The table. Each row ends with the fields that rules read; see trim.go.
 var (
-	StatefulSet = row[*appsv1.StatefulSet, appsv1.StatefulSetList](appsv1.SchemeGroupVersion, "statefulsets", normaliseStatefulSet,
+	StatefulSet = through(row[*appsv1.StatefulSet, appsv1.StatefulSetList](appsv1.SchemeGroupVersion, "statefulsets", normaliseStatefulSet,
 		"spec.minReadySeconds", "spec.ordinals", "spec.persistentVolumeClaimRetentionPolicy", "spec.podManagementPolicy",
 		"spec.replicas", "spec.revisionHistoryLimit", "spec.selector", "spec.serviceName", "spec.updateStrategy",
 		"spec.template.metadata.labels",
@@ -59,7 +63,7 @@ var (
 		"spec.volumeClaimTemplates.spec.accessModes", "spec.volumeClaimTemplates.spec.resources.requests",
 		"spec.volumeClaimTemplates.spec.storageClassName", "spec.volumeClaimTemplates.spec.volumeMode",
 		"status.currentRevision", "status.observedGeneration", "status.readyReplicas", "status.replicas",
-		"status.updateRevision", "status.updatedReplicas")
+		"status.updateRevision", "status.updatedReplicas"), "scale", "status")
 
 	Deployment = judged(row[*appsv1.Deployment, appsv1.DeploymentList](appsv1.SchemeGroupVersion, "deployments",
 		func(d *appsv1.Deployment) { setDefault(&d.Spec.Replicas, ptr.To[int32](1)) },
@@ -69,13 +73,13 @@ var (
 		func(s *corev1.Service) { setDefault(&s.Spec.Type, corev1.ServiceTypeClusterIP) },
 		"spec.clusterIP", "spec.externalName", "spec.publishNotReadyAddresses", "spec.selector", "spec.type")
 
-	PersistentVolumeClaim = row[*corev1.PersistentVolumeClaim, corev1.PersistentVolumeClaimList](corev1.SchemeGroupVersion, "persistentvolumeclaims", nil,
+	PersistentVolumeClaim = through(row[*corev1.PersistentVolumeClaim, corev1.PersistentVolumeClaimList](corev1.SchemeGroupVersion, "persistentvolumeclaims", nil,
 		"metadata.managedFields",
 		"spec.accessModes", "spec.dataSourceRef", "spec.resources.requests", "spec.storageClassName", "spec.volumeMode", "spec.volumeName",
-		"status.conditions", "status.phase")
+		"status.conditions", "status.phase"), "status")
 
 	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
-		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status.phase")))
+		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status.phase"), "get"))
 
 	StorageClass = clusterScoped(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
 		"allowVolumeExpansion", "metadata.annotations"))
@@ -87,16 +91,16 @@ var (
 		func(h *autoscalingv2.HorizontalPodAutoscaler) { setDefault(&h.Spec.MinReplicas, ptr.To[int32](1)) },
 		"spec.maxReplicas", "spec.minReplicas", "spec.scaleTargetRef"))
 
-	Pod = live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
+	Pod = through(live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
 		"metadata.annotations",
 		"spec.nodeName", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
-		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"))
+		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list"), "status", "binding")
 
-	Namespace = clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
-		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) }))
+	Namespace = through(clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
+		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) })), "finalize")
 
 	Node = clusterScoped(live(row[*corev1.Node, corev1.NodeList](corev1.SchemeGroupVersion, "nodes", nil,
-		"spec.taints")))
+		"spec.taints"), "get"))
 
 	// All are the rows.
 	All = []*Kind{
@@ -140,6 +144,19 @@ func Named(kind string) *Kind {
 		}
 	}
 	return nil
+}
+
+// Spec returns the fields of spec of which rules read something.
+func (k *Kind) Spec() []string {
+	var fields []string
+	for _, path := range k.keeps {
+		if rest, ok := strings.CutPrefix(path, "spec."); ok {
+			field, _, _ := strings.Cut(rest, ".")
+			fields = append(fields, field)
+		}
+	}
+	slices.Sort(fields)
+	return slices.Compact(fields)
 }
 
 // Singular is what kubectl calls one object of the kind.
@@ -190,7 +207,7 @@ func AddToScheme(scheme *runtime.Scheme) {
 func row[T Object, L any](gv schema.GroupVersion, resource string, normalise func(T), keeps ...string) *Kind {
 	object := reflect.TypeFor[T]()
 	k := &Kind{
-		GroupVersionKind: gv.WithKind(object.Elem().Name()), Resource: resource, Namespaced: true, Reads: true,
+		GroupVersionKind: gv.WithKind(object.Elem().Name()), Resource: resource, Namespaced: true, Reads: true, Verbs: []string{"get", "list", "watch"},
 		object: object, list: reflect.TypeFor[L](), keeps: keeps,
 		trim: compile(object.Elem(), append(slices.DeleteFunc(slices.Clone(keeps), inMetadata), "metadata")),
 	}
@@ -205,6 +222,8 @@ func inMetadata(path string) bool { return strings.HasPrefix(path, "metadata.") 
 
 func clusterScoped(k *Kind) *Kind { k.Namespaced = false; return k }
 
-func live(k *Kind) *Kind { k.Live = true; return k }
+func live(k *Kind, verbs ...string) *Kind { k.Live, k.Verbs = true, verbs; return k }
 
-func judged(k *Kind) *Kind { k.Reads = false; return k }
+func judged(k *Kind) *Kind { k.Reads, k.Verbs = false, nil; return k }
+
+func through(k *Kind, subresources ...string) *Kind { k.Subresources = subresources; return k }

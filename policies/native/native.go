@@ -40,7 +40,7 @@ type Options struct {
 }
 
 // DefaultExcludedNamespaces are those that a cluster needs to come up, and Mooring's own.
-var DefaultExcludedNamespaces = []string{"kube-system", "kube-node-lease", "mooring-system"}
+var DefaultExcludedNamespaces = append(policies.ExcludedNamespaces(), "mooring-system")
 
 // ProfileOfLabel is the label of what is exported that names the profile it is made from.
 const ProfileOfLabel = "mooring.dev/exported-profile"

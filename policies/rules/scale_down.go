@@ -52,9 +52,9 @@ number (autoscaler: Clamp) instead of refused.`,
 	},
 }
 
-// Autoscalers are the users who count as autoscalers where a policy names nobody: the HorizontalPodAutoscaler's controller, with
+// autoscalers are the users who count as autoscalers where a policy names nobody: the HorizontalPodAutoscaler's controller, with
 // an account of its own and without, and KEDA.
-var Autoscalers = []string{
+var autoscalers = []string{
 	"system:serviceaccount:kube-system:horizontal-pod-autoscaler",
 	"system:kube-controller-manager",
 	"system:serviceaccount:keda:keda-operator",
@@ -63,7 +63,7 @@ var Autoscalers = []string{
 func clampsAutoscaler(ch policies.Change, p v1alpha1.ScaleDown) bool {
 	users := p.Autoscalers
 	if len(users) == 0 {
-		users = Autoscalers
+		users = autoscalers
 	}
 	return p.Autoscaler == v1alpha1.AutoscalerClamp && slices.Contains(users, ch.User.Username)
 }

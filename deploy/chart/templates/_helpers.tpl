@@ -36,7 +36,7 @@ matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: NotIn
     values:
-      {{- concat (list "kube-system" "kube-node-lease" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toYaml | nindent 6 }}
+      {{- include "mooring.excludedNamespaces" . | fromJsonArray | toYaml | nindent 6 }}
 {{- end }}
 
 {{/* Whether a name is an IP address. */}}

@@ -1,5 +1,5 @@
 // Command generate writes what follows from the rules: their pages and the table of them, the documentation that mooring explain
-// prints, and the profiles. It runs in the repository's root, or writes below another folder for comparison.
+// prints, the profiles, and what the chart and the audit policy take from them. It runs in the repository's root, or writes below another folder for comparison.
 package main
 
 import (
@@ -40,6 +40,15 @@ func generate(to string) error {
 	files["docs/rules/README.md"] = []byte("# Rules\n\nThe last columns say what each profile does with a finding. `make generate` writes these pages from the rules.\n\n" + index(docs, ""))
 	var err error
 	if files["policies/ruledoc/rules.json"], err = json.MarshalIndent(docs, "", " "); err != nil {
+		return err
+	}
+	if files["README.md"], err = readme(docs); err != nil {
+		return err
+	}
+	if files["deploy/chart/generated.yaml"], err = chartFile(); err != nil {
+		return err
+	}
+	if files["deploy/audit-policy.yaml"], err = auditPolicy(); err != nil {
 		return err
 	}
 	for _, name := range profiles.Names {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -9,6 +11,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/profiles"
 	"github.com/mooring-dev/mooring/policies/ruledoc"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // page returns the documentation of a rule in Markdown. The messages in its examples are those of the engine.
@@ -63,6 +66,33 @@ func index(docs []ruledoc.Rule, prefix string) string {
 		row(&b, cells...)
 	}
 	return b.String()
+}
+
+// The lines of the README between which its table of rules stands.
+const (
+	tableBegins = "<!-- make generate writes this table -->\n"
+	tableEnds   = "<!-- the end of the table -->\n"
+)
+
+// readme returns the README with the table of the rules that refuse under baseline as it is now.
+func readme(docs []ruledoc.Rule) ([]byte, error) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		return nil, err
+	}
+	before, rest, begins := strings.Cut(string(text), tableBegins)
+	_, after, ends := strings.Cut(rest, tableEnds)
+	if !begins || !ends {
+		return nil, fmt.Errorf("README.md: the table of rules must stand between the lines %q and %q", tableBegins, tableEnds)
+	}
+	var b strings.Builder
+	b.WriteString("| rule | it says |\n| --- | --- |\n")
+	for _, doc := range docs {
+		if slices.ContainsFunc(doc.Profiles, func(p ruledoc.Profile) bool { return p.Name == policies.Baseline && p.Action == string(v1alpha1.Deny) }) {
+			row(&b, fmt.Sprintf("[%s](docs/rules/%[1]s.md)", doc.ID), doc.Title)
+		}
+	}
+	return []byte(before + tableBegins + b.String() + tableEnds + after), nil
 }
 
 // markdown writes one example: the change, what is around it, and what the engine says.

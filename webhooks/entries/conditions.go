@@ -1,0 +1,99 @@
+package entries
+
+import (
+	"fmt"
+	"strings"
+
+	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+// guards is when a request takes something away that cannot be put right later. All deletes do, and the updates and creates
+// named here.
+func guards(c call) condition {
+	switch {
+	case c == call{kinds.StatefulSet, "", admissionv1.Update}:
+		return `object.spec.?replicas.orValue(1) < oldObject.spec.?replicas.orValue(1) ||
+object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orValue(0)`
+
+	case c == call{kinds.StatefulSet, "scale", admissionv1.Update}:
+		// A Scale has no replicas field when it asks for none.
+		return `object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)`
+
+	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Update}:
+		// A claim that is being deleted is about to lose the finalizer that keeps it while a Pod uses it.
+		return `oldObject.metadata.?deletionTimestamp.hasValue() &&
+'kubernetes.io/pvc-protection' in oldObject.metadata.?finalizers.orValue([]) &&
+!('kubernetes.io/pvc-protection' in object.metadata.?finalizers.orValue([]))`
+
+	case c == call{kinds.Pod, "eviction", admissionv1.Create}:
+		// An eviction does not say whose the Pod is.
+		return `object.?deleteOptions.?gracePeriodSeconds.orValue(-1) == 0`
+
+	case c == call{kinds.Pod, "", admissionv1.Delete}:
+		// Node agents know that a Pod has stopped.
+		return `request.options.?gracePeriodSeconds.orValue(-1) == 0 &&
+oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
+!request.userInfo.username.startsWith('system:node:')`
+
+	case c == call{kinds.Service, "", admissionv1.Delete}:
+		// It can give Pods their names, or is labelled against deletes.
+		return `oldObject.spec.?clusterIP.orValue('') == 'None' ||
+oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
+
+	case c == call{kinds.PersistentVolume, "", admissionv1.Delete}:
+		return `oldObject.?status.?phase.orValue('') == 'Bound'`
+
+	case c.operation == admissionv1.Delete:
+		return always
+	}
+	return never
+}
+
+// lints is when a request that guard does not judge is judged: both entries judge every rule, so that one call is enough.
+func lints(c call) condition {
+	guarded := guards(c)
+	switch {
+	case c.kind == kinds.Deployment:
+		// Deployments are judged in files and audits. To be asked about each would cost a cluster more than it brings.
+		return never
+	case c.subresource != "" || guarded == always || c.operation == admissionv1.Delete:
+		return never
+	case c.operation == admissionv1.Create:
+		return always
+	case c.kind == kinds.PersistentVolumeClaim:
+		// Claims are updated eight times in their life by controllers. Guard judges the updates that matter.
+		return never
+	case guarded == never:
+		return changes(c.kind)
+	}
+	return condition(fmt.Sprintf("%s && !(\n%s\n)", changes(c.kind), indented(guarded)))
+}
+
+// changes is when an update changes what rules read of the kind's spec.
+func changes(kind *kinds.Kind) condition {
+	fields := kind.Spec()
+	if len(fields) > 6 {
+		return `object.spec != oldObject.spec`
+	}
+	var differ []string
+	for _, field := range fields {
+		differ = append(differ, fmt.Sprintf("object.spec.?%s != oldObject.spec.?%[1]s", field))
+	}
+	return condition(strings.Join(differ, " ||\n"))
+}
+
+// fills is when there may be something to fill in: a StatefulSet that is new or changes, a volume that is made for a claim, and
+// the replicas that an autoscaler may have instead of those it asks for.
+func fills(c call) condition {
+	switch {
+	case c.kind == kinds.PersistentVolume:
+		return `has(object.spec.claimRef)`
+	case c.subresource != "":
+		return guards(c)
+	case c.operation == admissionv1.Update:
+		return changes(c.kind)
+	}
+	return always
+}

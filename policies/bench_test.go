@@ -18,7 +18,7 @@ func BenchmarkRules(b *testing.B) {
 			}
 			var judge []func() (policies.Verdict, error)
 			for _, c := range cases {
-				play, err := c.Build(rule)
+				play, err := c.Build()
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -22,11 +22,11 @@ func TestRulesMissNothingInTheCache(t *testing.T) {
 		}
 		for _, c := range cases {
 			t.Run(rule.ID+"/"+c.Name, func(t *testing.T) {
-				whole, err := c.Judge(rule)
+				whole, err := c.Judge()
 				if err != nil {
 					t.Fatal(err)
 				}
-				play, err := c.Build(rule)
+				play, err := c.Build()
 				if err != nil {
 					t.Fatal(err)
 				}

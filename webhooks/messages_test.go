@@ -33,7 +33,7 @@ func TestMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range cases {
-			verdict, err := c.Judge(rule)
+			verdict, err := c.Judge()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,18 +118,22 @@ type note struct {
 // judge judges three to one, by alice.
 func (n note) judge() (policies.Verdict, error) {
 	meta := fmt.Sprintf("metadata: {annotations: {%s}, %s}", n.annotations, n.owner)
-	var c ruletest.Case
-	if err := yaml.UnmarshalStrict(fmt.Appendf(nil, "{name: x, ready: [0, 1, 2], user: alice, old: {kind: StatefulSet, %[1]s}, new: {kind: StatefulSet, spec: {replicas: 1}, %[1]s}}", meta), &c); err != nil {
-		return policies.Verdict{}, err
-	}
 	rule, _ := policies.Find(rules.All, "scale-down")
-	play, err := c.Build(rule)
+	file, err := ruletest.Own(rule)
 	if err != nil {
 		return policies.Verdict{}, err
 	}
-	play.Change.Time, play.Policy.Spec.Mode = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), n.mode
+	c, err := file.Case(fmt.Sprintf("{name: x, ready: [0, 1, 2], user: alice, old: {kind: StatefulSet, %[1]s}, new: {kind: StatefulSet, spec: {replicas: 1}, %[1]s}}", meta))
+	if err != nil {
+		return policies.Verdict{}, err
+	}
+	play, err := c.Build()
+	if err != nil {
+		return policies.Verdict{}, err
+	}
+	play.Change.Time, play.Policies[0].Spec.Mode = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), n.mode
 	if n.may {
-		play.World.Bypass = []string{play.Policy.Name}
+		play.World.Bypass = []string{play.Policies[0].Name}
 	}
 	set, err := play.Set()
 	if err != nil {

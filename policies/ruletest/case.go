@@ -1,20 +1,17 @@
-// Package ruletest reads the cases that rules are tested and documented by, and plays them. It is for tests and for what
-// generates documentation; the program holds no cases.
 package ruletest
 
 import (
-	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/yaml"
@@ -25,140 +22,165 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Case is one change and what a rule says of it. It is written as a person would say it, as the difference from an ordinary
-// StatefulSet "db" of three replicas with its headless Service (see base.yaml), so that the same few lines serve as the rule's
-// test, as the example in its documentation and as a request to a real API server.
+// Case is one request, or one object of a live cluster, and what the policies say of it.
 type Case struct {
-	// Name says what happens, in a few words.
+	// name says what happens, in a few words.
 	Name string `json:"name"`
-	// Policy is the rule's block in the policy; absent stands for action: Deny.
+	// policy is the block of the file's rule. Absent: action Deny, or Warn for what stands in a cluster.
 	Policy Manifest `json:"policy,omitempty"`
-	// Old and New are the two sides of the change: a create has no Old, a delete no New.
+	// old is the object before the request. Absent: the request creates it.
 	Old Manifest `json:"old,omitempty"`
+	// new is the object that the request asks for. Absent: the request deletes it.
 	New Manifest `json:"new,omitempty"`
-	// Stands is instead an object of a live cluster, judged as it stands at Now.
+	// stands is, instead of a request, an object of a live cluster, judged as mooring audit judges it.
 	Stands Manifest `json:"stands,omitempty"`
-	// Given are other objects around.
+	// given are objects that exist besides. One of the file's of the same kind and name makes way for it.
 	Given []Manifest `json:"given,omitempty"`
-	// WithoutService takes away the headless Service.
-	WithoutService bool `json:"withoutService,omitempty"`
-	// Ready and NotReady are the ordinals whose Pods exist; Claims those whose claims do.
-	Ready    []int32 `json:"ready,omitempty"`
+	// without are kinds of which the file's given objects do not exist in this case.
+	Without []string `json:"without,omitempty"`
+	// ready are ordinals of the StatefulSet whose Pods exist and are ready.
+	Ready []int32 `json:"ready,omitempty"`
+	// notReady are ordinals whose Pods exist and are not ready.
 	NotReady []int32 `json:"notReady,omitempty"`
-	Claims   []int32 `json:"claims,omitempty"`
-	// User is who asks, if it matters; DeleteOptions are those of a delete.
-	User          string                `json:"user,omitempty"`
+	// claims are ordinals whose PersistentVolumeClaims exist.
+	Claims []int32 `json:"claims,omitempty"`
+	// user is the name of who asks, a service account as system:serviceaccount:NAMESPACE:NAME.
+	User string `json:"user,omitempty"`
+	// groups are those of the user.
+	Groups []string `json:"groups,omitempty"`
+	// bypasses names the policies on which the user has the verb bypass.
+	Bypasses []string `json:"bypasses,omitempty"`
+	// at is the time of the request. Absent: 2026-07-01T12:00:00Z.
+	At *metav1.Time `json:"at,omitempty"`
+	// scale tells that the request updates the scale subresource, as kubectl scale and autoscalers do.
+	Scale bool `json:"scale,omitempty"`
+	// deleteOptions are those of a delete.
 	DeleteOptions *metav1.DeleteOptions `json:"deleteOptions,omitempty"`
-	// DryRun marks a request that stores nothing.
+	// dryRun marks a request that stores nothing.
 	DryRun bool `json:"dryRun,omitempty"`
-	// InFiles marks a change that only files can show: the API server refuses it before it asks anybody, or nobody there knows.
+	// inFiles marks a change between two revisions of files, as mooring check --base judges it.
 	InFiles bool `json:"inFiles,omitempty"`
-	// Replacement is, of a StatefulSet that goes, the one that comes in its place.
+	// replacement is, of a StatefulSet that leaves the files, the one that comes in its place.
 	Replacement Manifest `json:"replacement,omitempty"`
-	// Fills is the value that the policy's default puts in, empty for none.
-	Fills string `json:"fills,omitempty"`
-	// Want are the findings in the form check or, where it is not Deny, check:Action. None: the change passes.
+	// patch are the fields that defaults fill in, by their path, such as spec.updateStrategy.type. Absent: none.
+	Patch map[string]any `json:"patch,omitempty"`
+	// want are the findings, as rule/check for one that denies, or rule/check:Warn and rule/check:Audit. In a file with a rule, the
+	// rule's name may be left out. Absent: none, the request passes.
 	Want []string `json:"want,omitempty"`
+
+	file *File
+	line int
 }
 
 // Manifest is an object, or a part of one, as YAML holds it.
 type Manifest map[string]any
 
-//go:embed base.yaml
-var baseFile []byte
+// Place is the case's file and line.
+func (c Case) Place() string { return fmt.Sprintf("%s:%d", c.file.name, c.line) }
 
-// base are the objects that a case's lines are merged into, by kind.
-var base = func() map[string]Manifest {
-	var objects map[string]Manifest
-	if err := yaml.UnmarshalStrict(baseFile, &objects); err != nil {
-		panic(err)
-	}
-	return objects
-}()
-
-// Folder is where the cases are, a file for each rule.
-var Folder = func() string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "..", "rules", "testdata")
-}()
-
-// Of returns the cases of the rule.
-func Of(rule policies.Rule) ([]Case, error) {
-	file := filepath.Join(Folder, rule.ID+".yaml")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var cases []Case
-	if err := yaml.UnmarshalStrict(data, &cases); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return cases, nil
-}
+// Line is the case's line in its file.
+func (c Case) Line() int { return c.line }
 
 // About tells whether the case has an object of the kind, as its subject or around it.
 func (c Case) About(kind *kinds.Kind) bool {
 	return slices.ContainsFunc(append([]Manifest{c.Old, c.New, c.Stands, c.Replacement}, c.Given...), func(m Manifest) bool { return m["kind"] == kind.Kind })
 }
 
-// Each calls do with every case of every rule that is about a request, and not about what stands in a live cluster.
-func Each(do func(policies.Rule, Case)) error {
-	for _, rule := range rules.All {
-		cases, err := Of(rule)
-		if err != nil {
-			return err
+// valid says what of the case cannot be meant, and in which field.
+func (c Case) valid() (string, error) {
+	switch {
+	case c.Name == "":
+		return "", errors.New("the case has no name")
+	case c.Policy != nil && c.file.Rule == "":
+		return "policy", errors.New("policy is the block of the file's rule, and the file names no rule")
+	case c.Stands != nil && (c.Old != nil || c.New != nil):
+		return "stands", errors.New("either stands, or old and new")
+	case c.Stands == nil && c.Old == nil && c.New == nil:
+		return "", fmt.Errorf("the case %q has no object. Fix: give it old, new or both, or stands", c.Name)
+	}
+	for i, want := range c.Want {
+		if err := c.validWant(want); err != nil {
+			return fmt.Sprintf("want[%d]", i), err
 		}
-		for _, c := range cases {
-			if c.Stands == nil {
-				do(rule, c)
-			}
-		}
+	}
+	_, err := c.Build()
+	return "", err
+}
+
+// validWant refuses what no rule can find, which would otherwise only ever fail.
+func (c Case) validWant(want string) error {
+	id, action, given := strings.Cut(want, ":")
+	if given && !slices.Contains([]string{string(v1alpha1.Deny), string(v1alpha1.Warn), string(v1alpha1.Audit)}, action) {
+		return fmt.Errorf("%q: %q is none of Deny, Warn and Audit", want, action)
+	}
+	ruleID, check, ok := strings.Cut(id, "/")
+	if !ok {
+		ruleID, check = c.file.Rule, id
+	}
+	rule, known := policies.Find(rules.All, ruleID)
+	switch {
+	case !known && !ok:
+		return fmt.Errorf("%q: want is rule/check, such as scale-down/quorum", want)
+	case !known:
+		return fmt.Errorf("%q: there is no rule %q. Fix: choose one of mooring explain", want, ruleID)
+	case !slices.ContainsFunc(rule.Checks, func(c policies.Check) bool { return c.Name == check }):
+		return fmt.Errorf("%q: the rule %s has no check %q. Fix: choose one of mooring explain %[2]s", want, ruleID, check)
 	}
 	return nil
 }
 
-// Play is a case as the rule sees it.
+// Play is a case as the engine sees it.
 type Play struct {
-	Change policies.Change
-	World  policies.Snapshot
-	Policy v1alpha1.StatefulPolicy
+	Change   policies.Change
+	World    policies.Snapshot
+	Policies []v1alpha1.StatefulPolicy
+	// Profile is that of namespaces that choose none.
+	Profile string
 	// Clock is set where the object is judged as it stands, and not a change to it.
 	Clock policies.Clock
 }
 
-// Clock is the time at which cases judge what stands in a cluster.
+// Clock is the time at which cases take place that do not say another.
 var Clock = policies.Clock{Now: time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC), StuckAfter: 5 * time.Minute}
 
-// Build returns the case's change, the world around it, and the policy with the rule's block. The objects are raw, as a user
-// would send them; Normalise makes of them what the API server stores.
-func (c Case) Build(rule policies.Rule) (Play, error) {
-	p, err := c.build(rule)
+// Build returns the case's change, the world around it, and its policies. The objects are raw, as a user would send them; Set makes
+// of them what the API server stores.
+func (c Case) Build() (Play, error) {
+	p, err := c.build()
 	if err != nil {
 		return p, fmt.Errorf("case %q: %w", c.Name, err)
 	}
 	return p, nil
 }
 
-func (c Case) build(rule policies.Rule) (Play, error) {
+func (c Case) build() (Play, error) {
+	clock := Clock
+	if c.At != nil {
+		clock.Now = c.At.Time
+	}
 	p := Play{
 		Change: policies.Change{
-			Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, DeleteOptions: c.DeleteOptions,
-			User: authenticationv1.UserInfo{Username: c.User}, Time: Clock.Now,
+			Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, Scale: c.Scale, DeleteOptions: c.DeleteOptions,
+			User: authenticationv1.UserInfo{Username: c.User, Groups: c.Groups}, Time: clock.Now,
 		},
-		World: policies.Snapshot{Complete: !c.InFiles},
+		World:   policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses},
+		Profile: c.file.Profile,
+	}
+	if p.Profile == "" {
+		p.Profile = policies.ProfileOff
 	}
 	var err error
-	if p.Change.Old, err = c.Old.Object(); err != nil {
+	if p.Change.Old, err = c.file.object(c.Old); err != nil {
 		return p, err
 	}
-	if p.Change.New, err = c.New.Object(); err != nil {
+	if p.Change.New, err = c.file.object(c.New); err != nil {
 		return p, err
 	}
 	if c.Stands != nil {
-		if p.Change.New, err = c.Stands.Object(); err != nil {
+		if p.Change.New, err = c.file.object(c.Stands); err != nil {
 			return p, err
 		}
-		p.Clock = Clock
+		p.Clock = clock
 	}
 	switch {
 	case p.Change.Old == nil:
@@ -166,17 +188,22 @@ func (c Case) build(rule policies.Rule) (Play, error) {
 	case p.Change.New == nil:
 		p.Change.Operation = admissionv1.Delete
 	}
-	replacement, err := c.Replacement.Object()
+	replacement, err := c.file.object(c.Replacement)
 	if err != nil {
 		return p, err
 	}
 	p.Change.Replacement, _ = replacement.(*appsv1.StatefulSet)
-	for _, m := range c.around(kinds.Of(p.Change.Object()) != kinds.Service) {
-		o, err := m.Object()
-		if err != nil {
-			return p, err
-		}
-		p.World.Objects = append(p.World.Objects, o)
+	if p.World.Objects, err = c.around(p.Change.Object()); err != nil {
+		return p, err
+	}
+	p.Policies, err = c.policies()
+	return p, err
+}
+
+// policies are those that judge the case: the file's, or one with the rule's block alone.
+func (c Case) policies() ([]v1alpha1.StatefulPolicy, error) {
+	if c.file.Rule == "" {
+		return c.file.policies, nil
 	}
 	block := c.Policy
 	if block == nil {
@@ -185,46 +212,123 @@ func (c Case) build(rule policies.Rule) (Play, error) {
 			block = Manifest{"action": v1alpha1.Warn}
 		}
 	}
-	p.Policy.Name = "example"
-	text, err := yaml.Marshal(map[string]any{rule.Block(): block})
+	one := v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "example"}}
+	text, err := yaml.Marshal(map[string]any{c.file.rule.Block(): block})
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	return p, yaml.UnmarshalStrict(text, &p.Policy.Spec.Rules)
+	if err := yaml.UnmarshalStrict(text, &one.Spec.Rules); err != nil {
+		return nil, err
+	}
+	return []v1alpha1.StatefulPolicy{one}, nil
 }
 
-// around are the manifests of the objects that the case takes place among.
-func (c Case) around(withService bool) []Manifest {
-	var all []Manifest
-	if withService && !c.WithoutService {
-		all = append(all, Manifest{"kind": "Service"})
+// around are the objects that the case takes place among.
+func (c Case) around(subject kinds.Object) ([]kinds.Object, error) {
+	own := slices.Clone(c.Given)
+	if subject != nil {
+		own = append(own, Manifest{"kind": kinds.Of(subject).Kind, "metadata": map[string]any{"name": subject.GetName()}})
 	}
-	all = append(all, c.Given...)
+	var all []kinds.Object
+	for _, m := range c.file.Given {
+		o, err := c.file.object(m)
+		if err != nil {
+			return nil, err
+		}
+		name := kinds.Of(o).Kind
+		if !slices.Contains(c.Without, name) && !slices.ContainsFunc(own, func(m Manifest) bool {
+			return m["kind"] == name && (m.name() == "" || m.name() == o.GetName())
+		}) {
+			all = append(all, o)
+		}
+	}
+	for _, m := range c.Given {
+		o, err := c.file.object(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	if len(c.Ready)+len(c.NotReady)+len(c.Claims) == 0 {
+		return all, nil
+	}
+	set, err := c.members(subject, all)
+	if err != nil {
+		return nil, err
+	}
 	for _, n := range c.Ready {
-		all = append(all, pod(n, "True"))
+		all = append(all, podOf(set, n, corev1.ConditionTrue))
 	}
 	for _, n := range c.NotReady {
-		all = append(all, pod(n, "False"))
+		all = append(all, podOf(set, n, corev1.ConditionFalse))
 	}
 	for _, n := range c.Claims {
-		all = append(all, Manifest{"kind": "PersistentVolumeClaim", "metadata": Manifest{"name": fmt.Sprintf("data-db-%d", n)}})
+		for i := range set.Spec.VolumeClaimTemplates {
+			all = append(all, claimOf(set, i, n))
+		}
 	}
-	return all
+	return all, nil
 }
 
-// Set compiles the case's policy as the only one, and makes of its objects what the API server stores.
+// members returns the StatefulSet that the case's ordinals are of: its subject, or one around it, or the one that others are written
+// as the difference from.
+func (c Case) members(subject kinds.Object, around []kinds.Object) (*appsv1.StatefulSet, error) {
+	for _, o := range append([]kinds.Object{subject}, around...) {
+		if set, ok := o.(*appsv1.StatefulSet); ok {
+			return set, nil
+		}
+	}
+	o, err := c.file.object(Manifest{"kind": kinds.StatefulSet.Kind})
+	if err != nil {
+		return nil, fmt.Errorf("ready, notReady and claims are ordinals of a StatefulSet, and there is none: %w", err)
+	}
+	return o.(*appsv1.StatefulSet), nil
+}
+
+// podOf returns a member. No owner is named, as nobody knows the UID that it will have.
+func podOf(set *appsv1.StatefulSet, ordinal int32, ready corev1.ConditionStatus) *corev1.Pod {
+	pod := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}}
+	pod.Namespace, pod.Name = set.Namespace, fmt.Sprintf("%s-%d", set.Name, ordinal)
+	pod.Labels = map[string]string{appsv1.StatefulSetPodNameLabel: pod.Name}
+	for key, value := range set.Spec.Template.Labels {
+		pod.Labels[key] = value
+	}
+	pod.Annotations = set.Spec.Template.Annotations
+	set.Spec.Template.Spec.DeepCopyInto(&pod.Spec)
+	pod.Spec.NodeName = "node-1"
+	for i := range set.Spec.VolumeClaimTemplates {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: set.Spec.VolumeClaimTemplates[i].Name, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimOf(set, i, ordinal).Name},
+		}})
+	}
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+	return pod
+}
+
+func claimOf(set *appsv1.StatefulSet, template int, ordinal int32) *corev1.PersistentVolumeClaim {
+	claim := set.Spec.VolumeClaimTemplates[template].DeepCopy()
+	claim.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"}
+	claim.Namespace, claim.Name = set.Namespace, fmt.Sprintf("%s-%s-%d", claim.Name, set.Name, ordinal)
+	if claim.Labels == nil && set.Spec.Selector != nil {
+		claim.Labels = set.Spec.Selector.MatchLabels
+	}
+	return claim
+}
+
+// Set compiles the case's policies, and makes of its objects what the API server stores.
 func (p Play) Set() (*policies.Set, error) {
 	for _, o := range append(slices.Clone(p.World.Objects), p.Change.Old, p.Change.New) {
 		if o != nil {
 			kinds.Normalise(o)
 		}
 	}
-	return policies.Compile(rules.All, []v1alpha1.StatefulPolicy{p.Policy}, policies.ProfileOff)
+	return policies.Compile(rules.All, p.Policies, p.Profile)
 }
 
 // Judge runs the case through the engine.
-func (c Case) Judge(rule policies.Rule) (policies.Verdict, error) {
-	p, set, err := c.compile(rule)
+func (c Case) Judge() (policies.Verdict, error) {
+	p, set, err := c.compile()
 	if err != nil {
 		return policies.Verdict{}, err
 	}
@@ -239,17 +343,17 @@ func (p Play) Judge(set *policies.Set) (policies.Verdict, error) {
 	return set.Judge(p.Change, p.World)
 }
 
-// Default returns what the rule fills in.
-func (c Case) Default(rule policies.Rule) (policies.Filled, error) {
-	p, set, err := c.compile(rule)
+// Default returns what the policies fill in.
+func (c Case) Default() (policies.Filled, error) {
+	p, set, err := c.compile()
 	if err != nil {
 		return policies.Filled{}, err
 	}
 	return set.Default(p.Change, p.World)
 }
 
-func (c Case) compile(rule policies.Rule) (Play, *policies.Set, error) {
-	p, err := c.Build(rule)
+func (c Case) compile() (Play, *policies.Set, error) {
+	p, err := c.Build()
 	if err != nil {
 		return p, nil, err
 	}
@@ -257,61 +361,62 @@ func (c Case) compile(rule policies.Rule) (Play, *policies.Set, error) {
 	return p, set, err
 }
 
-// Object merges the manifest into the base object of its kind; nil for none.
-func (m Manifest) Object() (kinds.Object, error) {
+// name is the manifest's own, if it says one.
+func (m Manifest) name() string {
+	meta, _ := m["metadata"].(map[string]any)
+	name, _ := meta["name"].(string)
+	return name
+}
+
+// object merges the manifest into the file's manifest of its kind and name, or of its kind; nil for none.
+func (f *File) object(m Manifest) (kinds.Object, error) {
 	if m == nil {
 		return nil, nil
 	}
 	name, _ := m["kind"].(string)
 	kind := kinds.Named(name)
-	if kind == nil || base[name] == nil {
-		return nil, fmt.Errorf("no base object of kind %q", name)
+	if kind == nil {
+		return nil, fmt.Errorf("kind %q: no rule reads such objects", name)
 	}
-	original, err := json.Marshal(base[name])
-	if err != nil {
-		return nil, err
-	}
-	patch, err := json.Marshal(m)
-	if err != nil {
-		return nil, err
+	var original Manifest
+	for _, b := range f.base {
+		if b["kind"] == name && (original == nil || b.name() == m.name() && original.name() != m.name()) {
+			original = b
+		}
 	}
 	o := kind.New()
-	merged, err := strategicpatch.StrategicMergePatch(original, patch, o)
+	merged, err := json.Marshal(m)
+	if err == nil && original != nil {
+		var base []byte
+		if base, err = json.Marshal(original); err == nil {
+			merged, err = strategicpatch.StrategicMergePatch(base, merged, o)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	return o, yaml.UnmarshalStrict(merged, o)
+	if err := yaml.UnmarshalStrict(merged, o); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", name, m.name(), err)
+	}
+	o.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
+	if o.GetName() == "" {
+		return nil, fmt.Errorf("a %s has no name, and objects holds none to take the rest of it from", name)
+	}
+	if kind.Namespaced && o.GetNamespace() == "" {
+		o.SetNamespace(metav1.NamespaceDefault)
+	}
+	return o, nil
 }
 
-// Object parses a manifest's text and merges it into the base object of its kind; nil for no text.
-func Object(text string) (kinds.Object, error) {
-	var m Manifest
-	if err := yaml.Unmarshal([]byte(text), &m); err != nil {
-		return nil, err
+// brief is a finding the way cases want it: rule/check, and the action after a colon where it is not Deny. Where the file tests one
+// rule, its name is left out.
+func (c Case) brief(f policies.Finding) string {
+	s := f.ID()
+	if f.Rule == c.file.Rule {
+		s = f.Check
 	}
-	return m.Object()
-}
-
-// Brief is a verdict the way cases want it: check, or check:Action where it is not Deny.
-func Brief(v policies.Verdict) []string {
-	var brief []string
-	for _, f := range v.Findings {
-		s := f.Check
-		if f.Action != v1alpha1.Deny {
-			s += ":" + string(f.Action)
-		}
-		brief = append(brief, s)
+	if f.Action != v1alpha1.Deny {
+		s += ":" + string(f.Action)
 	}
-	return brief
-}
-
-// pod is a member in a case. Its owner is told by its name alone, as nobody knows the UID that it will have.
-func pod(ordinal int32, ready string) Manifest {
-	name := fmt.Sprintf("db-%d", ordinal)
-	return Manifest{
-		"kind":     "Pod",
-		"metadata": Manifest{"name": name, "labels": Manifest{"statefulset.kubernetes.io/pod-name": name}, "ownerReferences": nil},
-		"spec":     Manifest{"volumes": []any{Manifest{"name": "data", "persistentVolumeClaim": Manifest{"claimName": "data-" + name}}}},
-		"status":   Manifest{"conditions": []any{Manifest{"type": "Ready", "status": ready}}},
-	}
+	return s
 }

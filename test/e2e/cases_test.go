@@ -56,11 +56,11 @@ func TestCasesOnARealServer(t *testing.T) {
 		}
 		p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
 		plays = append(plays, p)
-		built, err := c.Build(rule)
+		built, err := c.Build()
 		if err != nil {
 			t.Fatal(err)
 		}
-		policy := built.Policy
+		policy := built.Policies[0]
 		policy.Name = p.namespace
 		policy.Spec.Match = v1alpha1.Match{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
@@ -82,7 +82,7 @@ func TestCasesOnARealServer(t *testing.T) {
 	for _, p := range plays {
 		t.Run(p.rule.ID+"/"+p.c.Name, func(t *testing.T) {
 			t.Parallel()
-			built, err := p.c.Build(p.rule)
+			built, err := p.c.Build()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func explain(rule policies.Rule) (ruledoc.Rule, error) {
 // exampleOf has the engine judge a case.
 func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 	e := ruledoc.Example{Name: c.Name, Policy: c.Policy, Around: around(c)}
-	verdict, err := c.Judge(rule)
+	verdict, err := c.Judge()
 	if err != nil {
 		return e, err
 	}
@@ -72,9 +73,10 @@ func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 	for _, given := range c.Given {
 		show("While there is", given)
 	}
-	if c.Fills != "" {
-		e.Verdict = append(e.Verdict, ruledoc.Said{Text: "The default is filled in: " + c.Fills + "."})
-	} else if len(verdict.Findings) == 0 {
+	for _, path := range slices.Sorted(maps.Keys(c.Patch)) {
+		e.Verdict = append(e.Verdict, ruledoc.Said{Text: fmt.Sprintf("The default is filled in: %s: %v.", path, c.Patch[path])})
+	}
+	if len(c.Patch) == 0 && len(verdict.Findings) == 0 {
 		e.Verdict = append(e.Verdict, ruledoc.Said{Text: "It passes."})
 	}
 	for _, f := range verdict.Findings {
@@ -98,7 +100,7 @@ func around(c ruletest.Case) string {
 			said = append(said, fmt.Sprintf("%s: %s.", part.what, strings.Trim(strings.ReplaceAll(fmt.Sprint(part.of), " ", ", "), "[]")))
 		}
 	}
-	if c.WithoutService && !slices.ContainsFunc(c.Given, func(m ruletest.Manifest) bool { return m["kind"] == "Service" }) {
+	if slices.Contains(c.Without, "Service") && !slices.ContainsFunc(c.Given, func(m ruletest.Manifest) bool { return m["kind"] == "Service" }) {
 		said = append(said, "There is no Service.")
 	}
 	if c.User != "" {

@@ -134,7 +134,13 @@ func judge<Type>(o kinds.Object, _ policies.Cluster, _ v1alpha1.<Type>) ([]polic
 }
 `
 
-const cases = `- name: all is well
+const cases = `apiVersion: mooring.dev/v1alpha1
+kind: PolicyTest
+rule: <id>
+objects: [base.yaml]
+given: [{kind: Service}]
+cases:
+- name: all is well
   new: {kind: StatefulSet}
 - name: something is wrong
   new: {kind: StatefulSet, metadata: {name: wrong}}

@@ -1,0 +1,114 @@
+package ruletest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	yamlv3 "go.yaml.in/yaml/v3"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// document is one YAML document, which knows the line of every field.
+type document struct {
+	file string
+	root *yamlv3.Node
+}
+
+// documentsOf returns the documents of a file that are not empty.
+func documentsOf(name string) ([]document, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return parse(name, data)
+}
+
+func parse(name string, data []byte) ([]document, error) {
+	var all []document
+	for stream := yamlv3.NewDecoder(bytes.NewReader(data)); ; {
+		var n yamlv3.Node
+		switch err := stream.Decode(&n); {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", name, err)
+		case n.Content[0].Tag != "!!null":
+			all = append(all, document{name, n.Content[0]})
+		}
+	}
+}
+
+// decode reads the document as the API server would, and refuses fields that there are not.
+func (d document) decode(into any) error {
+	text, err := yamlv3.Marshal(d.root)
+	if err != nil {
+		return d.errorAt("", err)
+	}
+	if text, err = yaml.YAMLToJSONStrict(text); err != nil {
+		return d.errorAt("", err)
+	}
+	strict, err := kjson.UnmarshalStrict(text, into)
+	var mistyped *json.UnmarshalTypeError
+	if errors.As(err, &mistyped) {
+		return d.errorAt(mistyped.Field, fmt.Errorf("%s is a %s, and wants to be a %s", mistyped.Field, mistyped.Value, mistyped.Type))
+	}
+	if err != nil {
+		return d.errorAt("", err)
+	}
+	for _, unknown := range strict {
+		var field kjson.FieldError
+		if errors.As(unknown, &field) {
+			return d.errorAt(field.FieldPath(), unknown)
+		}
+		return d.errorAt("", unknown)
+	}
+	return nil
+}
+
+// kind is what the document says it is.
+func (d document) kind() string {
+	if n := child(d.root, "kind"); n != nil {
+		return n.Value
+	}
+	return ""
+}
+
+// errorAt puts the place of the field before the error.
+func (d document) errorAt(path string, err error) error {
+	return fmt.Errorf("%s:%d: %w", d.file, d.lineOf(path), err)
+}
+
+// lineOf returns the line of the field at a path of the form cases[0].name, or of the innermost parent that is there.
+func (d document) lineOf(path string) int {
+	n, line := d.root, d.root.Line
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' }) {
+		if n = child(n, segment); n == nil {
+			break
+		}
+		line = n.Line
+	}
+	return line
+}
+
+// child returns what a segment of a path names, a key or a number in the form 0].
+func child(n *yamlv3.Node, segment string) *yamlv3.Node {
+	if digits, ok := strings.CutSuffix(segment, "]"); ok {
+		if i, err := strconv.Atoi(digits); err == nil && n.Kind == yamlv3.SequenceNode && i < len(n.Content) {
+			return n.Content[i]
+		}
+		return nil
+	}
+	for i := 0; n.Kind == yamlv3.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == segment {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}

@@ -5,52 +5,36 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 )
 
-// Format is one way to write a report down.
-type Format struct {
+// Format is one way to write an R down.
+type Format[R any] struct {
 	// Name is what a person types after -o.
 	Name string
 	// Doc says in a few words whom it is for.
 	Doc   string
-	write func(io.Writer, Report) error
+	write func(io.Writer, R) error
 }
 
-// Formats are all the formats, the one that is written where nobody chose first.
-var Formats = []Format{
-	{"text", "for people: grouped by object, with the lines of the manifest and the remedy", writeText},
-	{"json", "for scripts: every finding, and a summary", writeJSON},
-	{"sarif", "for code scanning: SARIF 2.1.0", writeSARIF},
-	{"junit", "for test reports: a suite for each file or namespace, a case for each finding", writeJUnit},
-	{"github", "for GitHub Actions: workflow commands that annotate the lines of a pull request", writeGitHub},
-	{"html", "for people: a page to look through, to keep and to print", writeHTML},
-	{"policyreport", "for clusters: policy reports in YAML, one for each namespace", writePolicyReport},
+// Formats are all the formats of a report, the one that is written where nobody chose first. The same findings in another order make
+// the same text.
+var Formats = []Format[Report]{
+	{"text", "for people: grouped by object, with the lines of the manifest and the remedy", sorted(writeText)},
+	{"json", "for scripts: every finding, and a summary", sorted(writeJSON)},
+	{"sarif", "for code scanning: SARIF 2.1.0", sorted(writeSARIF)},
+	{"junit", "for test reports: a suite for each file or namespace, a case for each finding", sorted(writeJUnit)},
+	{"github", "for GitHub Actions: workflow commands that annotate the lines of a pull request", sorted(writeGitHub)},
+	{"html", "for people: a page to look through, to keep and to print", sorted(writeHTML)},
+	{"policyreport", "for clusters: policy reports in YAML, one for each namespace", sorted(writePolicyReport)},
 }
 
-// FindFormat returns the format of that name, or an error that lists the names there are.
-func FindFormat(name string) (Format, error) {
-	for _, f := range Formats {
-		if f.Name == name {
-			return f, nil
-		}
-	}
-	return Format{}, fmt.Errorf("no output format %q; the formats are %s", name, strings.Join(FormatNames(), ", "))
+// sorted has the findings written in the order in which a reader goes through the files or the cluster.
+func sorted(write func(io.Writer, Report) error) func(io.Writer, Report) error {
+	return func(w io.Writer, r Report) error { return write(w, r.sorted()) }
 }
 
-// FormatNames are the names of all the formats, in the order of Formats.
-func FormatNames() []string {
-	var names []string
-	for _, f := range Formats {
-		names = append(names, f.Name)
-	}
-	return names
-}
-
-// Write writes the report to w. The same findings in another order make the same text.
-func (f Format) Write(w io.Writer, r Report) error {
-	return f.write(w, r.sorted())
-}
+// Write writes what was found to w.
+func (f Format[R]) Write(w io.Writer, r R) error { return f.write(w, r) }
 
 // sorted returns the report in the order in which a reader goes through the files or the cluster.
 func (r Report) sorted() Report {

@@ -15,7 +15,7 @@ import (
 // written returns the report in a format.
 func written(t *testing.T, format string, r Report) string {
 	t.Helper()
-	f, err := FindFormat(format)
+	f, err := (&Outputs[Report]{Formats: Formats}).find(format)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,14 +63,23 @@ func writeJUnit(w io.Writer, r Report) error {
 		all.add(cmp.Or(f.Position.File, strings.Trim(f.Cluster+"/"+f.Object.Namespace, "/"), "cluster"), c)
 	}
 	for _, e := range r.Errors {
-		all.add(cmp.Or(e.Position.File, "input"), junitCase{
-			Class: "input", Name: cmp.Or(e.Position.String(), e.Message), File: e.Position.File, Line: e.Position.Line,
-			Error: &junitProblem{e.Message, "not judged", strings.TrimPrefix(e.Position.String()+"\n"+e.Message, "\n")},
-		})
+		all.unjudged(e)
 	}
 	if len(all.Suites) == 0 {
 		all.add("mooring", junitCase{Class: "mooring", Name: "nothing found", Output: r.Summary()})
 	}
+	return all.write(w)
+}
+
+// unjudged adds what could not be read or judged.
+func (all *junitSuites) unjudged(e Error) {
+	all.add(cmp.Or(e.Position.File, "input"), junitCase{
+		Class: "input", Name: cmp.Or(e.Position.String(), e.Message), File: e.Position.File, Line: e.Position.Line,
+		Error: &junitProblem{e.Message, "not judged", strings.TrimPrefix(e.Position.String()+"\n"+e.Message, "\n")},
+	})
+}
+
+func (all *junitSuites) write(w io.Writer) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}

@@ -11,19 +11,22 @@ import (
 )
 
 // Outputs is the value of the flag -o, which may be repeated: FORMAT writes to the standard output, FORMAT=FILE to a file.
-// The zero value writes text to the standard output.
-type Outputs struct{ to []output }
+// Where nothing is set, the first of the formats is written to the standard output.
+type Outputs[R any] struct {
+	Formats []Format[R]
+	to      []output[R]
+}
 
-type output struct {
-	format Format
+type output[R any] struct {
+	format Format[R]
 	// file is empty for the standard output.
 	file string
 }
 
 // Set adds one output.
-func (o *Outputs) Set(value string) error {
+func (o *Outputs[R]) Set(value string) error {
 	name, file, toFile := strings.Cut(value, "=")
-	format, err := FindFormat(name)
+	format, err := o.find(name)
 	if err != nil {
 		return err
 	}
@@ -42,12 +45,30 @@ func (o *Outputs) Set(value string) error {
 	if toFile {
 		file = filepath.Clean(file)
 	}
-	o.to = append(o.to, output{format, file})
+	o.to = append(o.to, output[R]{format, file})
 	return nil
 }
 
+// find returns the format of that name, or an error that lists the names there are.
+func (o *Outputs[R]) find(name string) (Format[R], error) {
+	for _, f := range o.Formats {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return Format[R]{}, fmt.Errorf("no output format %q; the formats are %s", name, strings.Join(o.names(), ", "))
+}
+
+func (o *Outputs[R]) names() []string {
+	var names []string
+	for _, f := range o.Formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // String is what was set.
-func (o *Outputs) String() string {
+func (o *Outputs[R]) String() string {
 	var all []string
 	for _, out := range o.to {
 		s := out.format.Name
@@ -60,27 +81,27 @@ func (o *Outputs) String() string {
 }
 
 // Type is what the flag's help calls its value.
-func (o *Outputs) Type() string { return "FORMAT[=FILE]" }
+func (o *Outputs[R]) Type() string { return "FORMAT[=FILE]" }
 
 // Usage is the flag's help.
-func (o *Outputs) Usage() string {
-	return fmt.Sprintf("write the report as %s; =FILE writes it there; may be repeated (default %s)", strings.Join(FormatNames(), ", "), Formats[0].Name)
+func (o *Outputs[R]) Usage() string {
+	return fmt.Sprintf("write the report as %s; =FILE writes it there; may be repeated (default %s)", strings.Join(o.names(), ", "), o.Formats[0].Name)
 }
 
 // Complete offers the formats to the shell, in the form of a value, a tab and what it is for.
-func (o *Outputs) Complete() []string {
+func (o *Outputs[R]) Complete() []string {
 	var all []string
-	for _, f := range Formats {
+	for _, f := range o.Formats {
 		all = append(all, f.Name+"\t"+f.Doc)
 	}
 	return all
 }
 
 // Write writes the report wherever it was asked for. An output that cannot be written does not keep the others from it.
-func (o *Outputs) Write(r Report, stdout io.Writer) error {
+func (o *Outputs[R]) Write(r R, stdout io.Writer) error {
 	to := o.to
 	if len(to) == 0 {
-		to = []output{{format: Formats[0]}}
+		to = []output[R]{{format: o.Formats[0]}}
 	}
 	var failed []error
 	for _, out := range to {
@@ -91,7 +112,7 @@ func (o *Outputs) Write(r Report, stdout io.Writer) error {
 	return errors.Join(failed...)
 }
 
-func (o output) write(r Report, stdout io.Writer) error {
+func (o output[R]) write(r R, stdout io.Writer) error {
 	if o.file == "" {
 		return o.format.Write(stdout, r)
 	}

@@ -24,7 +24,7 @@ func TestOutputsSet(t *testing.T) {
 		{name: "two to one file", values: []string{"json=out", "text=./out"}, err: "json and text would both be written to ./out"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var o Outputs
+			o := Outputs[Report]{Formats: Formats}
 			var err error
 			for _, v := range tc.values {
 				if err = o.Set(v); err != nil {
@@ -47,7 +47,7 @@ func TestOutputsSet(t *testing.T) {
 func TestOutputsWrite(t *testing.T) {
 	dir := t.TempDir()
 	good, bad := filepath.Join(dir, "out.json"), filepath.Join(dir, "absent", "out.json")
-	var o Outputs
+	o := Outputs[Report]{Formats: Formats}
 	for _, v := range []string{"json=" + bad, "json=" + good, "text"} {
 		if err := o.Set(v); err != nil {
 			t.Fatal(err)

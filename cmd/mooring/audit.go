@@ -32,7 +32,7 @@ type auditOptions struct {
 	selector, namespaceSelector string
 	policies                    policyFlags
 	compare, failOn             string
-	outputs                     report.Outputs
+	outputs                     report.Outputs[report.Report]
 	timeout                     time.Duration
 	audit.Options
 }
@@ -89,7 +89,7 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 	f.DurationVar(&o.timeout, "request-timeout", time.Minute, "how long to wait for one answer of an API server")
 	o.policies.add(cmd)
 	addFailOnFlag(cmd, &o.failOn)
-	addOutputFlag(cmd, &o.outputs)
+	addOutputFlag(cmd, &o.outputs, report.Formats)
 	f.Lookup("policy").Usage = "file with StatefulPolicies to judge by instead of the cluster's; may be repeated"
 	registerCompletions(cmd, map[string][]string{"compare": profiles.Names})
 	if err := cmd.RegisterFlagCompletionFunc("context", o.completeContexts); err != nil {

@@ -31,7 +31,7 @@ type checkOptions struct {
 	failOn              string
 	policies            policyFlags
 	charts              manifests.Release
-	outputs             report.Outputs
+	outputs             report.Outputs[report.Report]
 }
 
 func newCheck() *cobra.Command {
@@ -94,7 +94,7 @@ or judged. docs/check.md says more.`,
 	f.StringVar(&o.charts.Name, "release-name", "", "release that charts are rendered for (default: the chart's name)")
 	o.policies.add(cmd)
 	addFailOnFlag(cmd, &o.failOn)
-	addOutputFlag(cmd, &o.outputs)
+	addOutputFlag(cmd, &o.outputs, report.Formats)
 	return cmd
 }
 

@@ -7,7 +7,8 @@ import (
 )
 
 // addOutputFlag gives the command the flag -o, whose values land in outputs.
-func addOutputFlag(cmd *cobra.Command, outputs *report.Outputs) {
+func addOutputFlag[R any](cmd *cobra.Command, outputs *report.Outputs[R], formats []report.Format[R]) {
+	outputs.Formats = formats
 	cmd.Flags().VarP(outputs, "output", "o", outputs.Usage())
 	registerCompletions(cmd, map[string][]string{"output": outputs.Complete()})
 }

@@ -16,7 +16,7 @@ import (
 func newReplay() *cobra.Command {
 	var (
 		policies policyFlags
-		outputs  report.Outputs
+		outputs  report.Outputs[report.Report]
 		options  replay.Options
 	)
 	cmd := &cobra.Command{
@@ -59,7 +59,7 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 		},
 	}
 	policies.add(cmd)
-	addOutputFlag(cmd, &outputs)
+	addOutputFlag(cmd, &outputs, report.Formats)
 	cmd.Flags().StringSliceVar(&options.ExcludedNamespaces, "exclude-namespaces", native.DefaultExcludedNamespaces,
 		"namespaces that Mooring would not be asked about")
 	cmd.Flags().IntVar(&options.MostListed, "limit", 1000, "how many findings to list; all of them are counted")

@@ -75,9 +75,6 @@ type Case struct {
 // Manifest is an object, or a part of one, as YAML holds it.
 type Manifest map[string]any
 
-// Place is the case's file and line.
-func (c Case) Place() string { return fmt.Sprintf("%s:%d", c.file.name, c.line) }
-
 // Line is the case's line in its file.
 func (c Case) Line() int { return c.line }
 
@@ -103,7 +100,7 @@ func (c Case) valid() (string, error) {
 			return fmt.Sprintf("want[%d]", i), err
 		}
 	}
-	_, err := c.Build()
+	_, err := c.build()
 	return "", err
 }
 
@@ -400,7 +397,7 @@ func (f *File) object(m Manifest) (kinds.Object, error) {
 	}
 	o.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 	if o.GetName() == "" {
-		return nil, fmt.Errorf("a %s has no name, and objects holds none to take the rest of it from", name)
+		return nil, fmt.Errorf("the %s has no name. Fix: write it whole, or name a file with a %[1]s under objects", name)
 	}
 	if kind.Namespaced && o.GetNamespace() == "" {
 		o.SetNamespace(metav1.NamespaceDefault)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,7 @@ func parse(name string, data []byte) ([]document, error) {
 		case errors.Is(err, io.EOF):
 			return all, nil
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, syntaxError(name, err)
 		case n.Content[0].Tag != "!!null":
 			all = append(all, document{name, n.Content[0]})
 		}
@@ -47,11 +48,15 @@ func parse(name string, data []byte) ([]document, error) {
 
 // decode reads the document as the API server would, and refuses fields that there are not.
 func (d document) decode(into any) error {
+	// Of a key that is there twice, the API server's own parser knows no line, and takes one that is merged in for a second.
+	if err := d.root.Decode(new(any)); err != nil {
+		return syntaxError(d.file, err)
+	}
 	text, err := yamlv3.Marshal(d.root)
 	if err != nil {
 		return d.errorAt("", err)
 	}
-	if text, err = yaml.YAMLToJSONStrict(text); err != nil {
+	if text, err = yaml.YAMLToJSON(text); err != nil {
 		return d.errorAt("", err)
 	}
 	strict, err := kjson.UnmarshalStrict(text, into)
@@ -80,10 +85,50 @@ func (d document) kind() string {
 	return ""
 }
 
+// items returns the items of a list.
+func (d document) items(name string) []document {
+	var all []document
+	if list := child(d.root, name); list != nil {
+		for _, n := range list.Content {
+			all = append(all, document{d.file, n})
+		}
+	}
+	return all
+}
+
 // errorAt puts the place of the field before the error.
 func (d document) errorAt(path string, err error) error {
-	return fmt.Errorf("%s:%d: %w", d.file, d.lineOf(path), err)
+	return &Error{File: d.file, Line: d.lineOf(path), Err: err}
 }
+
+// lineSaid is how the parser says a line, once or several times.
+var lineSaid = regexp.MustCompile(`line (\d+): (.*)`)
+
+// syntaxError takes the place out of what the parser says.
+func syntaxError(file string, err error) error {
+	if said := lineSaid.FindStringSubmatch(err.Error()); said != nil {
+		line, _ := strconv.Atoi(said[1])
+		return &Error{File: file, Line: line, Err: errors.New(said[2])}
+	}
+	return &Error{File: file, Err: err}
+}
+
+// Error is what keeps a test file from being read or played, with its place.
+type Error struct {
+	File string
+	// Line is counted from 1, and 0 where nobody knows it.
+	Line int
+	Err  error
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Err.Error()
+	}
+	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
 
 // lineOf returns the line of the field at a path of the form cases[0].name, or of the innermost parent that is there.
 func (d document) lineOf(path string) int {

@@ -109,10 +109,16 @@ func Load(name string) (*File, error) {
 		return nil, err
 	}
 	if len(documents) != 1 {
-		return nil, fmt.Errorf("%s: it holds %d documents, and a test file is one", name, len(documents))
+		return nil, &Error{File: name, Err: fmt.Errorf("it holds %d documents, and a test file is one", len(documents))}
 	}
 	f, doc := &File{name: name}, documents[0]
 	if err := doc.decode(f); err != nil {
+		// Of a list, the decoder may not say which item it is about.
+		for _, item := range doc.items("cases") {
+			if err := item.decode(new(Case)); err != nil {
+				return nil, err
+			}
+		}
 		return nil, err
 	}
 	if f.APIVersion != v1alpha1.GroupVersion.String() || f.Kind != Kind {

@@ -51,6 +51,9 @@ func generate(to string) error {
 	if files["deploy/audit-policy.yaml"], err = auditPolicy(); err != nil {
 		return err
 	}
+	if files[testSchemaFile], err = testSchema(); err != nil {
+		return err
+	}
 	for _, name := range profiles.Names {
 		if files["policies/profiles/"+name+".yaml"], err = profile(name); err != nil {
 			return err

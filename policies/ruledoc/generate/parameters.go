@@ -14,17 +14,9 @@ import (
 
 // parametersOf returns the fields of a rule's block, those within others by their path, in the order of the Go types.
 func parametersOf(block string) ([]ruledoc.Parameter, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "policies/v1alpha1/types.go", nil, parser.ParseComments)
+	types, err := typesOf("policies/v1alpha1/types.go")
 	if err != nil {
 		return nil, err
-	}
-	types := apiTypes{}
-	for _, decl := range file.Decls {
-		if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
-			for _, spec := range d.Specs {
-				types[spec.(*ast.TypeSpec).Name.Name] = apiType{spec.(*ast.TypeSpec).Type, d.Doc}
-			}
-		}
 	}
 	for _, f := range types.fields("Rules") {
 		if jsonName(f) == block {
@@ -36,6 +28,25 @@ func parametersOf(block string) ([]ruledoc.Parameter, error) {
 
 // apiTypes are the declared types by name.
 type apiTypes map[string]apiType
+
+// typesOf returns the types that the files declare.
+func typesOf(files ...string) (apiTypes, error) {
+	types := apiTypes{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		for _, decl := range file.Decls {
+			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+				for _, spec := range d.Specs {
+					types[spec.(*ast.TypeSpec).Name.Name] = apiType{spec.(*ast.TypeSpec).Type, d.Doc}
+				}
+			}
+		}
+	}
+	return types, nil
+}
 
 type apiType struct {
 	expr ast.Expr

@@ -60,6 +60,24 @@ func (c Change) Destructive() bool {
 	return ok && statefulset.OrdinalsOf(older).Minus(statefulset.OrdinalsOf(newer)).Count() > 0
 }
 
+// MeetsPods tells whether a new StatefulSet meets Pods of its names, which it may adopt and remove. The world need not be the
+// latest: it may still know them by the owner they had.
+func (c Change) MeetsPods(world Cluster) (bool, error) {
+	set, ok := c.New.(*appsv1.StatefulSet)
+	if !ok || c.Operation != admissionv1.Create {
+		return false, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil {
+		return false, nil
+	}
+	pods, _, err := Select[*corev1.Pod](world, set.Namespace, selector)
+	return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool {
+		_, ok := statefulset.OrdinalIn(pod.Name, set.Name)
+		return ok
+	}), err
+}
+
 // StatefulSets returns both sides of an update of a StatefulSet, and whether the change is one.
 func (c Change) StatefulSets() (older, newer *appsv1.StatefulSet, ok bool) {
 	if c.Operation != admissionv1.Update {

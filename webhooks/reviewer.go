@@ -69,11 +69,15 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		return judgePolicy(r.policies.Load(), ch.Old, ch.New, ch.Time), nil
 	}
 	set := r.policies.Load()
-	live := r.world.Around(ctx, req.UserInfo, true)
+	cached, live := r.world.Around(ctx, req.UserInfo, false), r.world.Around(ctx, req.UserInfo, true)
+	meets, err := ch.MeetsPods(cached)
+	if err != nil {
+		return nil, err
+	}
 	var verdict policies.Verdict
-	if ch.Destructive() {
+	if meets || ch.Destructive() {
 		verdict, err = set.Judge(*ch, live)
-	} else if verdict, err = set.Judge(*ch, r.world.Around(ctx, req.UserInfo, false)); err == nil && verdict.Denied() {
+	} else if verdict, err = set.Judge(*ch, cached); err == nil && verdict.Denied() {
 		// The cache may be behind: what is refused is refused for what is there now.
 		verdict, err = set.Judge(*ch, live)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -27,11 +28,13 @@ var scaleDown = policies.Rule{
 applies to it. The old and the new replicas (and start ordinals) say which Pods go. With R ready Pods that stay, G ready
 Pods that go and U Pods that stay and are not ready, the members were R+G+U, and R has to be a majority of them: a Pod that
 never became ready may go at any time, a healthy one not while another is down. A request is judged the same whether it
-changes the StatefulSet or its scale subresource. The policy can name a condition or an annotation by which the application
+changes the StatefulSet or its scale subresource. A StatefulSet that is created where Pods of its names were left
+(--cascade=orphan) adopts them and removes those that it has no ordinal for, so that its create is judged as a scale-down
+too. The policy can name a condition or an annotation by which the application
 shows that a Pod's data has been handed over, and have an autoscaler's unsafe requests to scale raised to the nearest safe
 number (autoscaler: Clamp) instead of refused.`,
 	Severity: policies.High,
-	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
+	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks: []policies.Check{
 		{Name: "quorum", Doc: "the ready Pods that stay are no majority of the members"},
 		{Name: "to-zero", Doc: "no Pod would stay"},
@@ -95,24 +98,15 @@ type departure struct {
 	// pods are the members' Pods by their ordinals; assumed tells that nobody can know, and all are taken to be ready.
 	pods    map[int64]*corev1.Pod
 	assumed bool
+	// adopts tells that the StatefulSet is created, and that the Pods were left by one of its name.
+	adopts bool
 }
 
 func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
-	older, newer, ok := ch.StatefulSets()
-	if !ok {
-		return nil, nil
-	}
-	d := departure{older: older, newer: newer, from: statefulset.OrdinalsOf(older), to: statefulset.OrdinalsOf(newer)}
-	d.going, d.staying = d.from.Minus(d.to), statefulset.Ranges{d.from.Overlap(d.to)}
-	if d.going.Count() == 0 {
-		return nil, nil
-	}
-	var err error
-	var known bool
-	if d.pods, known, err = podsOf(older, c); err != nil {
+	d, err := departureOf(ch, c)
+	if err != nil || d.going.Count() == 0 {
 		return nil, err
 	}
-	d.assumed = !known
 	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.drained(p), d.unsettled(p))
 	data, err1 := d.data(c, p)
 	budget, err2 := d.budget(c, p)
@@ -121,6 +115,44 @@ func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDo
 		found[i].Path = cmp.Or(found[i].Path, "spec.replicas")
 	}
 	return found, errors.Join(err1, err2)
+}
+
+func departureOf(ch policies.Change, c policies.Cluster) (d departure, err error) {
+	d.newer = ch.New.(*appsv1.StatefulSet)
+	d.to = statefulset.OrdinalsOf(d.newer)
+	if d.adopts = ch.Old == nil; d.adopts {
+		d.older = d.newer
+		if d.pods, err = adopted(d.newer, c); len(d.pods) == 0 || err != nil {
+			return d, err
+		}
+		ordinals := slices.Sorted(maps.Keys(d.pods))
+		d.from = statefulset.Ordinals{Start: ordinals[0], End: ordinals[len(ordinals)-1] + 1}
+		for _, n := range ordinals {
+			if !d.to.Has(n) {
+				d.going = append(d.going, statefulset.One(n))
+			}
+		}
+	} else {
+		d.older = ch.Old.(*appsv1.StatefulSet)
+		d.from = statefulset.OrdinalsOf(d.older)
+		if d.going = d.from.Minus(d.to); d.going.Count() == 0 {
+			return d, nil
+		}
+		var known bool
+		d.pods, known, err = podsOf(d.older, c)
+		d.assumed = !known
+	}
+	d.staying = statefulset.Ranges{d.from.Overlap(d.to)}
+	return d, err
+}
+
+// adopted returns the Pods that a new StatefulSet finds under its names, and makes its own.
+func adopted(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod, error) {
+	pods, _, err := podsOf(set, c)
+	maps.DeleteFunc(pods, func(_ int64, pod *corev1.Pod) bool {
+		return metav1.GetControllerOf(pod) != nil || pod.DeletionTimestamp != nil
+	})
+	return pods, err
 }
 
 // count returns how many of these ordinals have a ready Pod.
@@ -169,6 +201,8 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 	}
 	safe := d.from.Count() - (members - majority)
 	switch down := d.down(); {
+	case d.adopts:
+		f.Remedy = d.createAsLarge()
 	case len(down) > 0:
 		f.Message += fmt.Sprintf(" Not ready: %s.", statefulset.PodNames(d.older, down))
 		f.Remedy = fmt.Sprintf("bring %s back first; see why: %s describe pod %s-%d",
@@ -192,6 +226,10 @@ func (d *departure) action(of v1alpha1.Action, p v1alpha1.ScaleDown) v1alpha1.Ac
 
 // move is the beginning of a sentence about the change.
 func (d *departure) move() string {
+	if d.adopts {
+		return fmt.Sprintf("Creating StatefulSet %s with %s, where it adopts %s,",
+			d.newer.Name, words.Plural(d.to.Count(), "replica"), words.Plural(len(d.pods), "Pod"))
+	}
 	if d.from.Start != d.to.Start {
 		return fmt.Sprintf("Moving StatefulSet %s from ordinals %d-%d to %d-%d", d.older.Name, d.from.Start, d.from.End-1, d.to.Start, d.to.End-1)
 	}
@@ -203,6 +241,14 @@ func (d *departure) sayItIsMeant() string {
 	return "if the application has moved its data away, say so and try again: " + policies.BypassCommand("scale-down", d.older)
 }
 
+// createAsLarge is the way through for a StatefulSet that takes the place of another.
+func (d *departure) createAsLarge() string {
+	if d.to.Start > d.from.Start {
+		return fmt.Sprintf("create it with ordinals.start: %d and replicas: %d, and scale it down then.", d.from.Start, d.from.Count())
+	}
+	return fmt.Sprintf("create it with replicas: %d, and scale it down then.", d.from.End-d.to.Start)
+}
+
 func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
 	if d.to.Count() > 0 {
 		return nil
@@ -211,35 +257,48 @@ func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
 	if !statefulset.KeepsData(d.older) {
 		serve = "its clients"
 	}
-	return []policies.Finding{{
+	f := policies.Finding{
 		Check: "to-zero", Action: d.action(p.ToZero, p),
-		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing would serve "+serve+".", d.older.Name, words.Plural(d.from.Count(), "Pod")),
+		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing would serve %s.", d.older.Name, words.Plural(d.from.Count(), "Pod"), serve),
 		Remedy:  d.sayItIsMeant(),
-	}}
+	}
+	if d.adopts {
+		f.Message = fmt.Sprintf("%s stops them all: nothing would serve %s.", d.move(), serve)
+		f.Remedy = d.createAsLarge()
+	}
+	return []policies.Finding{f}
 }
 
 func (d *departure) step(p v1alpha1.ScaleDown) []policies.Finding {
 	if p.MaxStep == nil || d.going.Count() <= int64(*p.MaxStep) {
 		return nil
 	}
-	return []policies.Finding{{
+	f := policies.Finding{
 		Check: "step", Action: p.Step,
 		Message: fmt.Sprintf("%s takes %s at once; the policy allows %d at a time.",
 			d.move(), words.Plural(d.going.Count(), "Pod"), *p.MaxStep),
 		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
 			policies.Kubectl(d.older), d.older.Name, d.from.Count()-int64(*p.MaxStep)),
-	}}
+	}
+	if d.adopts {
+		f.Remedy = d.createAsLarge()
+	}
+	return []policies.Finding{f}
 }
 
 func (d *departure) floor(p v1alpha1.ScaleDown) []policies.Finding {
 	if p.MinReplicas == nil || d.to.Count() >= int64(*p.MinReplicas) {
 		return nil
 	}
-	return []policies.Finding{{
+	f := policies.Finding{
 		Check: "floor", Action: p.Floor,
 		Message: fmt.Sprintf("%s would stay of StatefulSet %s; the policy's minReplicas is %d, which its data needs to be safe.", words.Plural(d.to.Count(), "replica"), d.older.Name, *p.MinReplicas),
 		Remedy:  fmt.Sprintf("go no further than: %s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, *p.MinReplicas),
-	}}
+	}
+	if d.adopts {
+		f.Remedy = d.createAsLarge()
+	}
+	return []policies.Finding{f}
 }
 
 func (d *departure) drained(p v1alpha1.ScaleDown) []policies.Finding {
@@ -283,6 +342,9 @@ func showsDrained(pod *corev1.Pod, p v1alpha1.Drained) bool {
 }
 
 func (d *departure) unsettled(p v1alpha1.ScaleDown) []policies.Finding {
+	if d.adopts {
+		return nil
+	}
 	why := underWay(d.older)
 	status := d.older.Status
 	if why == "" && status.Replicas > 0 && int64(status.Replicas) < d.from.Count() && d.count(d.going) > 0 {
@@ -331,6 +393,9 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 		Check: "data", Action: p.Data, Path: retentionPath + ".whenScaled",
 		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
 			policies.Kubectl(d.older), d.older.Name),
+	}
+	if d.adopts {
+		f.Remedy = "create it with whenScaled: Retain, and the claims stay."
 	}
 	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
 	switch own := statefulset.ClaimsOf(d.older, claims, d.going); {

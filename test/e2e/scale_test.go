@@ -91,6 +91,27 @@ func TestScaleDown(t *testing.T) {
 		s.must("create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=3")
 		s.refused([]string{"scale-down/budget", "promises 3 ready Pods"}, scale("2")...)
 	})
+	t.Run("a StatefulSet is created over Pods that were left", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "3", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}")
+		s.settled(3)
+		s.must("delete", "statefulset", "db", "--cascade=orphan")
+		for _, replicas := range []string{"replicas: 1", "replicas: 0"} {
+			s.refusedWith(statefulSet(replicas), []string{"scale-down/", "where it adopts 3 Pods", "create it with replicas: 3"}, "create", "-f", "-")
+		}
+		s.refusedWith(statefulSet("replicas: 2", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}"),
+			[]string{"scale-down/data", "data-db-2"}, "create", "-f", "-")
+		s.mustWith(statefulSet("replicas: 3", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}"), "create", "-f", "-")
+		s.settled(3)
+	})
+	t.Run("a StatefulSet is replaced by a smaller one, its Pods with it", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "3")
+		s.settled(3)
+		// kubectl deletes and creates in one breath: the Pods are on their way out, with an owner that is gone.
+		s.mustWith(statefulSet("replicas: 1"), "replace", "--force", "-f", "-")
+		s.settled(1)
+	})
 	t.Run("a rollout is under way", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, "5")

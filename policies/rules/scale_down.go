@@ -107,14 +107,15 @@ func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDo
 	if err != nil || d.going.Count() == 0 {
 		return nil, err
 	}
-	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.drained(p), d.unsettled(p))
-	data, err1 := d.data(c, p)
-	budget, err2 := d.budget(c, p)
-	found = slices.Concat(found, data, budget)
+	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.drained(p))
+	unsettled, err1 := d.unsettled(c, p)
+	data, err2 := d.data(c, p)
+	budget, err3 := d.budget(c, p)
+	found = slices.Concat(found, unsettled, data, budget)
 	for i := range found {
 		found[i].Path = cmp.Or(found[i].Path, "spec.replicas")
 	}
-	return found, errors.Join(err1, err2)
+	return found, errors.Join(err1, err2, err3)
 }
 
 func departureOf(ch policies.Change, c policies.Cluster) (d departure, err error) {
@@ -341,48 +342,78 @@ func showsDrained(pod *corev1.Pod, p v1alpha1.Drained) bool {
 	return statefulset.HasCondition(pod, corev1.PodConditionType(p.Condition))
 }
 
-func (d *departure) unsettled(p v1alpha1.ScaleDown) []policies.Finding {
+func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
 	if d.adopts {
-		return nil
+		return nil, nil
 	}
-	why := underWay(d.older)
-	status := d.older.Status
-	if why == "" && status.Replicas > 0 && int64(status.Replicas) < d.from.Count() && d.count(d.going) > 0 {
-		// Taking back a scale-up whose Pods never became ready is no reason for concern.
-		why = fmt.Sprintf("%d of %s exist", status.Replicas, words.Plural(d.from.Count(), "Pod"))
+	why, wait := underWay(d.older)
+	if missing := d.missing(); why == "" && missing > 0 {
+		why = words.Plural(missing, "Pod") + " of those that stay do not exist"
+		if missing == 1 {
+			why = "1 Pod of those that stay does not exist"
+		}
+		wait = fmt.Sprintf("see in its Events why: %s describe statefulset %s", policies.Kubectl(d.older), d.older.Name)
 	}
 	if why == "" {
-		return nil
+		return nil, nil
+	}
+	if never, err := d.neverBegan(c); never || err != nil {
+		return nil, err
 	}
 	return []policies.Finding{{
 		Check: "unsettled", Action: p.Unsettled,
 		Message: fmt.Sprintf("StatefulSet %s is still on its way: %s. Taking Pods away now may meet members that are down for another reason.", d.older.Name, why),
-		Remedy:  fmt.Sprintf("wait for it: %s rollout status statefulset %s", policies.Kubectl(d.older), d.older.Name),
-	}}
+		Remedy:  wait,
+	}}, nil
 }
 
-// underWay says which rollout or scale-down of the StatefulSet has not ended, or nothing.
-func underWay(set *appsv1.StatefulSet) string {
-	status, replicas := set.Status, statefulset.OrdinalsOf(set).Count()
+// missing is how many of the Pods that stay do not exist. Without one that goes, a scale-up is taken back.
+func (d *departure) missing() int64 {
+	if d.assumed || d.count(d.going) == 0 || int64(d.older.Status.Replicas) >= d.from.Count() {
+		return 0
+	}
+	missing := d.staying.Count()
+	for n := range d.pods {
+		if d.staying.Has(n) {
+			missing--
+		}
+	}
+	return missing
+}
+
+// neverBegan tells whether none of the Pods that go was ever ready, nor any before it that left data: whoever takes them away
+// takes a scale-up back.
+func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
+	if d.assumed {
+		return false, nil
+	}
+	for n, pod := range d.pods {
+		if d.going.Has(n) && !statefulset.NeverReady(pod) {
+			return false, nil
+		}
+	}
+	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
+	return known && !slices.ContainsFunc(statefulset.ClaimsOf(d.older, claims, d.going), func(claim *corev1.PersistentVolumeClaim) bool {
+		n, _ := statefulset.ClaimOrdinal(d.older, claim)
+		return !statefulset.Empty(claim, d.pods[n])
+	}), err
+}
+
+// underWay says which rollout or scale-down of the StatefulSet has not ended, or nothing, and how to wait for its end.
+func underWay(set *appsv1.StatefulSet) (why, wait string) {
+	status, replicas, kubectl := set.Status, statefulset.OrdinalsOf(set).Count(), policies.Kubectl(set)
 	if status.ObservedGeneration < set.Generation {
-		return "its controller has not seen its last change yet"
+		return "its controller has not seen its last change yet", fmt.Sprintf("try again in a moment; see that its controller runs: %s describe statefulset %s", kubectl, set.Name)
 	}
 	if extra := int64(status.Replicas) - replicas; extra > 0 {
-		return fmt.Sprintf("an earlier scale-down to %d has %s to go", replicas, words.Plural(extra, "Pod"))
+		return fmt.Sprintf("an earlier scale-down to %d has %s to go", replicas, words.Plural(extra, "Pod")),
+			fmt.Sprintf("wait for it: %s wait statefulset/%s --for=jsonpath='{.status.replicas}'=%d --timeout=5m", kubectl, set.Name, replicas)
 	}
-	rolling := set.Spec.UpdateStrategy.RollingUpdate
-	if status.UpdateRevision == status.CurrentRevision || set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
-		// OnDelete rolls when somebody deletes a Pod, so it is never under way by itself.
-		return ""
+	if statefulset.Behind(set) > 0 {
+		return fmt.Sprintf("a rollout has reached %d of %s", status.UpdatedReplicas, words.Plural(statefulset.Rolls(set), "Pod")),
+			fmt.Sprintf("wait for it: %[1]s rollout status statefulset %[2]s --timeout=5m. If it is stuck, take it back: %[1]s rollout undo statefulset %[2]s", kubectl, set.Name)
 	}
-	want := replicas
-	if rolling != nil && rolling.Partition != nil {
-		want = max(0, replicas-int64(*rolling.Partition))
-	}
-	if int64(status.UpdatedReplicas) < want {
-		return fmt.Sprintf("a rollout has reached %d of %s", status.UpdatedReplicas, words.Plural(want, "Pod"))
-	}
-	return ""
+	return "", ""
 }
 
 func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {

@@ -91,6 +91,24 @@ func TestScaleDown(t *testing.T) {
 		s.must("create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=3")
 		s.refused([]string{"scale-down/budget", "promises 3 ready Pods"}, scale("2")...)
 	})
+	t.Run("a scale-up that a quota ends is taken back", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "3")
+		s.settled(3)
+		s.must("create", "quota", "pods", "--hard=pods=4")
+		s.must(scale("5")...)
+		s.must("wait", "statefulset/db", "--for=jsonpath={.status.readyReplicas}=4", "--timeout=60s")
+		s.must(scale("3")...)
+		s.settled(3)
+	})
+	t.Run("a scale-up with a new version that does not start is taken back", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "3")
+		s.settled(3)
+		s.must("patch", "statefulset", "db", "-p", `{"spec":{"replicas":4,"template":{"spec":{"nodeSelector":{"no":"such-node"}}}}}`)
+		s.must("wait", "statefulset/db", "--for=jsonpath={.status.updatedReplicas}=1", "--timeout=60s")
+		s.must(scale("3")...)
+	})
 	t.Run("a StatefulSet is created over Pods that were left", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, "3", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}")
@@ -120,7 +138,7 @@ func TestScaleDown(t *testing.T) {
 		s.must("patch", "node", "node-0", "-p", "{}")
 		s.must("patch", "statefulset", "db", "-p", `{"spec":{"template":{"spec":{"nodeSelector":{"no":"such-node"}}}}}`)
 		s.must("wait", "statefulset/db", "--for=jsonpath={.status.updatedReplicas}=1", "--timeout=60s")
-		s.refused([]string{"scale-down/unsettled", "a rollout has reached 1 of 5 Pods"}, scale("4")...)
+		s.refused([]string{"scale-down/unsettled", "a rollout has reached 1 of 5 Pods", "rollout undo"}, scale("3")...)
 	})
 	t.Run("a namespace that asks for restricted takes one step at a time", func(t *testing.T) {
 		t.Parallel()

@@ -62,6 +62,11 @@ func (s *Set) Judge(j Judgement) report.Report {
 	found := make([][]report.Finding, len(pairs))
 	errs := make([]error, len(pairs))
 	parallel(len(pairs), func(i int) { found[i], errs[i] = pairs[i].judge(j.Policies, x, moved) })
+	for _, d := range documents {
+		if _, err := reasonsOf(d.Object); err != nil {
+			r.Errors = append(r.Errors, report.Error{Position: d.Position("metadata.annotations"), Message: err.Error()})
+		}
+	}
 	for i, p := range pairs {
 		r.Findings = append(r.Findings, found[i]...)
 		if errs[i] != nil {
@@ -119,8 +124,13 @@ func (p pair) judge(set *policies.Set, x *index, renamed map[*Document]*appsv1.S
 		return nil, err
 	}
 	var found []report.Finding
+	// What is wrong with the annotation is an error of the whole set.
+	reasons, _ := reasonsOf(d.Object)
 	for _, f := range verdict.Findings {
-		one := report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path)}
+		one := report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path), Ignored: reasonFor(reasons, f)}
+		if one.Position.File != d.File.Name {
+			one.Source = d.File.Name
+		}
 		if d.File.rendering != "" {
 			one.Renderings = []string{d.File.rendering}
 		}

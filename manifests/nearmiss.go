@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // nearMiss says what an object was meant to be whose kind or apiVersion is almost one that rules read, such as a Statefulset or
@@ -22,10 +24,10 @@ func nearMiss(apiVersion, name string) string {
 	switch {
 	case err == nil && sameGroup && name == meant && versionOf(k.group, gv.Version):
 		return ""
-	case err == nil && !sameGroup && strings.Contains(gv.Group, ".") && !similar(gv.Group, k.group):
+	case err == nil && !sameGroup && strings.Contains(gv.Group, ".") && !words.Similar(gv.Group, k.group):
 		// It is somebody's own kind of that name.
 		return ""
-	case name != meant && !sameGroup && !similar(gv.Group, k.group):
+	case name != meant && !sameGroup && !words.Similar(gv.Group, k.group):
 		return ""
 	}
 	version := "v1"
@@ -42,7 +44,7 @@ func almost(name string) string {
 		return name
 	}
 	for kind := range known {
-		if strings.EqualFold(kind, name) || strings.EqualFold(kind+"s", name) || len(kind) > 8 && similar(strings.ToLower(kind), strings.ToLower(name)) {
+		if strings.EqualFold(kind, name) || strings.EqualFold(kind+"s", name) || len(kind) > 8 && words.Similar(strings.ToLower(kind), strings.ToLower(name)) {
 			return kind
 		}
 	}
@@ -58,29 +60,4 @@ var unstable = regexp.MustCompile(`^v\d+(alpha|beta)\d+$`)
 func versionOf(group, version string) bool {
 	served := servedVersions[group]
 	return slices.Contains(served, version) || len(served) == 0 && version == "v1" || unstable.MatchString(version)
-}
-
-// similar tells whether two words are the same but for two letters that are added, left out or others.
-func similar(a, b string) bool {
-	const most = 2
-	if len(a)-len(b) > most || len(b)-len(a) > most || a == "" || b == "" {
-		return a == b
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := corner
-			if a[i] != b[j] {
-				replaced++
-			}
-			corner = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)] <= most
 }

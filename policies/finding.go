@@ -23,6 +23,9 @@ const (
 	Low    Severity = "low"
 )
 
+// Rank orders severities: the worse, the higher.
+func (s Severity) Rank() int { return slices.Index([]Severity{Low, Medium, High}, s) }
+
 // Finding is one thing that is wrong with one object, or with a change to it.
 type Finding struct {
 	// Rule and Check name what was violated; Policy is the StatefulPolicy that asked.

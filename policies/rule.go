@@ -2,6 +2,7 @@ package policies
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // Rule is one belief about stateful workloads that Mooring upholds.
@@ -72,6 +74,40 @@ func Find(rules []Rule, id string) (Rule, bool) {
 		return Rule{}, false
 	}
 	return rules[i], true
+}
+
+// UnknownRule is the error that there is no such rule, or no such check of one, and names what may have been meant.
+func UnknownRule(rules []Rule, id string) error {
+	name, check, _ := strings.Cut(id, "/")
+	what, known := fmt.Sprintf("there is no rule %q", name), []string{}
+	if rule, ok := Find(rules, name); ok {
+		what = fmt.Sprintf("the rule %s has no check %q", name, check)
+		for _, c := range rule.Checks {
+			known = append(known, rule.ID+"/"+c.Name)
+		}
+	} else {
+		for _, r := range rules {
+			known = append(known, r.ID)
+		}
+		id = name
+	}
+	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool {
+		return !words.Similar(k, id) && !strings.HasPrefix(k, id)
+	})
+	switch {
+	case len(near) > 0:
+		return fmt.Errorf("%s; did you mean %s?", what, strings.Join(near, " or "))
+	case len(known) < len(rules):
+		return fmt.Errorf("%s; it has %s", what, words.List(known))
+	}
+	return fmt.Errorf("%s; mooring explain lists those there are", what)
+}
+
+// Named tells whether a name is that of a rule, or rule/check.
+func Named(rules []Rule, id string) bool {
+	name, check, whole := strings.Cut(id, "/")
+	rule, ok := Find(rules, name)
+	return ok && (!whole || slices.ContainsFunc(rule.Checks, func(c Check) bool { return c.Name == check }))
 }
 
 // Logic is what a rule does. The engine sees no type of its parameters.

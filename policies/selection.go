@@ -114,7 +114,7 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	var err1, err2 error
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
-	err3 := words(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
+	err3 := vocabulary(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
 	errs := []error{err1, err2, err3, relaxations(rules, policy.Spec, field.NewPath("spec"))}
 	for _, rule := range rules {
 		errs = append(errs, rule.validate(&policy.Spec.Rules, field.NewPath("spec", "rules", rule.Block())))
@@ -126,9 +126,9 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	return c, nil
 }
 
-// words refuses an action, a mode or the like that is none, by the path of its field. In a cluster the API server does; a policy
+// vocabulary refuses an action, a mode or the like that is none, by the path of its field. In a cluster the API server does; a policy
 // from a file could otherwise be mistyped and guard nothing.
-func words(v reflect.Value, at *field.Path) error {
+func vocabulary(v reflect.Value, at *field.Path) error {
 	switch v.Type() {
 	case reflect.TypeFor[v1alpha1.Action]():
 		return oneOf(v, at, v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off)
@@ -143,7 +143,7 @@ func words(v reflect.Value, at *field.Path) error {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			return words(v.Elem(), at)
+			return vocabulary(v.Elem(), at)
 		}
 	case reflect.Struct:
 		for f, value := range v.Fields() {
@@ -154,7 +154,7 @@ func words(v reflect.Value, at *field.Path) error {
 			}
 			optional := strings.HasSuffix(f.Tag.Get("json"), ",omitempty")
 			if !optional || !value.IsZero() {
-				errs = append(errs, words(value, child))
+				errs = append(errs, vocabulary(value, child))
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func (r Report) sorted() Report {
 		)
 	})
 	r.Errors = slices.SortedStableFunc(slices.Values(r.Errors), func(a, b Error) int {
-		return cmp.Or(a.Position.compare(b.Position), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), a.Position.compare(b.Position), cmp.Compare(a.Message, b.Message))
 	})
 	r.Inventory = slices.SortedStableFunc(slices.Values(r.Inventory), func(a, b Workload) int {
 		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

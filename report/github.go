@@ -14,6 +14,9 @@ func writeGitHub(w io.Writer, r Report) error {
 	b := bufio.NewWriter(w)
 	commands := map[v1alpha1.Action]string{v1alpha1.Deny: "error", v1alpha1.Warn: "warning", v1alpha1.Audit: "notice"}
 	for _, f := range r.Findings {
+		if f.Ignored != "" {
+			continue
+		}
 		f.Position.File = r.inRepository(f.Position.File)
 		command(b, commands[f.Action], f.Position, f.ID(), f.Object.String()+": "+f.text())
 	}

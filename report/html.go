@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 var (
@@ -28,8 +29,7 @@ var (
 // pageTemplate is parsed by whoever writes a page first, as most runs of the command write none.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"lower":  func(a v1alpha1.Action) string { return strings.ToLower(string(a)) },
-		"plural": plural[int],
+		"plural": words.Plural[int],
 		"size":   size,
 		"time":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
 	}).Parse(pageHTML))
@@ -46,6 +46,8 @@ type page struct {
 	Groups            [][]Finding
 	Rules, Namespaces chart
 	Totals            totals
+	// Fleet sums up each cluster, where there are several.
+	Fleet []clusterRow
 	// Clusters tells whether the objects are of more than one.
 	Clusters  bool
 	Candidate *candidate
@@ -75,7 +77,7 @@ func (c candidate) Sentence() string {
 		}
 	}
 	return fmt.Sprintf("Of the objects as they are now, it would %s that the policies in force let be or only warn about, in %s.",
-		strings.Join(parts, " and "), plural(len(c.Groups), "object"))
+		strings.Join(parts, " and "), words.Plural(len(c.Groups), "object"))
 }
 
 // tile is a figure at the top of the page.
@@ -84,16 +86,34 @@ type tile struct {
 	Count        int
 }
 
-// Tile counts the findings of an action.
+// Tile counts what has an action.
 func (p page) Tile(action, said string) tile {
-	return tile{action, said, p.Count(v1alpha1.Action(capital(action)))}
+	return tile{action, said, p.total(v1alpha1.Action(words.Capital(action)))}
 }
 
 // namedChart is a chart with its title. Its bars filter the findings by what Filter says, where it says something.
 type namedChart struct {
 	Filter, Title string
-	Bars          chart
+	bars          chart
 }
+
+// mostBars is how many bars a chart shows at first.
+const mostBars = 10
+
+// First are the bars that are shown at first, Rest the others.
+func (c namedChart) First() chart { return c.bars[:min(mostBars, len(c.bars))] }
+
+// Rest are the bars that are shown when asked for.
+func (c namedChart) Rest() chart { return c.bars[min(mostBars, len(c.bars)):] }
+
+// filterBar is a bar of a chart that filters.
+type filterBar struct {
+	Filter string
+	bar
+}
+
+// Bar gives a bar what it filters by.
+func (c namedChart) Bar(b bar) filterBar { return filterBar{c.Filter, b} }
 
 // Chart gives a chart its title.
 func (p page) Chart(filter, title string, bars chart) namedChart {
@@ -104,7 +124,7 @@ func (p page) Chart(filter, title string, bars chart) namedChart {
 type totals struct {
 	Replicas, Ready int32
 	Claims          int
-	Bytes           int64
+	Bytes, AtRisk   int64
 }
 
 func writeHTML(w io.Writer, r Report) error {
@@ -114,11 +134,20 @@ func writeHTML(w io.Writer, r Report) error {
 		Rules:      r.chart(func(f Finding) string { return f.Rule }),
 		Namespaces: r.chart(func(f Finding) string { return f.Object.Namespace }),
 	}
+	if len(r.Clusters) > 1 {
+		p.Fleet = r.clusters()
+	}
+	if r.Replay != nil {
+		p.Rules, p.Namespaces = r.Replay.chart("rule"), r.Replay.chart("namespace")
+	}
 	for _, s := range r.Inventory {
 		p.Totals.Replicas += s.Replicas
 		p.Totals.Ready += s.Ready
 		p.Totals.Claims += s.Claims
 		p.Totals.Bytes += s.Bytes
+		if s.AtRisk() {
+			p.Totals.AtRisk += s.Bytes
+		}
 		p.Clusters = p.Clusters || s.Cluster != r.Inventory[0].Cluster
 	}
 	if r.Candidate != nil {
@@ -192,8 +221,10 @@ func (b bar) Segments() []Segment {
 // chart counts the findings by what name says of each.
 func (r Report) chart(name func(Finding) string) chart {
 	bars := map[string]*bar{}
-	most := 0
 	for _, f := range r.Findings {
+		if f.Ignored != "" {
+			continue
+		}
 		b := bars[name(f)]
 		if b == nil {
 			b = &bar{Name: name(f)}
@@ -207,17 +238,36 @@ func (r Report) chart(name func(Finding) string) chart {
 		case v1alpha1.Audit:
 			b.Audit++
 		}
-		most = max(most, b.Total())
 	}
 	var all chart
 	for _, b := range bars {
-		b.Most = most
 		all = append(all, *b)
 	}
-	slices.SortFunc(all, func(a, b bar) int {
+	return all.sorted()
+}
+
+// chart counts the requests of a replay by one of their properties, those too that are not listed.
+func (r Replay) chart(by string) chart {
+	var all chart
+	for _, g := range r.Groups {
+		for _, row := range g.Rows {
+			if b := (bar{Name: row.Name, Deny: row.Denied, Warn: row.Warned, Audit: row.Audited}); g.By == by && b.Total() > 0 {
+				all = append(all, b)
+			}
+		}
+	}
+	return all.sorted()
+}
+
+// sorted brings the longest bars first and tells each how long that is.
+func (c chart) sorted() chart {
+	slices.SortFunc(c, func(a, b bar) int {
 		return cmp.Or(cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Deny, a.Deny), cmp.Compare(a.Name, b.Name))
 	})
-	return all
+	for i := range c {
+		c[i].Most = c[0].Total()
+	}
+	return c
 }
 
 // contentSecurity names the style and the script by their hashes, so that nothing else in the page can be either.

@@ -7,15 +7,19 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
+// documentVersion changes when a field goes or changes its meaning.
+const documentVersion = "1"
+
 // document is a report in JSON; docs/output.md promises its fields. Those without omitempty are always there.
 type document struct {
-	Version   string          `json:"version"`
-	Findings  []documentEntry `json:"findings"`
-	Errors    []documentError `json:"errors,omitempty"`
-	Inventory []documentSet   `json:"inventory,omitempty"`
-	Candidate *document       `json:"candidate,omitempty"`
-	Replay    *documentReplay `json:"replay,omitempty"`
-	Summary   documentSummary `json:"summary"`
+	Version   string            `json:"version"`
+	Findings  []documentEntry   `json:"findings"`
+	Errors    []documentError   `json:"errors,omitempty"`
+	Clusters  []documentCluster `json:"clusters,omitempty"`
+	Inventory []documentSet     `json:"inventory,omitempty"`
+	Candidate *document         `json:"candidate,omitempty"`
+	Replay    *documentReplay   `json:"replay,omitempty"`
+	Summary   documentSummary   `json:"summary"`
 }
 
 type documentEntry struct {
@@ -32,6 +36,7 @@ type documentEntry struct {
 	Docs     string         `json:"docs"`
 	Note     string         `json:"note,omitempty"`
 	Bypassed string         `json:"bypassed,omitempty"`
+	Ignored  string         `json:"ignored,omitempty"`
 	documentPosition
 	Template   string           `json:"template,omitempty"`
 	Renderings []string         `json:"renderings,omitempty"`
@@ -53,7 +58,19 @@ type documentPosition struct {
 
 type documentError struct {
 	Message string `json:"message"`
+	Cluster string `json:"cluster,omitempty"`
 	documentPosition
+}
+
+type documentCluster struct {
+	Name         string `json:"name"`
+	StatefulSets int    `json:"statefulSets"`
+	Deny         int    `json:"deny"`
+	Warn         int    `json:"warn"`
+	Audit        int    `json:"audit"`
+	Errors       int    `json:"errors"`
+	Bytes        int64  `json:"bytes"`
+	AtRisk       int64  `json:"atRisk"`
 }
 
 type documentSet struct {
@@ -78,6 +95,9 @@ type documentSummary struct {
 	Audit        int `json:"audit"`
 	Errors       int `json:"errors"`
 	Partial      int `json:"partial,omitempty"`
+	Ignored      int `json:"ignored,omitempty"`
+	Known        int `json:"known,omitempty"`
+	Gone         int `json:"gone,omitempty"`
 }
 
 func writeJSON(w io.Writer, r Report) error {
@@ -94,24 +114,30 @@ func indentedJSON(w io.Writer, v any) error {
 
 func documentOf(r Report) *document {
 	d := &document{
-		Version:  "1",
+		Version:  documentVersion,
 		Findings: []documentEntry{},
 		Summary: documentSummary{
 			Objects: r.Objects, StatefulSets: r.StatefulSets, Errors: len(r.Errors), Partial: r.Partial,
-			Deny: r.Count(v1alpha1.Deny), Warn: r.Count(v1alpha1.Warn), Audit: r.Count(v1alpha1.Audit),
+			Ignored: r.Ignored(), Known: r.Known, Gone: r.Gone,
+			Deny: r.total(v1alpha1.Deny), Warn: r.total(v1alpha1.Warn), Audit: r.total(v1alpha1.Audit),
 		},
 	}
 	for _, f := range r.Findings {
 		d.Findings = append(d.Findings, documentEntry{
 			Rule: f.Rule, Check: f.Check, Action: string(f.Action), Severity: string(f.Severity), Policy: f.Policy,
 			Cluster: f.Cluster, Object: documentObject(f.Object), Path: f.Path,
-			Message: f.Message, Remedy: f.Remedy, Docs: f.Docs, Note: f.Note, Bypassed: f.Bypassed,
+			Message: f.Message, Remedy: f.Remedy, Docs: f.Docs, Note: f.Note, Bypassed: f.Bypassed, Ignored: f.Ignored,
 			documentPosition: placeOf(f.Position), Template: f.Position.Template, Renderings: f.Renderings,
 			Request: (*documentRequest)(f.Request),
 		})
 	}
 	for _, e := range r.Errors {
-		d.Errors = append(d.Errors, documentError{e.Message, placeOf(e.Position)})
+		d.Errors = append(d.Errors, documentError{e.Message, e.Cluster, placeOf(e.Position)})
+	}
+	if r.Clusters != nil {
+		for _, c := range r.clusters() {
+			d.Clusters = append(d.Clusters, documentCluster{c.Name, c.StatefulSets, c.Denied, c.Warned, c.Audited, c.Errors, c.Bytes, c.AtRisk})
+		}
 	}
 	for _, s := range r.Inventory {
 		d.Inventory = append(d.Inventory, documentSet(s))

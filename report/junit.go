@@ -37,8 +37,13 @@ type junitCase struct {
 	Time    string        `xml:"time,attr"`
 	Failure *junitProblem `xml:"failure"`
 	Error   *junitProblem `xml:"error"`
+	Skipped *junitSkipped `xml:"skipped"`
 	// Output is what a case says that does not fail.
 	Output string `xml:"system-out,omitempty"`
+}
+
+type junitSkipped struct {
+	Message string `xml:"message,attr"`
 }
 
 type junitProblem struct {
@@ -55,7 +60,9 @@ func writeJUnit(w io.Writer, r Report) error {
 	for _, f := range r.Findings {
 		text := strings.TrimPrefix(f.Position.String()+"\n"+f.text()+"\n"+f.Docs, "\n")
 		c := junitCase{Class: f.Object.String(), Name: strings.TrimSpace(f.ID() + " " + f.Path), File: f.Position.File, Line: f.Position.Line}
-		if r.Fails(f) {
+		if f.Ignored != "" {
+			c.Skipped = &junitSkipped{"ignored: " + f.Ignored}
+		} else if r.Fails(f) {
 			c.Failure = &junitProblem{f.Message, string(f.Action), text}
 		} else {
 			c.Output = string(f.Action) + ": " + text
@@ -101,6 +108,9 @@ func (all *junitSuites) add(name string, c junitCase) {
 		counts.Tests++
 		if c.Failure != nil {
 			counts.Failures++
+		}
+		if c.Skipped != nil {
+			counts.Skipped++
 		}
 		if c.Error != nil {
 			counts.Errors++

@@ -58,7 +58,7 @@ type PolicyResult struct {
 	Rule     string `json:"rule"`
 	Category string `json:"category"`
 	Severity string `json:"severity"`
-	// Result is fail for what is denied, and warn for what is warned about or audited.
+	// Result is fail for what is denied, warn for what is warned about or audited, and skip for what is ignored.
 	Result     string                   `json:"result"`
 	Scored     bool                     `json:"scored"`
 	Resources  []corev1.ObjectReference `json:"resources"`
@@ -107,9 +107,12 @@ func PolicyReportOn(namespace string, findings []Finding, api PolicyReportAPI) P
 	for _, f := range findings {
 		result := PolicyResultOf(f)
 		report.Results = append(report.Results, result)
-		if result.Scored {
+		switch result.Result {
+		case "skip":
+			report.Summary.Skip++
+		case "fail":
 			report.Summary.Fail++
-		} else {
+		default:
 			report.Summary.Warn++
 		}
 	}
@@ -127,11 +130,14 @@ func PolicyResultOf(f Finding) PolicyResult {
 		}},
 		Properties: map[string]string{"action": string(f.Action), "docs": f.Docs},
 	}
-	if denied {
+	switch {
+	case f.Ignored != "":
+		result.Result, result.Scored = "skip", false
+	case denied:
 		result.Result = "fail"
 	}
 	for name, value := range map[string]string{
-		"path": f.Path, "remedy": f.Remedy, "note": f.Note, "bypassed": f.Bypassed, "file": f.Position.File,
+		"path": f.Path, "remedy": f.Remedy, "note": f.Note, "bypassed": f.Bypassed, "ignored": f.Ignored, "file": f.Position.File,
 	} {
 		if value != "" {
 			result.Properties[name] = value

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // request writes who asked for what, when, and what they were told.
@@ -30,7 +32,7 @@ func (t text) replay(r Replay) {
 		t.line("")
 	}
 	if r.Unlisted > 0 {
-		t.line("", fmt.Sprintf("%s more counted below and not listed; --limit lists more.", plural(r.Unlisted, "finding")))
+		t.line("", fmt.Sprintf("%s more counted below and not listed; --limit lists more.", words.Plural(r.Unlisted, "finding")))
 		t.line("")
 	}
 	for _, g := range r.Groups {
@@ -40,17 +42,22 @@ func (t text) replay(r Replay) {
 		}
 	}
 	for _, c := range r.Unjudged {
-		t.line("", fmt.Sprintf("%s could not be judged: %s.", plural(c.Count, "request"), oneLine(c.Name)))
+		t.line("", fmt.Sprintf("%s could not be judged: %s.", words.Plural(c.Count, "request"), oneLine(c.Name)))
 	}
-	t.line("", fmt.Sprintf("%d denied, %d warned, %d audited, %d changed: %s judged of %s.",
-		r.Denied, r.Warned, r.Audited, r.Changed, plural(r.Judged, "request"), r.span()))
+	t.line("", r.summary())
+}
+
+// summary is the replay in one sentence.
+func (r Replay) summary() string {
+	return fmt.Sprintf("%d denied, %d warned, %d audited, %d changed: %s judged of %s.",
+		r.Denied, r.Warned, r.Audited, r.Changed, words.Plural(r.Judged, "request"), r.span())
 }
 
 func (r Replay) span() string {
 	if r.Events == 0 {
 		return "no event"
 	}
-	return fmt.Sprintf("%s from %s to %s", plural(r.Events, "event"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
+	return fmt.Sprintf("%s from %s to %s", words.Plural(r.Events, "event"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 }
 
 func (t text) group(g Group) {

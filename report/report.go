@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
@@ -15,8 +16,16 @@ import (
 
 // Report is what one run of check, audit or replay found. Every format is a function of it.
 type Report struct {
+	// Command is what made the report: check, audit or replay.
+	Command string
 	// Subject says in a few words what was judged: the paths of a check, the context of an audit.
 	Subject string
+	// Time is when it was made.
+	Time time.Time
+	// Clusters are the contexts of an audit, those too that could not be read.
+	Clusters []string
+	// Limit is how many findings the text lists; 0 for all. All are counted.
+	Limit int
 	// Version is that of Mooring, for formats that name their tool.
 	Version  string
 	Findings []Finding
@@ -24,6 +33,8 @@ type Report struct {
 	Errors []Error
 	// Objects and StatefulSets count what was judged.
 	Objects, StatefulSets int
+	// Known counts the findings that a baseline has taken out, Gone those of the baseline that are not found any more.
+	Known, Gone int
 	// Partial counts objects that are only part of one, and were passed over.
 	Partial int
 	// Root is the path of this folder below the root of its repository, for formats whose readers know files by that.
@@ -45,10 +56,14 @@ type Finding struct {
 	// Cluster is the kubeconfig context of a live object; empty for a file.
 	Cluster  string
 	Position Position
+	// Source is the file that the object is in, where Position is in another.
+	Source string
 	// Lines are those of the file around the offending field, for quoting.
 	Lines []Line
 	// Renderings are the overlays, or the charts with their values, that the same place leads to this finding in.
 	Renderings []string
+	// Ignored is the reason that the object's own annotation gives for not minding the finding.
+	Ignored string
 	// Request is the one that the finding is about, in a replay; Position is then its place in the log.
 	Request *Request
 }
@@ -75,11 +90,13 @@ type Line struct {
 type Error struct {
 	Position Position
 	Message  string
+	// Cluster is the kubeconfig context that it is about, if any.
+	Cluster string
 }
 
 // String is the error on one line, its place first.
 func (e Error) String() string {
-	return strings.TrimPrefix(e.Position.String()+": "+oneLine(e.Message), ": ")
+	return strings.TrimPrefix(cmp.Or(e.Position.String(), e.Cluster)+": "+oneLine(e.Message), ": ")
 }
 
 // Workload is one StatefulSet of a live cluster and what it holds.
@@ -102,7 +119,7 @@ func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.Fails) 
 
 // Fails tells whether the finding is one that fails the run.
 func (r Report) Fails(f Finding) bool {
-	return r.FailOn != v1alpha1.Off && rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
+	return r.FailOn != v1alpha1.Off && f.Ignored == "" && rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
 }
 
 // actions are those that a finding can have, the laxest first.
@@ -111,37 +128,57 @@ var actions = []v1alpha1.Action{v1alpha1.Audit, v1alpha1.Warn, v1alpha1.Deny}
 // rank is the place of an action among the actions, the higher the stricter.
 func rank(action v1alpha1.Action) int { return slices.Index(actions, action) }
 
-// Count returns how many findings have the action.
+// Count returns how many findings have the action, without those that are ignored.
 func (r Report) Count(action v1alpha1.Action) int {
+	return r.count(func(f Finding) bool { return f.Action == action && f.Ignored == "" })
+}
+
+// total is what the report counts with the action: findings, or the requests of a replay.
+func (r Report) total(action v1alpha1.Action) int {
+	if r.Replay == nil {
+		return r.Count(action)
+	}
+	return map[v1alpha1.Action]int{v1alpha1.Deny: r.Replay.Denied, v1alpha1.Warn: r.Replay.Warned, v1alpha1.Audit: r.Replay.Audited}[action]
+}
+
+// Ignored counts the findings that are ignored.
+func (r Report) Ignored() int {
+	return r.count(func(f Finding) bool { return f.Ignored != "" })
+}
+
+func (r Report) count(counts func(Finding) bool) int {
 	n := 0
 	for _, f := range r.Findings {
-		if f.Action == action {
+		if counts(f) {
 			n++
 		}
 	}
 	return n
 }
 
-// Distinct puts together the findings that several renderings of one place have alike.
+// Distinct makes one finding of what is the same fact: several renderings of one place have it, or several environments share its file.
 func Distinct(findings []Finding) []Finding {
 	type fact struct {
 		at                            Position
 		id, kind, name, path, message string
+		namespace                     string
 		action                        v1alpha1.Action
+		ignored                       string
 	}
 	first := map[fact]int{}
 	var distinct []Finding
 	for _, f := range findings {
-		is := fact{f.Position, f.ID(), f.Object.Kind, f.Object.Name, f.Path, f.Message, f.Action}
-		if i, ok := first[is]; ok && len(f.Renderings) > 0 {
+		is := fact{f.Position, f.ID(), f.Object.Kind, f.Object.Name, f.Path, f.Message, "", f.Action, f.Ignored}
+		if len(f.Renderings) == 0 {
+			is.namespace = f.Object.Namespace
+		}
+		if i, ok := first[is]; ok {
 			distinct[i].Renderings = append(distinct[i].Renderings, f.Renderings...)
 			slices.Sort(distinct[i].Renderings)
 			distinct[i].Renderings = slices.Compact(distinct[i].Renderings)
 			continue
 		}
-		if len(f.Renderings) > 0 {
-			first[is] = len(distinct)
-		}
+		first[is] = len(distinct)
 		distinct = append(distinct, f)
 	}
 	return distinct

@@ -1,12 +1,17 @@
 package report
 
 import (
-	"flag"
-
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"html"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,13 +67,18 @@ func sampleCheck() Report {
 	enemy.Lines = []Line{{1, "name: |", false}, {2, hostile, true}}
 	enemy.Policy, enemy.Bypassed = hostile, hostile
 
+	accepted := finding("spread", "together", v1alpha1.Warn, statefulSet("shop", "orders"), "spec.template.spec",
+		"Nothing keeps the 5 Pods apart: one node may hold them all.", "add a topology spread constraint over kubernetes.io/hostname.")
+	accepted.Position, accepted.Ignored = Position{File: "overlays/dev/patch.yaml", Line: 3, Column: 5}, "one node in development"
+	accepted.Source = "deploy/orders.yaml"
+
 	return Report{
-		Subject: "deploy, charts/store", Version: "v1.2.3", Objects: 12, StatefulSets: 3,
+		Command: "check", Subject: "deploy, charts/store", Known: 4, Gone: 1, Version: "v1.2.3", Objects: 12, StatefulSets: 3,
 		// They come in no order, and every format has to make one.
-		Findings: []Finding{enemy, budget, rendered, scale, service},
+		Findings: []Finding{enemy, budget, rendered, scale, service, accepted},
 		Errors: []Error{
-			{Position{File: "deploy/broken.yaml", Line: 14}, "mapping values are not allowed in this context"},
-			{Position{}, "no kubeconfig context is named " + hostile},
+			{Position: Position{File: "deploy/broken.yaml", Line: 14}, Message: "mapping values are not allowed in this context"},
+			{Message: "no kubeconfig context is named " + hostile},
 		},
 	}
 }
@@ -91,7 +101,7 @@ func sampleAudit() Report {
 	}
 	spread.Cluster = "prod-us"
 	return Report{
-		Subject: "clusters prod-eu and prod-us", Version: "v1.2.3", Objects: 9, StatefulSets: 3,
+		Command: "audit", Subject: "prod-eu and prod-us", Clusters: []string{"prod-eu", "prod-us", "test"}, Time: sampleTime, Version: "v1.2.3", Objects: 9, StatefulSets: 3,
 		Findings: []Finding{spread, claim, namespace},
 		Inventory: []Workload{
 			{"prod-us", "metrics", "store", 3, 3, 3, 3 << 40, "Retain", "Retain", "restricted", true},
@@ -101,6 +111,42 @@ func sampleAudit() Report {
 		Candidate: &Report{Subject: "restricted", Findings: []Finding{strict, probe, namespace}, Objects: 9, StatefulSets: 3},
 	}
 }
+
+// sampleFleet is what an audit of 40 clusters may find, one of which cannot be read.
+func sampleFleet() Report {
+	fleet := Report{Command: "audit", Subject: "cluster-00, cluster-01 and 38 more", Time: sampleTime, Version: "v1.2.3", Limit: 4}
+	for i := range 40 {
+		cluster := fmt.Sprintf("gke_example-production_europe-west%d_cluster-%02d", i%4+1, i)
+		fleet.Clusters = append(fleet.Clusters, cluster)
+		if i == 7 {
+			fleet.Errors = append(fleet.Errors, Error{Cluster: cluster, Message: "the API server does not answer"})
+			continue
+		}
+		for n := range i%5 + 1 {
+			namespace := fmt.Sprintf("team-%02d", (i+n)%23)
+			name := fmt.Sprintf("db-%d", n)
+			fleet.Objects += 4
+			fleet.StatefulSets++
+			w := Workload{cluster, namespace, name, 3, 3, 3, int64(i+1) << 40, "Retain", "Retain", "baseline", n == 0}
+			if n == 1 {
+				w.WhenDeleted = "Delete"
+				claim := finding("claim-at-risk", "reclaim", v1alpha1.Warn, statefulSet(namespace, name), "spec.persistentVolumeClaimRetentionPolicy.whenDeleted",
+					"When StatefulSet "+name+" is deleted, its claims are deleted, and the volumes of 3 claims have the reclaim policy Delete.", "keep the claims: kubectl --context="+cluster+" -n "+namespace+" patch statefulset "+name)
+				claim.Cluster = cluster
+				fleet.Findings = append(fleet.Findings, claim)
+			}
+			if (i+n)%6 == 0 {
+				service := finding("headless-service", "missing", v1alpha1.Deny, statefulSet(namespace, name), "spec.serviceName", "Service "+name+" does not exist in namespace "+namespace+".", "kubectl --context="+cluster+" -n "+namespace+" create service clusterip "+name+" --clusterip=None")
+				service.Cluster = cluster
+				fleet.Findings = append(fleet.Findings, service)
+			}
+			fleet.Inventory = append(fleet.Inventory, w)
+		}
+	}
+	return fleet
+}
+
+var sampleTime = time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
 
 // sampleReplay is what a recorded log may tell.
 func sampleReplay() Report {
@@ -115,7 +161,7 @@ func sampleReplay() Report {
 	scale.Request, scale.Position = request, Position{File: "audit.log", Line: 12}
 	once := Outcomes{Denied: 1, Changed: 1}
 	return Report{
-		Subject: "audit.log", Version: "v1.2.3", Findings: []Finding{scale}, Objects: 4, StatefulSets: 2,
+		Command: "replay", Subject: "audit.log", Time: sampleTime, Version: "v1.2.3", Findings: []Finding{scale}, Objects: 4, StatefulSets: 2,
 		Replay: &Replay{
 			From: at.Add(-time.Hour), To: at, Events: 812, Judged: 9, Outcomes: once, Unlisted: 2,
 			Unjudged: []Count{{"the event has no request body, as its level is Metadata", 3}},
@@ -132,20 +178,55 @@ func sampleReplay() Report {
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing them")
 
+// security is where a page says what it allows.
+var security = regexp.MustCompile(`(http-equiv="Content-Security-Policy" content=")([^"]*)`)
+
+// withoutAssets puts names in the place of the style, the script and what allows them, which are the same on every page.
+func withoutAssets(page string) string {
+	return security.ReplaceAllString(strings.NewReplacer(pageCSS, "page.css", pageScript, "page.js").Replace(page), "${1}security")
+}
+
+// TestPageAllowsItself says that each page brings its style and its script, and allows them by their hashes and nothing else.
+func TestPageAllowsItself(t *testing.T) {
+	page := written(t, "html", sampleCheck())
+	allowed := html.UnescapeString(security.FindStringSubmatch(page)[2])
+	for name, pattern := range map[string]string{"style-src": `(?s)<style>(.*)</style>`, "script-src": `(?s)<script>("use strict".*)</script>`} {
+		part := regexp.MustCompile(pattern).FindStringSubmatch(page)
+		if part == nil {
+			t.Fatalf("no part of the page matches %s", pattern)
+		}
+		sum := sha256.Sum256([]byte(part[1]))
+		if want := name + " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; !strings.Contains(allowed, want) {
+			t.Errorf("%s lacks %s", allowed, want)
+		}
+	}
+	if !strings.HasPrefix(allowed, "default-src 'none';") {
+		t.Errorf("%s allows more", allowed)
+	}
+}
+
 // TestGolden holds each format of each sample against its file in testdata; with -update it writes them.
 func TestGolden(t *testing.T) {
 	for name, r := range map[string]Report{
-		"check": sampleCheck(), "audit": sampleAudit(), "replay": sampleReplay(), "clean": {Subject: "deploy", Version: "v1.2.3", Objects: 4, StatefulSets: 1},
+		"check": sampleCheck(), "audit": sampleAudit(), "fleet": sampleFleet(), "replay": sampleReplay(), "clean": {Subject: "deploy", Version: "v1.2.3", Objects: 4, StatefulSets: 1},
 	} {
 		for _, format := range Formats {
+			if name == "fleet" && format.Name != "text" && format.Name != "html" {
+				// The other formats do not know of sizes.
+				continue
+			}
 			t.Run(name+"/"+format.Name, func(t *testing.T) {
 				var got bytes.Buffer
 				if err := format.Write(&got, r); err != nil {
 					t.Fatal(err)
 				}
+				written := got.String()
+				if format.Name == "html" {
+					written = withoutAssets(written)
+				}
 				file := filepath.Join("testdata", name+"."+format.Name)
 				if *update {
-					if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+					if err := os.WriteFile(file, []byte(written), 0o644); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -153,7 +234,7 @@ func TestGolden(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%v; -update writes it", err)
 				}
-				if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				if diff := cmp.Diff(string(want), written); diff != "" {
 					t.Errorf("%s is another (-want +got):\n%s", file, diff)
 				}
 			})

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -81,13 +80,20 @@ type sarifNotification struct {
 }
 
 type sarifResult struct {
-	RuleID              string            `json:"ruleId"`
-	RuleIndex           int               `json:"ruleIndex"`
-	Level               string            `json:"level"`
-	Message             sarifMessage      `json:"message"`
-	Locations           []sarifLocation   `json:"locations"`
-	PartialFingerprints map[string]string `json:"partialFingerprints"`
-	Properties          map[string]string `json:"properties"`
+	RuleID              string             `json:"ruleId"`
+	RuleIndex           int                `json:"ruleIndex"`
+	Level               string             `json:"level"`
+	Message             sarifMessage       `json:"message"`
+	Locations           []sarifLocation    `json:"locations"`
+	PartialFingerprints map[string]string  `json:"partialFingerprints"`
+	Properties          map[string]string  `json:"properties"`
+	Suppressions        []sarifSuppression `json:"suppressions,omitempty"`
+}
+
+// sarifSuppression tells that somebody knows of the result, and why it may stay.
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Justification string `json:"justification"`
 }
 
 type sarifLocation struct {
@@ -135,7 +141,7 @@ func writeSARIF(w io.Writer, r Report) error {
 	fingerprint := fingerprints()
 	for _, f := range r.Findings {
 		f.Position.File = r.inRepository(f.Position.File)
-		run.Results = append(run.Results, sarifResult{
+		result := sarifResult{
 			RuleID:    f.ID(),
 			RuleIndex: slices.IndexFunc(run.Tool.Driver.Rules, func(d sarifDescriptor) bool { return d.ID == f.ID() }),
 			Level:     sarifLevels[f.Action],
@@ -146,7 +152,11 @@ func writeSARIF(w io.Writer, r Report) error {
 			}},
 			PartialFingerprints: map[string]string{"mooring/v1": fingerprint(f)},
 			Properties:          sarifProperties(f),
-		})
+		}
+		if f.Ignored != "" {
+			result.Suppressions = []sarifSuppression{{"inSource", f.Ignored}}
+		}
+		run.Results = append(run.Results, result)
 	}
 	return indentedJSON(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
@@ -220,8 +230,7 @@ func logicalName(f Finding) string {
 func fingerprints() func(Finding) string {
 	seen := map[string]int{}
 	return func(f Finding) string {
-		what, _ := json.Marshal([]string{f.ID(), f.Path, f.Cluster, f.Position.File, f.Object.GroupKind().String(), f.Object.Namespace, f.Object.Name})
-		sum := fmt.Sprintf("%x", sha256.Sum256(what))[:32]
+		sum := fmt.Sprintf("%x", sha256.Sum256([]byte(f.fact())))[:32]
 		seen[sum]++
 		return fmt.Sprintf("%s:%d", sum, seen[sum])
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // Tests are what came of the cases of test files.
@@ -42,7 +43,7 @@ func (t Tests) Failed() int {
 func (t Tests) Summary() string {
 	said := fmt.Sprintf("%d passed, %d failed", len(t.Cases)-t.Failed(), t.Failed())
 	if len(t.Errors) > 0 {
-		said += fmt.Sprintf("; %s", plural(len(t.Errors), "error"))
+		said += fmt.Sprintf("; %s", words.Plural(len(t.Errors), "error"))
 	}
 	return said
 }
@@ -81,7 +82,7 @@ func writeTestsText(w io.Writer, t Tests) error {
 			}
 		}
 		if failed == 0 {
-			b.line("", b.in("1;32", "ok"), "  "+oneLine(group[0].Position.File)+":", plural(len(group), "case"))
+			b.line("", b.in("1;32", "ok"), "  "+oneLine(group[0].Position.File)+":", words.Plural(len(group), "case"))
 		}
 	}
 	for _, e := range t.Errors {
@@ -117,7 +118,7 @@ type documentTestFinding struct {
 }
 
 func writeTestsJSON(w io.Writer, t Tests) error {
-	d := documentTests{Version: "1", Cases: []documentTestCase{}, Failed: t.Failed(), Passed: len(t.Cases) - t.Failed()}
+	d := documentTests{Version: documentVersion, Cases: []documentTestCase{}, Failed: t.Failed(), Passed: len(t.Cases) - t.Failed()}
 	for _, c := range t.Cases {
 		one := documentTestCase{Name: c.Name, Passed: len(c.Wrong) == 0, documentPosition: placeOf(c.Position), Wrong: c.Wrong, Findings: []documentTestFinding{}}
 		for _, f := range c.Findings {
@@ -126,7 +127,7 @@ func writeTestsJSON(w io.Writer, t Tests) error {
 		d.Cases = append(d.Cases, one)
 	}
 	for _, e := range t.Errors {
-		d.Errors = append(d.Errors, documentError{e.Message, placeOf(e.Position)})
+		d.Errors = append(d.Errors, documentError{e.Message, e.Cluster, placeOf(e.Position)})
 	}
 	return indentedJSON(w, d)
 }

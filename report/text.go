@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"golang.org/x/term"
 
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // paint colours words for a terminal, or leaves them as they are.
@@ -56,12 +60,21 @@ type text struct {
 }
 
 func (t text) report(r Report) {
+	t.overview(r)
+	listed := 0
 	for _, group := range r.byObject() {
-		first := group[0]
-		t.line("", t.bold(first.Object.String()), t.dim(first.Place()))
+		if r.Limit > 0 && listed >= r.Limit {
+			break
+		}
+		listed += len(group)
+		t.line("", t.bold(group[0].Object.String()), t.dim(group[0].Place()))
 		for _, f := range group {
 			t.finding(f)
 		}
+	}
+	if more := len(r.Findings) - listed; more > 0 {
+		t.line("", fmt.Sprintf("%s more. --limit=0 lists all, and -o html=FILE writes a page to look through.", words.Plural(more, "finding")))
+		t.line("")
 	}
 	for _, e := range r.Errors {
 		t.line("", t.in("1;31", "error"), e.String())
@@ -79,7 +92,45 @@ func (t text) report(r Report) {
 	}
 }
 
+// overview sums up what was found, by cluster and by check, where there is enough to lose sight of it.
+func (t text) overview(r Report) {
+	if r.Replay != nil {
+		return
+	}
+	if rows := r.clusters(); len(r.Clusters) > 1 {
+		t.line("", t.bold(r.Title()))
+		t.line("")
+		t.table("CLUSTER\tSTATEFULSETS\tDENIED\tWARNED\tAUDITED\tDATA\tAT RISK\tERRORS", len(rows), func(i int) string {
+			c := rows[i]
+			return fmt.Sprintf("%s\t%d\t%d\t%d\t%d\t%s\t%s\t%d", oneLine(c.Name), c.StatefulSets, c.Denied, c.Warned, c.Audited, size(c.Bytes), size(c.AtRisk), c.Errors)
+		})
+	}
+	if rows := r.checks(); len(rows) > 1 {
+		t.table("CHECK\tSEVERITY\tDENIED\tWARNED\tAUDITED\tOBJECTS", len(rows), func(i int) string {
+			c := rows[i]
+			return fmt.Sprintf("%s\t%s\t%d\t%d\t%d\t%d", c.ID, c.Severity, c.Deny, c.Warn, c.Audit, c.Objects)
+		})
+	}
+}
+
+// table writes rows of tab-separated cells under a head.
+func (t text) table(head string, rows int, row func(int) string) {
+	table := tabwriter.NewWriter(t, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, head)
+	for i := range rows {
+		fmt.Fprintln(table, row(i))
+	}
+	// The writer below keeps what goes wrong.
+	_ = table.Flush()
+	t.line("")
+}
+
 func (t text) finding(f Finding) {
+	if f.Ignored != "" {
+		t.line("  ", t.dim("ignored"), t.bold(f.ID()), t.dim(cmp.Or(f.Position.String(), f.Path)), "("+oneLine(f.Ignored)+")")
+		t.line("")
+		return
+	}
 	t.line("  ", t.action(f.Action), t.bold(f.ID()), t.dim(cmp.Or(f.Position.String(), f.Path)))
 	if f.Request != nil {
 		t.request(*f.Request)
@@ -143,21 +194,30 @@ func oneLine(s string) string {
 	}, s)
 }
 
+// Shown is what the finding is shown as: its action, or ignored.
+func (f Finding) Shown() string {
+	if f.Ignored != "" {
+		return "ignored"
+	}
+	return strings.ToLower(string(f.Action))
+}
+
 // Place is where a reader finds the object: its file, with the template that it was rendered from, or its cluster.
 func (f Finding) Place() string {
 	if f.Position.Template != "" {
 		return f.Position.File + " (from " + f.Position.Template + ")"
 	}
-	return cmp.Or(f.Position.File, f.Cluster)
+	return cmp.Or(f.Source, f.Position.File, f.Cluster)
 }
 
-// byObject returns the findings in groups of one object each, in the order of their first.
+// byObject returns the findings in groups of one object each: of files in the order of their first, of a cluster those with the
+// strictest and the gravest first.
 func (r Report) byObject() [][]Finding {
 	type key struct{ cluster, file, object string }
 	at := map[key]int{}
 	var groups [][]Finding
 	for _, f := range r.Findings {
-		k := key{f.Cluster, f.Position.File, f.Object.APIVersion + f.Object.String()}
+		k := key{f.Cluster, cmp.Or(f.Source, f.Position.File), f.Object.APIVersion + f.Object.String()}
 		i, seen := at[k]
 		if !seen {
 			i = len(groups)
@@ -166,27 +226,96 @@ func (r Report) byObject() [][]Finding {
 		}
 		groups[i] = append(groups[i], f)
 	}
+	if r.Clusters == nil {
+		return groups
+	}
+	worse := func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(rank(b.Action), rank(a.Action)), cmp.Compare(b.Severity.Rank(), a.Severity.Rank()))
+	}
+	for _, group := range groups {
+		slices.SortStableFunc(group, worse)
+	}
+	slices.SortStableFunc(groups, func(a, b []Finding) int { return worse(a[0], b[0]) })
 	return groups
+}
+
+// checkRow sums up what one check found.
+type checkRow struct {
+	ID       string
+	Severity policies.Severity
+	bar
+	Objects int
+}
+
+// checks sums up each check, the one with most denials first.
+func (r Report) checks() []checkRow {
+	objects, severity := map[string]map[string]bool{}, map[string]policies.Severity{}
+	for _, f := range r.Findings {
+		if f.Ignored != "" {
+			continue
+		}
+		if objects[f.ID()] == nil {
+			objects[f.ID()] = map[string]bool{}
+		}
+		objects[f.ID()][f.Cluster+"\x00"+cmp.Or(f.Source, f.Position.File)+"\x00"+f.Object.String()] = true
+		severity[f.ID()] = f.Severity
+	}
+	var rows []checkRow
+	for _, b := range r.chart(Finding.ID) {
+		rows = append(rows, checkRow{b.Name, severity[b.Name], b, len(objects[b.Name])})
+	}
+	slices.SortStableFunc(rows, func(a, b checkRow) int {
+		return cmp.Or(cmp.Compare(b.Deny, a.Deny), cmp.Compare(b.Warn, a.Warn), cmp.Compare(b.Severity.Rank(), a.Severity.Rank()))
+	})
+	return rows
+}
+
+// Title says what the report is, of what, and when it was made.
+func (r Report) Title() string {
+	if date := r.Date(); date != "" {
+		return r.Heading() + ", " + date
+	}
+	return r.Heading()
+}
+
+// Heading says what the report is, and of what.
+func (r Report) Heading() string {
+	heading := words.Capital(cmp.Or(r.Command, "report"))
+	if r.Subject != "" {
+		heading += " of " + r.Subject
+	}
+	return heading
+}
+
+// Date says when the report was made, if that is known.
+func (r Report) Date() string {
+	if r.Time.IsZero() {
+		return ""
+	}
+	return r.Time.UTC().Format("2006-01-02 15:04 MST")
 }
 
 // Summary is the report in one sentence.
 func (r Report) Summary() string {
-	judged := fmt.Sprintf("%s judged, %s among them", plural(r.Objects, "object"), plural(r.StatefulSets, "StatefulSet"))
+	if r.Replay != nil {
+		return r.Replay.summary()
+	}
+	judged := fmt.Sprintf("%s judged, %s among them", words.Plural(r.Objects, "object"), words.Plural(r.StatefulSets, "StatefulSet"))
 	if r.Partial > 0 {
-		judged += fmt.Sprintf(", %s passed over for being only part of one", plural(r.Partial, "StatefulSet"))
+		judged += fmt.Sprintf(", %s passed over for being only part of one", words.Plural(r.Partial, "StatefulSet"))
+	}
+	if n := len(r.Clusters); n > 1 {
+		judged += fmt.Sprintf(", in %d clusters", n)
 	}
 	if len(r.Errors) > 0 {
-		judged += fmt.Sprintf("; %s could not be", plural(len(r.Errors), "input"))
+		judged += fmt.Sprintf("; %s could not be judged", words.Plural(len(r.Errors), "input"))
 	}
-	return fmt.Sprintf("%d denied, %d warned, %d audited: %s.",
-		r.Count(v1alpha1.Deny), r.Count(v1alpha1.Warn), r.Count(v1alpha1.Audit), judged)
-}
-
-func plural[N int | int32](n N, what string) string {
-	if n == 1 {
-		return "1 " + what
+	found := fmt.Sprintf("%d denied, %d warned, %d audited", r.Count(v1alpha1.Deny), r.Count(v1alpha1.Warn), r.Count(v1alpha1.Audit))
+	if n := r.Ignored(); n > 0 {
+		found += fmt.Sprintf(", %d ignored", n)
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	if r.Known+r.Gone > 0 {
+		judged += fmt.Sprintf("; %s of the baseline not listed, %d gone", words.Plural(r.Known, "finding"), r.Gone)
+	}
+	return found + ": " + judged + "."
 }
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

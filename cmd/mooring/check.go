@@ -16,6 +16,7 @@ import (
 	"github.com/mooring-dev/mooring/manifests/render"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/words"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -31,6 +32,8 @@ type checkOptions struct {
 	failOn              string
 	policies            policyFlags
 	charts              manifests.Release
+	filter              ruleFilter
+	baseline            baselineFlags
 	outputs             report.Outputs[report.Report]
 }
 
@@ -59,6 +62,10 @@ or judged. docs/check.md says more.`,
   # A chart as it will be installed
   mooring check charts/db --values=prod.yaml --set=replicaCount=5 -n shop
 
+  # An old repository: write down what is found today, and fail only for what is new
+  mooring check . --write-baseline=mooring-baseline.json
+  mooring check . --baseline=mooring-baseline.json
+
   # What a pipe brings, with what is missing looked up in a cluster
   kustomize build overlays/prod | mooring check - --context=prod`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
@@ -73,7 +80,11 @@ or judged. docs/check.md says more.`,
 				return err
 			}
 			if n := len(found.Errors); n > 0 {
-				return fmt.Errorf("not everything could be judged: %s, see the report", plural(n, "error"))
+				return fmt.Errorf("not everything could be judged: %s, see the report", words.Plural(n, "error"))
+			}
+			if o.baseline.write != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s written to %s. From now on: mooring check --baseline=%[2]s\n", words.Plural(len(found.Findings), "finding"), o.baseline.write)
+				return o.baseline.save(found)
 			}
 			return verdict(found, o.failOn)
 		},
@@ -92,6 +103,8 @@ or judged. docs/check.md says more.`,
 	f.StringVar(&o.valuesGlob, "values-glob", "ci/*-values.yaml", "values files below a chart, each of which it is judged with unless --values or --set is given")
 	f.StringVar(&o.loadRestrictor, "load-restrictor", "root", "what kustomizations may read: root, or none for files outside of their folder too")
 	f.StringVar(&o.charts.Name, "release-name", "", "release that charts are rendered for (default: the chart's name)")
+	o.filter.add(cmd)
+	o.baseline.add(cmd)
 	o.policies.add(cmd)
 	addFailOnFlag(cmd, &o.failOn)
 	addOutputFlag(cmd, &o.outputs, report.Formats)
@@ -103,6 +116,9 @@ or judged. docs/check.md says more.`,
 func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, error) {
 	failOn, err := failOnAction(o.failOn)
 	if err != nil {
+		return report.Report{}, err
+	}
+	if err := o.filter.check(); err != nil {
 		return report.Report{}, err
 	}
 	judgement := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
@@ -160,7 +176,11 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 		}
 	}
 	found.Root = manifests.BelowRoot()
-	found.Subject, found.Version, found.FailOn = strings.Join(paths, ", "), buildVersion(), failOn
+	found.Command, found.Subject, found.Time, found.Version, found.FailOn = "check", words.List(paths), time.Now(), buildVersion(), failOn
+	if err := o.baseline.apply(&found); err != nil {
+		return found, err
+	}
+	o.filter.apply(&found)
 	return found, nil
 }
 

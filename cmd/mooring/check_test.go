@@ -134,6 +134,59 @@ func TestNothingPassesUnread(t *testing.T) {
 	}
 }
 
+// TestCheckLetsBe says which findings neither fail nor are listed.
+func TestCheckLetsBe(t *testing.T) {
+	ignoring := func(value string) string {
+		return strings.Replace(killed("db", "2"), "{name: db}", `{name: db, annotations: {mooring.dev/ignore: "`+value+`"}}`, 1)
+	}
+	known := func() string {
+		t.Helper()
+		code, _, errOut := mooring(t, map[string]string{"a.yaml": killed("db", "2")}, "", "check", "a.yaml", "--write-baseline=known.json")
+		if code != 0 || !strings.Contains(errOut, "written to known.json") {
+			t.Fatalf("it ends with %d and says %s", code, errOut)
+		}
+		text, err := os.ReadFile("known.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}()
+	for _, tc := range []struct {
+		name, args, file string
+		baseline         string
+		code             int
+		says, silent     string
+	}{
+		{name: "another rule is wanted", args: "--only=spread", file: killed("db", "2"), says: "0 denied", silent: "termination-grace"},
+		{name: "the check is wanted", args: "--only=termination-grace/zero", file: killed("db", "2"), code: 1, says: "termination-grace/zero", silent: "headless-service"},
+		{name: "the rule is not wanted", args: "--skip=spread,termination-grace", file: killed("db", "2"), says: "0 denied", silent: "termination-grace"},
+		{name: "a rule that is none", args: "--only=termination-grac", file: killed("db", "2"), code: 2, says: `--only: there is no rule "termination-grac"; did you mean termination-grace?`},
+		{name: "a check that is none", args: "--skip=spread/together,termination-grace/none", file: killed("db", "2"), code: 2, says: `--skip: the rule termination-grace has no check "none"; it has`},
+		{name: "all is known", args: "--baseline=known.json", file: "\n\n" + killed("db", "2"), baseline: known, says: "findings of the baseline not listed, 0 gone", silent: "termination-grace"},
+		{name: "another object is not", args: "--baseline=known.json", file: killed("db", "2") + "---\n" + killed("other", "2"), baseline: known, code: 1, says: "StatefulSet other", silent: "StatefulSet db"},
+		{name: "some of it is gone", args: "--baseline=known.json", file: strings.Replace(killed("db", "2"), "Seconds: 0", "Seconds: 30", 1), baseline: known, says: "1 gone"},
+		{name: "a warning that has become a denial", args: "--baseline=known.json", file: killed("db", "2"), baseline: strings.ReplaceAll(known, `"Deny"`, `"Warn"`), code: 1, says: "deny termination-grace"},
+		{name: "a baseline that is none", args: "--baseline=known.json", file: killed("db", "2"), baseline: "[]", code: 2, says: "--baseline: known.json: it is no report"},
+		{name: "a baseline that is not there", args: "--baseline=none.json", file: killed("db", "2"), code: 2, says: "--baseline: open none.json"},
+		{name: "ignored, with a reason", args: "--only=termination-grace", file: ignoring("termination-grace=it has no state; spread=one node"), says: "ignored termination-grace/zero a.yaml:11:7 (it has no state)"},
+		{name: "one check ignored", args: "--only=termination-grace", file: ignoring("termination-grace/zero=it has no state"), says: "0 denied, 0 warned, 0 audited, 1 ignored"},
+		{name: "another rule ignored", file: ignoring("spread=one node"), code: 1, says: "deny termination-grace/zero"},
+		{name: "ignored, without a reason", file: ignoring("termination-grace"), code: 2, says: "a.yaml:3:22: annotation mooring.dev/ignore: termination-grace has no reason. Fix: write termination-grace=<why>"},
+		{name: "ignored, and no rule", file: ignoring("termination-grac=x"), code: 2, says: `annotation mooring.dev/ignore: there is no rule "termination-grac"; did you mean termination-grace?`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			files := map[string]string{"a.yaml": tc.file}
+			if tc.baseline != "" {
+				files["known.json"] = tc.baseline
+			}
+			code, out, errOut := mooring(t, files, "", append([]string{"check", "a.yaml"}, strings.Fields(tc.args)...)...)
+			if all := out + errOut; code != tc.code || !strings.Contains(all, tc.says) || tc.silent != "" && strings.Contains(all, tc.silent) {
+				t.Errorf("it ends with %d and says\n%s", code, all)
+			}
+		})
+	}
+}
+
 // TestFixLeavesWhatNeedsADecision says that fix neither drops a port's translation nor makes a Service that suits one of two.
 func TestFixLeavesWhatNeedsADecision(t *testing.T) {
 	one, two := strings.Replace(killed("a", "1"), "serviceName: a", "serviceName: both", 1), strings.Replace(killed("b", "1"), "serviceName: b", "serviceName: both", 1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/ruledoc"
 	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/report"
@@ -62,23 +63,11 @@ func explain(cmd *cobra.Command, args []string, asJSON bool) error {
 	i := slices.IndexFunc(all, func(r ruledoc.Rule) bool { return r.ID == id })
 	switch {
 	case i < 0:
-		return unknownRule(id)
+		return policies.UnknownRule(rules.All, id)
 	case asJSON:
 		return encoder.Encode(all[i])
 	}
 	return all[i].WriteText(out, report.Bold(out))
-}
-
-// unknownRule names the rules that may have been meant, as cobra does for its own commands.
-func unknownRule(id string) error {
-	known := &cobra.Command{SuggestionsMinimumDistance: 3}
-	for _, r := range rules.All {
-		known.AddCommand(&cobra.Command{Use: r.ID, Run: func(*cobra.Command, []string) {}})
-	}
-	if near := known.SuggestionsFor(id); len(near) > 0 {
-		return fmt.Errorf("there is no rule %q; did you mean %s?", id, strings.Join(near, " or "))
-	}
-	return fmt.Errorf("there is no rule %q; mooring explain lists those there are", id)
 }
 
 // completeRule offers the rules to the shell.

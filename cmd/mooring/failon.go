@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -40,13 +41,5 @@ func verdict(r report.Report, failOn string) error {
 			n++
 		}
 	}
-	return foundError{fmt.Errorf("%s at or above %s", plural(n, "finding"), failOn)}
-}
-
-// plural writes a count with its noun.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return foundError{fmt.Errorf("%s at or above %s", words.Plural(n, "finding"), failOn)}
 }

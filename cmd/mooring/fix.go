@@ -9,6 +9,7 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 type fixOptions struct {
@@ -90,9 +91,9 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	o.summarize(out, fixes, charts)
 	switch {
 	case failures > 0:
-		return fmt.Errorf("not everything could be fixed: %s", plural(failures, "error"))
+		return fmt.Errorf("not everything could be fixed: %s", words.Plural(failures, "error"))
 	case o.diff && len(fixes.Files) > 0:
-		return foundError{fmt.Errorf("%s would change", plural(len(fixes.Files), "file"))}
+		return foundError{fmt.Errorf("%s would change", words.Plural(len(fixes.Files), "file"))}
 	}
 	return nil
 }
@@ -114,9 +115,9 @@ func (o *fixOptions) summarize(out io.Writer, fixes manifests.Fixes, charts []st
 	if o.diff {
 		would = "would be "
 	}
-	fmt.Fprintf(out, "%s %smade in %s, %d left to do by hand.", plural(len(fixes.Made), "change"), would, plural(len(fixes.Files), "file"), len(fixes.Left))
+	fmt.Fprintf(out, "%s %smade in %s, %d left to do by hand.", words.Plural(len(fixes.Made), "change"), would, words.Plural(len(fixes.Files), "file"), len(fixes.Left))
 	if fixes.Remaining > 0 {
-		fmt.Fprintf(out, " Without a mechanical remedy: %s, which mooring check shows.", plural(fixes.Remaining, "finding"))
+		fmt.Fprintf(out, " Without a mechanical remedy: %s, which mooring check shows.", words.Plural(fixes.Remaining, "finding"))
 	}
 	fmt.Fprintln(out)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mooring-dev/mooring/policies/ruletest"
+	"github.com/mooring-dev/mooring/policies/words"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -103,13 +104,13 @@ func (o *testOptions) once(cmd *cobra.Command, paths []string) ([]string, error)
 	}
 	switch {
 	case len(played.Errors) > 0:
-		return reads, fmt.Errorf("not everything could be played: %s, see the report", plural(len(played.Errors), "error"))
+		return reads, fmt.Errorf("not everything could be played: %s, see the report", words.Plural(len(played.Errors), "error"))
 	case len(names) == 0:
 		return reads, fmt.Errorf("no test was played: there is no file of kind %s in %v", ruletest.Kind, paths)
 	case len(played.Cases) == 0:
 		return reads, fmt.Errorf("no test was played: --run=%s matches no case", o.run)
 	case played.Failed() > 0:
-		return reads, foundError{fmt.Errorf("%s failed", plural(played.Failed(), "case"))}
+		return reads, foundError{fmt.Errorf("%s failed", words.Plural(played.Failed(), "case"))}
 	}
 	return reads, nil
 }

@@ -36,7 +36,7 @@ func TestTest(t *testing.T) {
 		{name: "no test", tests: "kind: Other\n", code: 2, says: "no test was played"},
 		{name: "a field that is none", tests: head + oneAtOnce + "  wants: []\n", code: 2, says: `t.yaml:10: unknown field "wants"`},
 		{name: "a field of another type", tests: head + oneAtOnce + strings.Replace(twoAtOnce, "[0, 1", "[a, 1", 1), code: 2, says: "t.yaml:11: ready is a string"},
-		{name: "a check that is none", tests: head + oneAtOnce + "  want: [scale-down/stop]\n", code: 2, says: `t.yaml:10: "scale-down/stop": the rule scale-down has no check "stop"`},
+		{name: "a check that is none", tests: head + oneAtOnce + "  want: [scale-down/stop]\n", code: 2, says: `t.yaml:10: the rule scale-down has no check "stop"; did you mean scale-down/step?`},
 		{name: "a key twice", tests: head + oneAtOnce + "  name: two\n", code: 2, says: `t.yaml:10: mapping key "name" already defined at line 6`},
 		{name: "an object without the rest of it", tests: head + "- name: x\n  new: {kind: Service}\n", code: 2, says: "t.yaml:6: the Service has no name"},
 		{name: "a policy that cannot be used", tests: head + oneAtOnce, policy: strings.Replace(onePolicy, "Deny", "Dny", 1), code: 2, says: `spec.rules.scaleDown.action: Unsupported value: "Dny"`},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/mooring-dev/mooring/policies/words"
 	"sigs.k8s.io/yaml"
 )
 
@@ -86,7 +87,7 @@ func (t text) head(title string) {
 
 func (t text) example(e Example, block string) {
 	t.line("")
-	t.line("  ", t.bold(capital(e.Name)))
+	t.line("  ", t.bold(words.Capital(e.Name)))
 	if e.Policy != nil {
 		t.line("    ", "Policy:")
 		t.block("      ", toYAML(map[string]any{block: e.Policy}))
@@ -120,8 +121,6 @@ type text struct {
 func (t text) line(indent string, words ...string) {
 	t.WriteString(strings.TrimRight(indent+strings.Join(words, " "), " ") + "\n")
 }
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // toYAML writes what was itself read from JSON, and so can be written.
 func toYAML(v any) string {

@@ -110,18 +110,14 @@ func (c Case) validWant(want string) error {
 	if given && !slices.Contains([]string{string(v1alpha1.Deny), string(v1alpha1.Warn), string(v1alpha1.Audit)}, action) {
 		return fmt.Errorf("%q: %q is none of Deny, Warn and Audit", want, action)
 	}
-	ruleID, check, ok := strings.Cut(id, "/")
-	if !ok {
-		ruleID, check = c.file.Rule, id
+	if !strings.Contains(id, "/") {
+		if c.file.Rule == "" {
+			return fmt.Errorf("%q: want is rule/check, such as scale-down/quorum", want)
+		}
+		id = c.file.Rule + "/" + id
 	}
-	rule, known := policies.Find(rules.All, ruleID)
-	switch {
-	case !known && !ok:
-		return fmt.Errorf("%q: want is rule/check, such as scale-down/quorum", want)
-	case !known:
-		return fmt.Errorf("%q: there is no rule %q. Fix: choose one of mooring explain", want, ruleID)
-	case !slices.ContainsFunc(rule.Checks, func(c policies.Check) bool { return c.Name == check }):
-		return fmt.Errorf("%q: the rule %s has no check %q. Fix: choose one of mooring explain %[2]s", want, ruleID, check)
+	if !policies.Named(rules.All, id) {
+		return policies.UnknownRule(rules.All, id)
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func (f *File) complete(doc document) error {
 	if f.Rule != "" {
 		var ok bool
 		if f.rule, ok = policies.Find(rules.All, f.Rule); !ok {
-			return doc.errorAt("rule", fmt.Errorf("there is no rule %q. Fix: choose one of mooring explain", f.Rule))
+			return doc.errorAt("rule", policies.UnknownRule(rules.All, f.Rule))
 		}
 	}
 	for i, name := range f.Policies {

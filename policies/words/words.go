@@ -1,4 +1,4 @@
-// Package words writes counts and lists the way a person says them.
+// Package words writes counts and lists the way a person says them, and knows what a person may have meant.
 package words
 
 import (
@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Plural writes a count with its noun: "1 Pod", "2 Pods".
@@ -48,4 +50,38 @@ func Enumerate(items iter.Seq[string], count int64) string {
 	default:
 		return fmt.Sprintf("%s and %d more", strings.Join(shown[:most-1], ", "), count-most+1)
 	}
+}
+
+// Capital writes the text with a capital at its beginning.
+func Capital(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
+}
+
+// Similar tells whether two words are the same but for two letters that are added, left out or others.
+func Similar(a, b string) bool {
+	const most = 2
+	if len(a)-len(b) > most || len(b)-len(a) > most || a == "" || b == "" {
+		return a == b
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := corner
+			if a[i] != b[j] {
+				replaced++
+			}
+			corner = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)] <= most
 }

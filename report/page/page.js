@@ -16,7 +16,9 @@
     }));
     const all = groups.reduce((n, group) => n + group.findings.length, 0);
     const bars = [...document.querySelectorAll("[data-filter]")];
-    const { text, rule, namespace } = form.elements;
+    const { text } = form.elements;
+    // A page of one cluster has no choice of clusters.
+    const selects = ["rule", "namespace", "cluster", "severity"].filter((name) => form.elements[name]);
     const count = document.getElementById("count");
 
     function apply() {
@@ -27,8 +29,7 @@
       for (const group of groups) {
         let here = 0;
         for (const { article, text } of group.findings) {
-          const { action, rule: ofRule, namespace: ofNamespace } = article.dataset;
-          const show = actions.has(action) && wants(rule, ofRule) && wants(namespace, ofNamespace) && words.every((word) => text.includes(word));
+          const show = actions.has(article.dataset.action) && selects.every((name) => wants(form.elements[name], article.dataset[name])) && words.every((word) => text.includes(word));
           article.hidden = !show;
           here += show;
         }
@@ -67,6 +68,7 @@
         const select = form.elements[bar.dataset.filter];
         select.value = select.value === bar.dataset.value ? "*" : bar.dataset.value;
         apply();
+        if (bar.dataset.filter === "cluster" && select.value !== "*") section.scrollIntoView();
       });
     }
     document.addEventListener("keydown", (event) => {

@@ -12,6 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/profiles"
 	"github.com/mooring-dev/mooring/policies/ruledoc"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // page returns the documentation of a rule in Markdown. The messages in its examples are those of the engine.
@@ -97,7 +98,7 @@ func readme(docs []ruledoc.Rule) ([]byte, error) {
 
 // markdown writes one example: the change, what is around it, and what the engine says.
 func markdown(b *strings.Builder, e ruledoc.Example, block string) {
-	fmt.Fprintf(b, "\n### %s\n", capital(e.Name))
+	fmt.Fprintf(b, "\n### %s\n", words.Capital(e.Name))
 	if e.Policy != nil {
 		fmt.Fprintf(b, "\nPolicy: `%s: %s`\n", block, flow(e.Policy))
 	}
@@ -133,5 +134,3 @@ func row(b *strings.Builder, cells ...string) {
 }
 
 func code(s string) string { return "`" + s + "`" }
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

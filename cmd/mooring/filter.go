@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/report"
+)
+
+// ruleFilter are the flags that choose whose findings count.
+type ruleFilter struct{ only, skip []string }
+
+func (f *ruleFilter) add(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.only, "only", nil, "rules, or rule/check, to report and no others; separated by commas, and may be repeated")
+	cmd.Flags().StringSliceVar(&f.skip, "skip", nil, "rules, or rule/check, not to report")
+	for _, flag := range []string{"only", "skip"} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, completeChecks); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// check says which of the names is that of no rule.
+func (f *ruleFilter) check() error {
+	for flag, names := range map[string][]string{"only": f.only, "skip": f.skip} {
+		for _, name := range names {
+			if !policies.Named(rules.All, name) {
+				return fmt.Errorf("--%s: %w", flag, policies.UnknownRule(rules.All, name))
+			}
+		}
+	}
+	return nil
+}
+
+// apply leaves out what is not to be reported.
+func (f *ruleFilter) apply(r *report.Report) {
+	names := func(all []string, found report.Finding) bool {
+		return slices.Contains(all, found.Rule) || slices.Contains(all, found.ID())
+	}
+	r.Findings = slices.DeleteFunc(r.Findings, func(found report.Finding) bool {
+		return len(f.only) > 0 && !names(f.only, found) || names(f.skip, found)
+	})
+	if r.Candidate != nil {
+		f.apply(r.Candidate)
+	}
+}
+
+// completeChecks offers the rules and their checks to the shell.
+func completeChecks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var all []string
+	for _, r := range rules.All {
+		all = append(all, r.ID+"\t"+r.Title)
+		for _, c := range r.Checks {
+			all = append(all, r.ID+"/"+c.Name+"\t"+c.Doc)
+		}
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+// baselineFlags are the flags that let findings be which were there before.
+type baselineFlags struct{ read, write string }
+
+func (b *baselineFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&b.read, "baseline", "", "report in JSON whose findings are known: only others are listed, and fail")
+	cmd.Flags().StringVar(&b.write, "write-baseline", "", "write the findings of now to this file, for --baseline, and fail for none of them")
+	cmd.MarkFlagsMutuallyExclusive("baseline", "write-baseline")
+}
+
+// apply takes what is known out of the report.
+func (b *baselineFlags) apply(r *report.Report) error {
+	if b.read == "" {
+		return nil
+	}
+	file, err := os.Open(b.read)
+	if err != nil {
+		return fmt.Errorf("--baseline: %w", err)
+	}
+	defer file.Close()
+	known, err := report.ReadBaseline(file)
+	if err != nil {
+		return fmt.Errorf("--baseline: %s: %w", b.read, err)
+	}
+	r.Subtract(known)
+	return nil
+}
+
+// save writes the report as a baseline.
+func (b *baselineFlags) save(r report.Report) error {
+	var to report.Outputs[report.Report]
+	to.Formats = report.Formats
+	if err := to.Set("json=" + b.write); err != nil {
+		return fmt.Errorf("--write-baseline: %w", err)
+	}
+	if err := to.Write(r, nil); err != nil {
+		return fmt.Errorf("--write-baseline: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package manifests
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/rules"
+)
+
+// IgnoreAnnotation on an object in a file names rules, or rule/check, each with the reason why its findings may stay: rule=reason, several
+// separated by semicolons or lines. Files alone heed it: in a cluster an exception or a bypass takes a right.
+const IgnoreAnnotation = "mooring.dev/ignore"
+
+// reasonsOf returns the reasons by rule, or rule/check. The error says what in the annotation means nothing.
+func reasonsOf(o kinds.Object) (map[string]string, error) {
+	value, ok := o.GetAnnotations()[IgnoreAnnotation]
+	if !ok {
+		return nil, nil
+	}
+	reasons := map[string]string{}
+	for entry := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == '\n' }) {
+		id, reason, _ := strings.Cut(entry, "=")
+		id, reason = strings.TrimSpace(id), strings.TrimSpace(reason)
+		switch {
+		case id == "" && reason == "":
+		case !policies.Named(rules.All, id):
+			return nil, fmt.Errorf("annotation %s: %w", IgnoreAnnotation, policies.UnknownRule(rules.All, id))
+		case reason == "":
+			return nil, fmt.Errorf("annotation %s: %s has no reason. Fix: write %[2]s=<why>", IgnoreAnnotation, id)
+		default:
+			reasons[id] = reason
+		}
+	}
+	return reasons, nil
+}
+
+// reasonFor returns the reason why the finding may stay, if there is one.
+func reasonFor(reasons map[string]string, f policies.Finding) string {
+	if reason, ok := reasons[f.ID()]; ok {
+		return reason
+	}
+	return reasons[f.Rule]
+}

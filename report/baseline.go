@@ -1,0 +1,69 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// Baseline holds findings that were there before, so that only new ones fail.
+type Baseline struct{ known map[string][]v1alpha1.Action }
+
+// ReadBaseline reads what -o json wrote.
+func ReadBaseline(from io.Reader) (Baseline, error) {
+	var d document
+	if err := json.NewDecoder(from).Decode(&d); err != nil {
+		return Baseline{}, fmt.Errorf("it is no report of mooring check -o json: %w", err)
+	}
+	if d.Version != documentVersion {
+		return Baseline{}, fmt.Errorf("it is version %q of a report, and this Mooring reads %q. Fix: write it anew", d.Version, documentVersion)
+	}
+	b := Baseline{known: map[string][]v1alpha1.Action{}}
+	for _, e := range d.Findings {
+		if e.Ignored != "" {
+			continue
+		}
+		f := Finding{Cluster: e.Cluster, Position: Position{File: e.File}, Finding: policies.Finding{
+			Rule: e.Rule, Check: e.Check, Path: e.Path, Object: policies.Ref(e.Object), Action: v1alpha1.Action(e.Action),
+		}}
+		b.known[f.fact()] = append(b.known[f.fact()], f.Action)
+	}
+	return b, nil
+}
+
+// Subtract takes the findings out of the report that the baseline knows, unless they have become stricter, and counts them, and those of the
+// baseline that are gone.
+func (r *Report) Subtract(b Baseline) {
+	left := map[string][]v1alpha1.Action{}
+	for fact, actions := range b.known {
+		left[fact] = slices.Clone(actions)
+		r.Gone += len(actions)
+	}
+	r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool {
+		if f.Ignored != "" {
+			return false
+		}
+		actions := left[f.fact()]
+		i := slices.IndexFunc(actions, func(known v1alpha1.Action) bool { return !f.Action.Stricter(known) })
+		if i < 0 {
+			return false
+		}
+		left[f.fact()] = slices.Delete(actions, i, i+1)
+		r.Known++
+		r.Gone--
+		return true
+	})
+}
+
+// fact says what was found where in the object, whatever the line and the words, so that it stays the same when lines move.
+func (f Finding) fact() string {
+	what, _ := json.Marshal([]string{
+		f.ID(), f.Path, f.Cluster, filepath.ToSlash(f.Position.File), f.Object.GroupKind().String(), f.Object.Namespace, f.Object.Name,
+	})
+	return string(what)
+}

@@ -26,25 +26,23 @@ func NewReader(config *rest.Config, userAgent string, timeout time.Duration) (cl
 
 // Installed returns the policies that are in force in the cluster, with the profile for namespaces that choose none. note is
 // told which of them cannot be used and so are left out, as the webhook leaves them out, and whether the cluster knows
-// StatefulPolicies at all. Where they may not be read, the profiles are returned with an error.
-func Installed(ctx context.Context, reader client.Reader, defaultProfile string, note func(string)) (*policies.Set, error) {
+// StatefulPolicies at all. Where they may not be read, the profiles are returned, and known is false.
+func Installed(ctx context.Context, reader client.Reader, defaultProfile string, note func(string)) (set *policies.Set, known bool, err error) {
 	var list v1alpha1.StatefulPolicyList
-	err := reader.List(ctx, &list)
+	err = reader.List(ctx, &list)
+	known = !apierrors.IsForbidden(err)
 	switch {
 	case meta.IsNoMatchError(err):
 		note("the cluster does not know StatefulPolicy, so the profiles alone judge")
-		err = nil
-	case apierrors.IsForbidden(err):
-		err = fmt.Errorf("the profiles alone judge: %s", refusal("list", v1alpha1.GroupVersion.WithResource("statefulpolicies").GroupResource(), "", err))
-	case err != nil:
-		return nil, fmt.Errorf("listing StatefulPolicies: %w", err)
+	case err != nil && known:
+		return nil, known, fmt.Errorf("listing StatefulPolicies: %w", err)
 	}
 	set, unusable := policies.Compile(rules.All, list.Items, defaultProfile)
 	if set == nil {
-		return nil, unusable
+		return nil, known, unusable
 	}
 	if unusable != nil {
 		note("left out: " + unusable.Error())
 	}
-	return set, err
+	return set, known, nil
 }

@@ -107,7 +107,10 @@ func (s *Scanner) everything(ctx context.Context) {
 
 // rescan has every namespace judged again: those that there are, and those that there are reports or metrics of.
 func (s *Scanner) rescan(ctx context.Context) error {
-	set, err := Installed(ctx, s.Cache, s.DefaultProfile, func(string) {})
+	set, known, err := Installed(ctx, s.Cache, s.DefaultProfile, func(string) {})
+	if err == nil && !known {
+		err = errors.New("the scanner may not list StatefulPolicies")
+	}
 	if err != nil {
 		return err
 	}
@@ -248,7 +251,7 @@ func (s *Scanner) view(ctx context.Context, namespace *corev1.Namespace) (*view,
 	for _, o := range storage {
 		around.classes[o.GetName()] = o
 	}
-	live := source{reader: s.Live, in: []string{""}, unknown: func(k *kinds.Kind, verb, namespace string, err error) {
+	live := source{reader: s.Live, in: []string{""}, unknown: func(k *kinds.Kind, namespace string, err error) {
 		none.add(k, namespace)
 		s.Log.Error(err, "the scanner lacks a right", "resource", k.Resource)
 	}}

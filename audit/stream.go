@@ -41,7 +41,7 @@ type source struct {
 	// hold has each stream read everything before it yields the first, and bring it in order itself.
 	hold bool
 	// unknown is told which kind cannot be read in which namespace, and why.
-	unknown func(k *kinds.Kind, verb, namespace string, err error)
+	unknown func(k *kinds.Kind, namespace string, err error)
 }
 
 // open begins to read all objects of the kind. It stops when the context ends.
@@ -89,7 +89,7 @@ func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(
 					// Nobody wants to hear of it for each namespace.
 					namespace = ""
 				}
-				s.unknown(k, "list", namespace, err)
+				s.unknown(k, namespace, err)
 				return
 			}
 			if err != nil {

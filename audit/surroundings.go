@@ -62,7 +62,7 @@ func (s source) some(ctx context.Context, around *surroundings) error {
 		err := s.reader.Get(ctx, client.ObjectKey{Name: name}, namespace)
 		switch {
 		case apierrors.IsForbidden(err):
-			s.unknown(kinds.Namespace, "get", "", err)
+			s.unknown(kinds.Namespace, "", err)
 			return nil
 		case apierrors.IsNotFound(err):
 			return fmt.Errorf("there is no namespace %s", name)

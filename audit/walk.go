@@ -14,6 +14,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -35,6 +36,10 @@ type Options struct {
 	StuckAfter time.Duration
 	// Now is the time of the audit.
 	Now time.Time
+	// PoliciesUnknown tells that the cluster's own policies may not be read.
+	PoliciesUnknown bool
+	// Asker, if set, returns the name of the user that reads the cluster. It is asked where something may not be read.
+	Asker func() string
 	// Progress, if set, is told what has been judged and how many objects the API server says there are.
 	Progress func(namespace string, judged, total int)
 }
@@ -66,19 +71,17 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	into.Findings = append(into.Findings, w.report.Findings...)
-	into.Errors = append(into.Errors, w.report.Errors...)
-	into.Inventory = append(into.Inventory, w.report.Inventory...)
-	into.Objects += w.report.Objects
-	into.StatefulSets += w.report.StatefulSets
-	if w.report.Candidate != nil {
-		if into.Candidate == nil {
-			into.Candidate = &report.Report{Subject: o.Candidate}
+	if len(w.missing) > 0 {
+		user := ""
+		if o.Asker != nil {
+			user = o.Asker()
 		}
-		into.Candidate.Findings = append(into.Candidate.Findings, w.report.Candidate.Findings...)
-		into.Candidate.Objects += w.report.Objects
-		into.Candidate.StatefulSets += w.report.StatefulSets
+		into.Errors = append(into.Errors, w.missing.errors(o.Cluster, user)...)
 	}
+	if w.report.Candidate != nil {
+		w.report.Candidate.Objects, w.report.Candidate.StatefulSets = w.report.Objects, w.report.StatefulSets
+	}
+	into.Add(w.report)
 	return err
 }
 
@@ -92,14 +95,18 @@ type walk struct {
 
 	// unknown is written by the streams while the walk goes on.
 	unknown *unknown
-	// mu guards the report's errors, which streams add to.
-	mu sync.Mutex
+	// mu guards the report's errors and the missing rights, which streams add to.
+	mu      sync.Mutex
+	missing rights
 }
 
 func newWalk(reader client.Reader, o Options, candidate *policies.Set) *walk {
-	w := &walk{Options: o, reader: reader, candidate: candidate, unknown: &unknown{}}
+	w := &walk{Options: o, reader: reader, candidate: candidate, unknown: &unknown{}, missing: rights{}}
+	if o.PoliciesUnknown {
+		w.missing.add(v1alpha1.GroupVersion.WithResource("statefulpolicies").GroupResource(), "")
+	}
 	if candidate != nil {
-		w.report.Candidate = &report.Report{}
+		w.report.Candidate = &report.Report{Subject: o.Candidate}
 	}
 	return w
 }
@@ -214,21 +221,15 @@ func (w *walk) failed(err error) {
 	if err != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.report.Errors = append(w.report.Errors, report.Error{Message: w.named(err.Error())})
+		w.report.Errors = append(w.report.Errors, report.Error{Cluster: w.Cluster, Message: err.Error()})
 	}
 }
 
 // forbidden keeps which kind may not be read.
-func (w *walk) forbidden(k *kinds.Kind, verb, namespace string, err error) {
+func (w *walk) forbidden(k *kinds.Kind, namespace string, _ error) {
 	if w.unknown.add(k, namespace) {
-		w.failed(errors.New(refusal(verb, k.GroupResource(), namespace, err)))
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.missing.add(k.GroupResource(), namespace)
 	}
-}
-
-// named says which cluster a message is about.
-func (w *walk) named(message string) string {
-	if w.Cluster == "" {
-		return message
-	}
-	return w.Cluster + ": " + message
 }

@@ -170,6 +170,24 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// TestMissingRights says that what may not be read is said once for each place, with what gives the right.
+func TestMissingRights(t *testing.T) {
+	var r report.Report
+	o := Options{Cluster: "prod", PoliciesUnknown: true, Asker: func() string { return "system:serviceaccount:audit:reader" }}
+	var err error
+	if o.Policies, err = policies.Compile(rules.All, nil, "baseline"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Cluster(t.Context(), &apiServer{objects: []client.Object{set("a", "one")}, forbidden: []string{"services", "deployments"}}, o, &r); err != nil {
+		t.Fatal(err)
+	}
+	want := []report.Error{{Cluster: "prod", Message: "system:serviceaccount:audit:reader may not list deployments.apps, services, statefulpolicies.mooring.dev in this cluster. " +
+		"What depends on them is not judged, or only warns. Fix: kubectl create clusterrolebinding mooring-audit-system:serviceaccount:audit:reader --clusterrole=mooring-audit --serviceaccount=audit:reader"}}
+	if diff := cmp.Diff(want, r.Errors); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestCandidate(t *testing.T) {
 	r := run(t, &apiServer{objects: []client.Object{
 		namespaceOf("a", map[string]string{policies.ProfileLabel: "off", policies.ModeLabel: "audit"}), set("a", "one"), service("a", "one"),

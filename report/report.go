@@ -114,6 +114,21 @@ type Workload struct {
 	Protected bool
 }
 
+// Add adds what another run found, such as that of another cluster.
+func (r *Report) Add(other Report) {
+	r.Findings = append(r.Findings, other.Findings...)
+	r.Errors = append(r.Errors, other.Errors...)
+	r.Inventory = append(r.Inventory, other.Inventory...)
+	r.Objects += other.Objects
+	r.StatefulSets += other.StatefulSets
+	if other.Candidate != nil {
+		if r.Candidate == nil {
+			r.Candidate = &Report{Subject: other.Candidate.Subject}
+		}
+		r.Candidate.Add(*other.Candidate)
+	}
+}
+
 // Failed tells whether any finding is one that fails the run. What could not be judged is for the caller to answer for.
 func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.Fails) }
 

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,6 +21,7 @@ import (
 	"github.com/mooring-dev/mooring/audit"
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/profiles"
+	"github.com/mooring-dev/mooring/policies/words"
 	"github.com/mooring-dev/mooring/report"
 )
 
@@ -29,9 +30,14 @@ type auditOptions struct {
 	contexts                    []string
 	allContexts                 bool
 	namespaces                  []string
+	allNamespaces               bool
+	as                          string
+	asGroups                    []string
 	selector, namespaceSelector string
 	policies                    policyFlags
 	compare, failOn             string
+	limit                       int
+	filter                      ruleFilter
 	outputs                     report.Outputs[report.Report]
 	timeout                     time.Duration
 	audit.Options
@@ -58,6 +64,9 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
   # A page about the whole fleet, with what the restricted profile would refuse
   mooring audit --all-contexts --compare=restricted -o html=fleet.html
 
+  # Only what is about data, as somebody else sees the cluster
+  mooring audit --only=claim-at-risk,delete-protection --as=system:serviceaccount:audit:reader
+
   # Some namespaces of one cluster, as policy reports
   mooring audit --context=prod -n shop -n billing -o policyreport`,
 		Args: cobra.NoArgs,
@@ -72,7 +81,7 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 				return err
 			}
 			if n := len(found.Errors); n > 0 {
-				return fmt.Errorf("not everything could be judged: %d errors, see the report", n)
+				return fmt.Errorf("not everything could be judged: %s, see the report", words.Plural(n, "error"))
 			}
 			return verdict(found, o.failOn)
 		},
@@ -82,11 +91,16 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 	f.StringArrayVar(&o.contexts, "context", nil, "kubeconfig context of the cluster; may be repeated (default: the current one)")
 	f.BoolVar(&o.allContexts, "all-contexts", false, "audit the clusters of all contexts")
 	f.StringArrayVarP(&o.namespaces, "namespace", "n", nil, "audit only this namespace, for which a role in it is enough; may be repeated")
+	f.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "audit all namespaces, as without -n")
+	f.StringVar(&o.as, "as", "", "user, or service account as system:serviceaccount:NAMESPACE:NAME, to audit as")
+	f.StringArrayVar(&o.asGroups, "as-group", nil, "group to audit as; may be repeated")
+	f.IntVar(&o.limit, "limit", 100, "how many findings the text lists, the gravest first; 0 for all. All are counted")
 	f.StringVar(&o.namespaceSelector, "namespace-selector", "", "audit only namespaces with these labels")
 	f.StringVarP(&o.selector, "selector", "l", "", "judge only objects with these labels")
 	f.StringVar(&o.compare, "compare", "", "also say what this profile would find in every namespace: baseline or restricted")
 	f.DurationVar(&o.StuckAfter, "stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
 	f.DurationVar(&o.timeout, "request-timeout", time.Minute, "how long to wait for one answer of an API server")
+	o.filter.add(cmd)
 	o.policies.add(cmd)
 	addFailOnFlag(cmd, &o.failOn)
 	addOutputFlag(cmd, &o.outputs, report.Formats)
@@ -97,14 +111,17 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 	}
 	cmd.MarkFlagsMutuallyExclusive("context", "all-contexts")
 	cmd.MarkFlagsMutuallyExclusive("namespace", "namespace-selector")
+	cmd.MarkFlagsMutuallyExclusive("namespace", "all-namespaces")
 	return cmd
 }
 
-// run audits each cluster in turn. The error says that the question makes no sense; a cluster that cannot be audited is in
-// the report.
+// atOnce is how many clusters are audited at the same time.
+const atOnce = 8
+
+// run audits the clusters. The error says that the question makes no sense; a cluster that cannot be audited is in the report.
 func (o *auditOptions) run(ctx context.Context, stderr io.Writer) (report.Report, error) {
 	var found report.Report
-	if err := o.parse(); err != nil {
+	if err := errors.Join(o.parse(), o.filter.check()); err != nil {
 		return found, err
 	}
 	names, err := o.clusters()
@@ -114,17 +131,55 @@ func (o *auditOptions) run(ctx context.Context, stderr io.Writer) (report.Report
 	if found.FailOn, err = failOnAction(o.failOn); err != nil {
 		return found, err
 	}
-	found.Subject, found.Version = cmp.Or(strings.Join(names, ", "), "this cluster"), buildVersion()
 	candidates, err := o.policies.load()
 	if err != nil {
 		return found, err
 	}
-	for _, name := range names {
-		if err := o.cluster(ctx, name, candidates, stderr, &found); err != nil {
-			found.Errors = append(found.Errors, report.Error{Message: cmp.Or(name, "this cluster") + ": " + err.Error()})
-		}
+	found.Command, found.Subject, found.Time, found.Version = "audit", cmp.Or(words.List(names), thisCluster), o.Now, buildVersion()
+	found.Clusters, found.Limit = names, o.limit
+	bar := newProgress(stderr, len(names))
+	each := make([]report.Report, len(names))
+	var clusters errgroup.Group
+	clusters.SetLimit(atOnce)
+	for i, name := range names {
+		clusters.Go(func() error {
+			if err := o.cluster(ctx, name, candidates, bar, &each[i]); err != nil {
+				each[i].Errors = append(each[i].Errors, report.Error{Cluster: cmp.Or(name, thisCluster), Message: err.Error()})
+			}
+			bar.done()
+			return nil
+		})
 	}
+	// What goes wrong is in the reports.
+	_ = clusters.Wait()
+	bar.clear()
+	for i, name := range names {
+		if o.allContexts || len(o.contexts) > 0 {
+			inContext(&each[i], name)
+		}
+		found.Add(each[i])
+	}
+	o.filter.apply(&found)
 	return found, nil
+}
+
+// thisCluster is what a cluster is called that no context names.
+const thisCluster = "this cluster"
+
+// inContext has every kubectl command of the report name the context that it is about.
+func inContext(r *report.Report, context string) {
+	named := func(text *string) {
+		*text = strings.ReplaceAll(*text, "kubectl ", "kubectl --context="+words.Shell(context)+" ")
+	}
+	for i := range r.Findings {
+		named(&r.Findings[i].Remedy)
+	}
+	for i := range r.Errors {
+		named(&r.Errors[i].Message)
+	}
+	if r.Candidate != nil {
+		inContext(r.Candidate, context)
+	}
 }
 
 func (o *auditOptions) parse() error {
@@ -143,7 +198,7 @@ func (o *auditOptions) parse() error {
 }
 
 // cluster audits one cluster and adds what it finds to the report.
-func (o *auditOptions) cluster(ctx context.Context, name string, candidates *policies.Set, stderr io.Writer, found *report.Report) error {
+func (o *auditOptions) cluster(ctx context.Context, name string, candidates *policies.Set, bar *progress, found *report.Report) error {
 	config, err := o.config(name).ClientConfig()
 	if err != nil {
 		return err
@@ -154,18 +209,16 @@ func (o *auditOptions) cluster(ctx context.Context, name string, candidates *pol
 	}
 	options := o.Options
 	options.Cluster, options.Policies = name, candidates
+	options.Asker = func() string { return audit.Asker(ctx, config) }
 	if len(o.policies.files) == 0 {
-		note := func(said string) { fmt.Fprintf(stderr, "%s: %s\n", cmp.Or(name, "this cluster"), said) }
-		if options.Policies, err = audit.Installed(ctx, reader, o.policies.profile, note); options.Policies == nil {
+		known := false
+		note := func(said string) { bar.say(cmp.Or(name, thisCluster) + ": " + said) }
+		if options.Policies, known, err = audit.Installed(ctx, reader, o.policies.profile, note); err != nil {
 			return err
 		}
-		if err != nil {
-			found.Errors = append(found.Errors, report.Error{Message: cmp.Or(name, "this cluster") + ": " + err.Error()})
-		}
+		options.PoliciesUnknown = !known
 	}
-	bar := newProgress(stderr, name)
-	defer bar.clear()
-	options.Progress = bar.show
+	options.Progress = bar.counter()
 	return audit.Cluster(ctx, reader, options, found)
 }
 
@@ -173,7 +226,9 @@ func (o *auditOptions) cluster(ctx context.Context, name string, candidates *pol
 func (o *auditOptions) config(name string) clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: name})
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: name}
+	overrides.AuthInfo.Impersonate, overrides.AuthInfo.ImpersonateGroups = o.as, o.asGroups
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
 }
 
 // clusters returns the contexts to audit; an empty one stands for the cluster that this process runs in.
@@ -212,33 +267,45 @@ func (o *auditOptions) completeContexts(*cobra.Command, []string, string) ([]str
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// progress is a bar on a terminal, and nothing elsewhere.
+// progress shows how far the audit of several clusters has come.
 type progress struct {
-	to    io.Writer
-	label string
-	last  time.Time
+	*reading
+	stderr             io.Writer
+	clusters, finished atomic.Int64
+	judged, total      atomic.Int64
 }
 
-func newProgress(to io.Writer, label string) *progress {
-	if file, ok := to.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
-		to = nil
-	}
-	return &progress{to: to, label: cmp.Or(label, "this cluster")}
+func newProgress(to io.Writer, clusters int) *progress {
+	p := &progress{reading: newReading(to), stderr: to}
+	p.clusters.Store(int64(clusters))
+	return p
 }
 
-func (p *progress) show(namespace string, judged, total int) {
-	if p.to == nil || time.Since(p.last) < 100*time.Millisecond {
-		return
+// counter returns what counts the objects of one more cluster.
+func (p *progress) counter() func(namespace string, judged, total int) {
+	var lastJudged, lastTotal int
+	return func(_ string, judged, total int) {
+		p.judged.Add(int64(judged - lastJudged))
+		p.total.Add(int64(total - lastTotal))
+		lastJudged, lastTotal = judged, total
+		p.tell()
 	}
-	const width = 24
-	done := min(width, width*judged/max(1, total))
-	fmt.Fprintf(p.to, "\r\x1b[K%s [%s%s] %d of about %d objects, namespace %s", p.label,
-		strings.Repeat("=", done), strings.Repeat(" ", width-done), judged, total, namespace)
-	p.last = time.Now()
 }
 
-func (p *progress) clear() {
-	if p.to != nil && !p.last.IsZero() {
-		fmt.Fprint(p.to, "\r\x1b[K")
-	}
+// done counts a cluster that is finished.
+func (p *progress) done() {
+	p.finished.Add(1)
+	p.tell()
+}
+
+func (p *progress) tell() {
+	p.show(int(p.judged.Load()), int(p.total.Load()), fmt.Sprintf("objects, %d of %s finished", p.finished.Load(), words.Plural(p.clusters.Load(), "cluster")))
+}
+
+// say writes a line for the user above the progress.
+func (p *progress) say(line string) {
+	p.Lock()
+	defer p.Unlock()
+	p.clear()
+	fmt.Fprintln(p.stderr, line)
 }

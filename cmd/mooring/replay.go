@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mooring-dev/mooring/policies/native"
+	"github.com/mooring-dev/mooring/policies/words"
 	"github.com/mooring-dev/mooring/replay"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -48,12 +50,12 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 				return err
 			}
 			found := replay.Logs(logs, options)
-			found.Version = buildVersion()
+			found.Command, found.Subject, found.Time, found.Version = "replay", words.List(files), time.Now(), buildVersion()
 			if err := outputs.Write(found, cmd.OutOrStdout()); err != nil {
 				return err
 			}
 			if n := len(found.Errors); n > 0 {
-				return fmt.Errorf("the logs are damaged: %d errors, see the report", n)
+				return fmt.Errorf("the logs are damaged: %s, see the report", words.Plural(n, "error"))
 			}
 			return nil
 		},

@@ -52,6 +52,17 @@ func Enumerate(items iter.Seq[string], count int64) string {
 	}
 }
 
+// Shell writes a word as a shell takes it: in quotes where it needs them.
+func Shell(word string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("@%+=:,./-_", r)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
 // Capital writes the text with a capital at its beginning.
 func Capital(text string) string {
 	first, size := utf8.DecodeRuneInString(text)

@@ -216,6 +216,20 @@ func TestPage(t *testing.T) {
 				t.Errorf("the hostile name is not as it was: %s", named)
 			}
 		}},
+		{"filter by cluster and severity", "fleet", func(t *testing.T, tab context.Context) {
+			do(t, tab, chromedp.Click(chromedp.CSS(`#clusters [data-value="=gke_example-production_europe-west4_cluster-39"]`)))
+			expect(t, "of one cluster", shown(t, tab), "headless-service/missing claim-at-risk/reclaim")
+			ask[string](t, tab, `(document.getElementById("severity").value = "=low", document.getElementById("filters").dispatchEvent(new Event("input")), "")`)
+			expect(t, "of low severity", shown(t, tab), "")
+		}},
+		{"a chart of many bars", "fleet", func(t *testing.T, tab context.Context) {
+			expect(t, "the rest", ask[string](t, tab, `document.querySelector(".chart summary").textContent`), "and 11 more")
+		}},
+		{"what is ignored", "check", func(t *testing.T, tab context.Context) {
+			expect(t, "at first", ask[string](t, tab, `document.getElementById("count").textContent`), "5 of 6")
+			do(t, tab, chromedp.Click(chromedp.CSS(".chip.ignored")))
+			expect(t, "when asked for", ask[string](t, tab, `document.getElementById("count").textContent`), "6")
+		}},
 		{"sort the inventory", "audit", func(t *testing.T, tab context.Context) {
 			names := `[...document.querySelectorAll("#inventory tbody th")].map((th) => th.textContent).join(" ")`
 			head := func(n string) string { return "#inventory thead th:nth-child(" + n + ") button" }

@@ -27,11 +27,11 @@ func TestRulesMissNothingInFiles(t *testing.T) {
 			}
 			for _, c := range cases {
 				t.Run(style+"/"+rule.ID+"/"+c.Name, func(t *testing.T) {
-					whole, err := c.Judge(rule)
+					whole, err := c.Judge()
 					if err != nil {
 						t.Fatal(err)
 					}
-					play, err := c.Build(rule)
+					play, err := c.Build()
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -283,7 +283,7 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 		return nil, err
 	} else if pod != nil {
 		whose = "Pod " + pod.Name
-	} else if statefulset.LeftBehind(claim) {
+	} else if statefulset.LeftBehind(claim) || statefulset.Named(claim) {
 		whose = "a deleted StatefulSet"
 	}
 	if whose != "" {
@@ -319,7 +319,7 @@ func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.Delet
 	}
 	for _, claim := range claims {
 		pod := user(claim)
-		if !statefulset.Empty(claim, pod) && (pod != nil || statefulset.Claimant(claim, sets) != nil || statefulset.LeftBehind(claim)) {
+		if !statefulset.Empty(claim, pod) && (pod != nil || statefulset.Claimant(claim, sets) != nil || statefulset.LeftBehind(claim) || statefulset.Named(claim)) {
 			data = append(data, claim)
 		}
 		if protected(claim) {

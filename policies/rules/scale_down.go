@@ -361,7 +361,7 @@ func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]polic
 		return nil, err
 	}
 	return []policies.Finding{{
-		Check: "unsettled", Action: p.Unsettled,
+		Check: "unsettled", Action: d.action(p.Unsettled, p),
 		Message: fmt.Sprintf("StatefulSet %s is still on its way: %s. Taking Pods away now may meet members that are down for another reason.", d.older.Name, why),
 		Remedy:  wait,
 	}}, nil
@@ -473,7 +473,7 @@ func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies
 		}
 		if least := statefulset.Promised(b, expected); stay < least && d.count(d.going) > 0 {
 			found = append(found, policies.Finding{
-				Check: "budget", Action: p.Budget,
+				Check: "budget", Action: d.action(p.Budget, p),
 				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d. It is not asked about scale-downs, so that nobody else would notice.", b.Name, words.Plural(least, "ready Pod"), statefulset.PodNames(d.older, d.going), stay),
 				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: %s edit poddisruptionbudget %s", policies.Kubectl(b), b.Name),
 			})

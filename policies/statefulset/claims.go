@@ -48,11 +48,14 @@ func Claimant(claim *corev1.PersistentVolumeClaim, sets []*appsv1.StatefulSet) *
 // LeftBehind tells whether a StatefulSet's controller seems to have made the claim. A generic ephemeral volume is made by a
 // controller too, and belongs to its Pod.
 func LeftBehind(claim *corev1.PersistentVolumeClaim) bool {
+	_, _, ordinal := CutOrdinal(claim.Name)
+	return ordinal && metav1.GetControllerOf(claim) == nil && (madeBy(claim, makers...) || claim.Labels[veleroRestore] != "")
+}
+
+// Named tells whether the claim bears a name and a label such as a StatefulSet gives. Somebody may have made it by hand.
+func Named(claim *corev1.PersistentVolumeClaim) bool {
 	name, _, ordinal := CutOrdinal(claim.Name)
-	if !ordinal || metav1.GetControllerOf(claim) != nil {
-		return false
-	}
-	return madeBy(claim, makers...) || claim.Labels[veleroRestore] != "" || namedByLabel(name, claim.Labels)
+	return ordinal && metav1.GetControllerOf(claim) == nil && namedByLabel(name, claim.Labels)
 }
 
 // veleroRestore is the label that Velero leaves on what it restores.

@@ -399,7 +399,8 @@ type ScaleDown struct {
 	// quorum: too few ready Pods would stay for a majority.
 	// +optional
 	Quorum Action `json:"quorum,omitempty"`
-	// withoutData is the action of quorum and toZero on a StatefulSet that has no claims; by default that of the check.
+	// withoutData is the action of quorum, toZero, unsettled and budget on a StatefulSet that has no claims; by default that of the
+	// check.
 	// +optional
 	WithoutData Action `json:"withoutData,omitempty"`
 	// toZero: no Pod would stay.

@@ -79,6 +79,8 @@ func TestConditions(t *testing.T) {
 		{"user makes a claim", request{new: &corev1.PersistentVolumeClaim{}}, lint},
 		{"binder updates a claim", request{old: &corev1.PersistentVolumeClaim{}, new: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}}}, nil},
 		{"user deletes a claim", request{old: &corev1.PersistentVolumeClaim{}}, guard},
+		{"user deletes a claim that was never bound", request{old: claim(pending)}, nil},
+		{"user deletes a claim that was never bound and is labelled against it", request{old: claim(pending, kept)}, guard},
 		{"StatefulSet controller deletes a claim", request{user: sets, old: &corev1.PersistentVolumeClaim{}}, nil},
 		{"binder updates a claim that is going", request{old: claim(going, protected), new: claim(going, protected, labelledClaim)}, nil},
 		{"user takes the finalizer off a claim", request{old: claim(protected), new: claim()}, nil},
@@ -397,6 +399,10 @@ func pod() *corev1.Pod {
 func eviction(grace int64) *policyv1.Eviction {
 	return &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{GracePeriodSeconds: &grace}}
 }
+
+func kept(c *corev1.PersistentVolumeClaim) { c.Labels = map[string]string{"mooring.dev/protect": "true"} }
+
+func pending(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending }
 
 func claim(edits ...func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
 	c := &corev1.PersistentVolumeClaim{}

@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -237,6 +238,11 @@ func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admis
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Resource.Group, Kind: req.Resource.Resource},
 	}
 	for _, f := range denials {
+		if f.Object.Kind == kinds.HorizontalPodAutoscaler.Kind {
+			// kubectl autoscale drops the reason of a refusal, and prints warnings.
+			f.Action = v1alpha1.Warn
+			response.Warnings = append(response.Warnings, f.String())
+		}
 		response.Result.Details.Causes = append(response.Result.Details.Causes, metav1.StatusCause{
 			Type: metav1.CauseType(f.ID()), Message: f.Message, Field: f.Path,
 		})

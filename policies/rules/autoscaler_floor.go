@@ -56,8 +56,8 @@ func staysAboveFloor(o kinds.Object, c policies.Cluster, p v1alpha1.AutoscalerFl
 	}
 	return []policies.Finding{{
 		Check: "below", Path: "spec.minReplicas", Excess: least - is,
-		Message: fmt.Sprintf("HorizontalPodAutoscaler %s may take StatefulSet %s down to %s in a quiet hour; its floor is %d, and fewer members can neither agree nor keep their data safe.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
-		Remedy:  fmt.Sprintf(`%s patch horizontalpodautoscaler %s -p '{"spec":{"minReplicas":%d}}'`, policies.Kubectl(hpa), hpa.Name, least),
+		Message: fmt.Sprintf("HorizontalPodAutoscaler %s may take StatefulSet %s down to %s in a quiet hour; its floor is %d, and fewer members have no majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
+		Remedy:  fmt.Sprintf("set spec.minReplicas: %d", least),
 	}}, nil
 }
 

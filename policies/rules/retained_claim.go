@@ -53,7 +53,7 @@ func keepsRetainedClaim(ch policies.Change, c policies.Cluster, p v1alpha1.Retai
 			policies.BypassCommand("retained-claim", claim),
 	}
 	set, _, err := claimantOf(claim, c)
-	unused := statefulset.UnusedSince(claim)
+	unused := statefulset.UnusedSince(claim, ch.Time)
 	switch {
 	case err != nil:
 		return nil, err

@@ -61,8 +61,8 @@ func Named(claim *corev1.PersistentVolumeClaim) bool {
 // veleroRestore is the label that Velero leaves on what it restores.
 const veleroRestore = "velero.io/restore-name"
 
-// controllerManagers are the names under which the StatefulSet controller makes claims: k3s runs it in its one process.
-var controllerManagers = []string{"kube-controller-manager", "k3s"}
+// controllerManagers are the names under which the StatefulSet controller makes claims: k3s and MicroK8s run it in their one process.
+var controllerManagers = []string{"kube-controller-manager", "k3s", "kubelite"}
 
 // makers make claims that are, or were, a StatefulSet's.
 var makers = append([]string{"velero-server"}, controllerManagers...)
@@ -95,15 +95,20 @@ func Empty(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
 
 // madeTogether tells whether the controller made the claim for this very Pod, and not for one before it.
 func madeTogether(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
-	const sync = 10 * time.Second
+	const sync = 2 * time.Second
 	return !claim.CreationTimestamp.IsZero() && pod.CreationTimestamp.Sub(claim.CreationTimestamp.Time).Abs() <= sync
 }
 
-// UnusedSince returns since when no Pod uses the claim, zero where the API server does not say (before Kubernetes 1.37).
-func UnusedSince(claim *corev1.PersistentVolumeClaim) time.Time {
+// UnusedSince returns since when no Pod uses the claim: now, where the API server has not yet seen that none does. It is zero
+// where the API server does not say (before Kubernetes 1.37).
+func UnusedSince(claim *corev1.PersistentVolumeClaim, now time.Time) time.Time {
 	for _, c := range claim.Status.Conditions {
-		if c.Type == corev1.PersistentVolumeClaimUnused && c.Status == corev1.ConditionTrue {
+		switch {
+		case c.Type != corev1.PersistentVolumeClaimUnused:
+		case c.Status == corev1.ConditionTrue:
 			return c.LastTransitionTime.Time
+		case c.Status == corev1.ConditionFalse:
+			return now
 		}
 	}
 	return time.Time{}

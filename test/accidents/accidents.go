@@ -48,6 +48,7 @@ var Accidents = []Accident{
 		Name:  "everything with a label is deleted",
 		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete all -l app=db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+		Left: Loss{Names: 3},
 	},
 	{
 		Name:  "a collection is deleted through the API",
@@ -171,12 +172,12 @@ kubectl wait pod/db-3 --for=delete`},
 	{
 		Name:  "StatefulSet and claims are deleted in one command",
 		Stage: Stage{Profile: "restricted"}, Do: `kubectl delete statefulset,pvc -l app=db`,
-		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/in-use or retained-claim/left",
-		Left: Loss{Pods: 3, Majority: true},
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/running",
 	},
 	{
 		Name: "the StatefulSet was deleted to be made again, and its claims are tidied away meanwhile",
-		Stage: Stage{Profile: "restricted", Given: `kubectl delete statefulset db
+		Stage: Stage{Profile: "restricted", Given: `kubectl annotate statefulset db mooring.dev/bypass=delete-protection mooring.dev/bypass-reason=drill
+kubectl delete statefulset db
 kubectl wait pods -l app=db --for=delete`},
 		Do:   `kubectl delete pvc -l app=db`,
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "retained-claim/left",
@@ -185,6 +186,50 @@ kubectl wait pods -l app=db --for=delete`},
 		Name:  "a claim that is labelled against deletes is deleted",
 		Stage: Stage{Empty: true, Given: backup}, Do: `kubectl delete pvc backup`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/protected",
+	},
+
+	{
+		Name: "GitOps prunes StatefulSet and claims, and tries again when the Pods have stopped",
+		Do: `kubectl delete statefulset,pvc -l app=db --wait=false
+kubectl wait pods -l app=db --for=delete --timeout=60s
+kubectl delete pvc -l app=db --wait=false`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "retained-claim/recent",
+		Left: Loss{Pods: 3, Majority: true},
+	},
+	{
+		Name:  "the claim that a StatefulSet mounts by its name is deleted, and the member restarts",
+		Stage: Stage{Empty: true, Given: mounted}, Do: `kubectl delete pvc files --wait=false
+kubectl delete pod db-0`,
+		Lost: Loss{Pods: 1, Majority: true, Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
+	},
+
+	// A StatefulSet goes that keeps its claims, as every one does whose owner says nothing, or that an operator owns.
+	{
+		Name:  "a StatefulSet is deleted that keeps its claims",
+		Stage: Stage{Profile: "restricted"}, Do: `kubectl delete statefulset db`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "delete-protection/running",
+	},
+	{
+		Name:  "every StatefulSet of the namespace is deleted, and its Service; they keep their claims",
+		Stage: Stage{Profile: "restricted"}, Do: `kubectl delete statefulsets,services --all`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "delete-protection/running",
+	},
+	{
+		Name:  "a person deletes the StatefulSet of an operator, claims and all",
+		Stage: Stage{Spec: claimsGo, Given: owned}, Do: `kubectl delete statefulset db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
+	},
+	{
+		Name:  "a person scales the StatefulSet of an operator to zero",
+		Stage: Stage{Given: owned}, Do: `kubectl scale statefulset db --replicas=0`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
+	},
+	{
+		Name: "somebody gives the StatefulSet an owner, and deletes it as if an operator did",
+		Stage: Stage{Spec: claimsGo, Given: resource + `
+kubectl create rolebinding eve --clusterrole=edit --user=eve`}, Do: adopt("--as=eve") + `
+kubectl --as=eve delete statefulset db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 
 	// Namespaces go.
@@ -202,6 +247,7 @@ kubectl wait pods -l app=db --for=delete`},
 		Do: `kubectl create namespace $NAMESPACE --dry-run=client -o yaml > namespace.yaml
 kubectl delete -f namespace.yaml -f service.yaml`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
+		Left: Loss{Names: 3},
 	},
 	{
 		Name: "a namespace looks empty, but the claims of a StatefulSet are left in it",
@@ -214,6 +260,21 @@ kubectl wait pods -l app=db --for=delete`},
 		Name:  "a namespace is deleted with a claim in it that is labelled against deletes",
 		Stage: Stage{Empty: true, Given: backup}, Do: `kubectl delete namespace $NAMESPACE`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/protected",
+	},
+	{
+		Name:  "a namespace is deleted in which a StatefulSet mounts a claim by its name",
+		Stage: Stage{Empty: true, Given: mounted}, Do: `kubectl delete namespace $NAMESPACE`,
+		Lost: Loss{Pods: 1, Majority: true, Claims: 1, Volumes: 1}, By: "delete-protection/namespace",
+	},
+	{
+		Name: "a namespace is deleted with claims in it that Velero brought back",
+		Stage: Stage{Empty: true, Given: `for i in 0 1 2; do
+  echo "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-db-$i, labels: {velero.io/restore-name: monday}},
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}" | kubectl create --field-manager=velero-server -f -
+done
+kubectl wait pvc --all --for=jsonpath='{.status.phase}'=Bound`},
+		Do:   `kubectl delete namespace $NAMESPACE`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
 	},
 
 	// Members go, and the majority with them.
@@ -277,11 +338,6 @@ kubectl replace -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "a HorizontalPodAutoscaler is made for a smaller load", Stage: Stage{Replicas: 5},
-		Do:   `kubectl autoscale statefulset db --min=1 --max=2`,
-		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/quorum",
-	},
-	{
 		Name: "an autoscaler is applied whose floor nobody thought about", Stage: Stage{Replicas: 5, Profile: "restricted"},
 		Do: `kubectl autoscale statefulset db --max=2 --dry-run=client -o yaml > autoscaler.yaml
 kubectl apply -f autoscaler.yaml`,
@@ -309,6 +365,25 @@ kubectl wait statefulset/db --for=jsonpath='{.status.updatedReplicas}'=1`},
 		Name: "a scale-down and the loss of the claims come in one patch",
 		Do:   `kubectl patch statefulset db -p '{"spec":{"replicas":2,"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Delete"}}}'`,
 		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
+	},
+	{
+		Name: "a StatefulSet takes the place of another, with fewer replicas",
+		Do: `kubectl delete statefulset db --cascade=orphan
+sed -i 's/replicas: 3/replicas: 1/' db.yaml
+kubectl apply -f db.yaml`,
+		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
+	},
+	{
+		Name:  "a StatefulSet takes the place of another, and the claims of the replicas that it does not have",
+		Stage: Stage{Spec: `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`}, Do: `kubectl delete statefulset db --cascade=orphan
+sed -i 's/replicas: 3/replicas: 2/' db.yaml
+kubectl apply -f db.yaml`,
+		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
+	},
+	{
+		Name: "one of a pair is let go, as if two were one too many", Stage: Stage{Replicas: 2},
+		Do:   `kubectl scale statefulset db --replicas=1`,
+		Lost: Loss{Pods: 1, Majority: true}, By: "scale-down/quorum",
 	},
 	{
 		Name:  "a budget promises more than a scale-down leaves",
@@ -371,15 +446,15 @@ kubectl delete pods -l app=db`,
 		Lost: Loss{Unstopped: 3}, By: "termination-grace/zero",
 	},
 	{
-		Name: "the governing Service is deleted", Do: `kubectl delete service db`,
+		Name: "the governing Service is deleted", Stage: Stage{Profile: "restricted"}, Do: `kubectl delete service db`,
 		Lost: Loss{Names: 3}, By: "headless-service/in-use",
 	},
 	{
-		Name: "all Services are deleted", Do: `kubectl delete services --all`,
+		Name: "all Services are deleted", Stage: Stage{Profile: "restricted"}, Do: `kubectl delete services --all`,
 		Lost: Loss{Names: 3}, By: "headless-service/in-use",
 	},
 	{
-		Name: "the collection of Services is deleted", Do: `kubectl delete --raw "/api/v1/namespaces/$NAMESPACE/services?labelSelector=app=db"`,
+		Name: "the collection of Services is deleted", Stage: Stage{Profile: "restricted"}, Do: `kubectl delete --raw "/api/v1/namespaces/$NAMESPACE/services?labelSelector=app=db"`,
 		Lost: Loss{Names: 3}, By: "headless-service/in-use",
 	},
 	{
@@ -387,7 +462,7 @@ kubectl delete pods -l app=db`,
 		Lost: Loss{Names: 3}, By: "headless-service/selector",
 	},
 	{
-		Name: "the Service is made an ordinary one by force",
+		Name: "the Service is made an ordinary one by force", Stage: Stage{Profile: "restricted"},
 		Do: `sed -i '/clusterIP: None/d' service.yaml
 kubectl replace --force -f service.yaml`,
 		Lost: Loss{Names: 3}, By: "headless-service/in-use",
@@ -414,6 +489,7 @@ kubectl apply -f service.yaml -f db.yaml`,
 	{
 		Name: "a StatefulSet comes up on claims that are too small", Stage: Stage{Empty: true, Profile: "restricted", Given: `kubectl apply -f service.yaml -f db.yaml
 kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=3 --timeout=90s
+kubectl annotate statefulset db mooring.dev/bypass=delete-protection mooring.dev/bypass-reason=drill
 kubectl delete statefulset db`},
 		Do: `sed -i 's/storage: 1Gi/storage: 100Gi/' db.yaml
 kubectl apply -f db.yaml`,
@@ -443,7 +519,36 @@ const (
 	onDelete = `updateStrategy: {type: OnDelete}`
 	parallel = `podManagementPolicy: Parallel
   updateStrategy: {rollingUpdate: {maxUnavailable: 2}}`
+	// resource is a custom resource, of a kind that somebody's operator has.
+	resource = `kubectl apply -f - <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: databases.db.example.com}
+spec:
+  group: db.example.com
+  scope: Namespaced
+  names: {plural: databases, singular: database, kind: Database}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+END
+kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
+echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -`
+	// mounted is a StatefulSet whose member mounts a claim by its name.
+	mounted = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: files}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' > files.yaml
+sed -e '/volumeClaimTemplates:/,$d' -e 's/replicas: 3/replicas: 1/' db.yaml > one.yaml
+echo '      volumes: [{name: data, persistentVolumeClaim: {claimName: files}}]' >> one.yaml
+kubectl apply -f files.yaml -f service.yaml -f one.yaml
+kubectl wait pvc/files --for=jsonpath='{.status.phase}'=Bound
+kubectl rollout status statefulset db --timeout=90s`
 	backup = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: backup, labels: {mooring.dev/protect: "true"}},
   spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' | kubectl apply -f -
 kubectl wait pvc/backup --for=jsonpath='{.status.phase}'=Bound`
 )
+
+// adopt gives the StatefulSet to the custom resource, as whoever the flag says.
+func adopt(as string) string {
+	return `uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
+kubectl ` + as + ` patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
+}
+
+// owned gives the StatefulSet to a custom resource.
+var owned = resource + "\n" + adopt("")

@@ -77,7 +77,15 @@ func TestTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range policies.Denies(rules.All, restricted) {
+	denies := policies.Denies(rules.All, restricted)
+	for _, a := range Accidents {
+		for id := range strings.SplitSeq(a.By, " or ") {
+			if rule, _, _ := strings.Cut(id, "/"); !slices.Contains(denies, rule) {
+				t.Errorf("%s: restricted does not deny %s", a.Name, rule)
+			}
+		}
+	}
+	for _, id := range denies {
 		if id == "readiness" {
 			// What it costs to go without a probe is seen in the next rollout that goes wrong, which needs containers.
 			continue

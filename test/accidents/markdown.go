@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 )
@@ -16,6 +15,7 @@ the names that DNS has for them. The StatefulSet has three or five ready members
 everything happen again and writes this page; ` + "`make test-long`" + ` fails where an accident gets through, where an operation is refused,
 or where this page does not say what happened.
 
+The columns ` + "`baseline`" + ` and ` + "`restricted`" + ` say what each profile answers; what baseline refuses, restricted refuses too.
 What no admission webhook can stop is at the end.
 `
 
@@ -39,9 +39,25 @@ const limits = `
 func markdown(accidents []Accident, happened []Outcome, operations []Operation, operated []Outcome) string {
 	var b strings.Builder
 	b.WriteString(preamble)
-	fmt.Fprintf(&b, "\n## %d accidents\n\n| what happens | what is sent | lost without Mooring | lost with Mooring | refused by | profile |\n| --- | --- | --- | --- | --- | --- |\n", len(accidents))
+	fmt.Fprintf(&b, "\n## %d accidents\n\n| what happens | what is sent | lost without Mooring | baseline | restricted |\n| --- | --- | --- | --- | --- |\n", len(accidents))
 	for i, a := range accidents {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", a.Name, code(a.Do), happened[i].Lost, a.Left, links(strings.Split(a.By, " or ")), cmp.Or(a.Profile, "baseline"))
+		refused := "refused: " + links(strings.Split(a.By, " or "))
+		if a.Left != (Loss{}) {
+			refused += "; lost all the same: " + a.Left.String()
+		}
+		baseline := refused
+		if a.Profile == "restricted" {
+			baseline = "passes"
+			if happened[i].Stopped {
+				baseline = "refused"
+			}
+			if len(happened[i].Warned) > 0 {
+				baseline += ", warned of " + links(happened[i].Warned)
+			}
+		} else {
+			refused = "refused"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", a.Name, code(a.Do), happened[i].Lost, baseline, refused)
 	}
 	fmt.Fprintf(&b, "\n## %d operations that nobody is refused\n\n| what is done | what is sent | warned of | profile |\n| --- | --- | --- | --- |\n", len(operations))
 	for i, o := range operations {

@@ -55,6 +55,21 @@ kubectl scale statefulset db --replicas=3`},
 kubectl scale statefulset db --replicas=0`},
 	{Name: "an autoscaler scales up", Do: `kubectl autoscale statefulset db --min=4 --max=5
 kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=4 --timeout=90s`},
+	{Name: "an autoscaler's maximum is less than there are, and it gets there in steps", Stage: Stage{Profile: "baseline", Replicas: 7}, Do: `kubectl autoscale statefulset db --min=3 --max=3
+kubectl wait statefulset/db --for=jsonpath='{.status.replicas}'=3 --timeout=90s`},
+	{Name: "KEDA asks for fewer than a majority, and gets a majority", Do: `kubectl --as=system:serviceaccount:keda:keda-operator --as-group=system:masters scale statefulset db --replicas=1
+test "$(kubectl get statefulset db -o jsonpath='{.spec.replicas}')" = 2`},
+	{Name: "what keeps no data is scaled to zero for the night", Stage: Stage{Profile: "baseline", Empty: true}, Do: `sed -e '/volumeClaimTemplates:/,$d' -e '/volumeMounts:/d' db.yaml > cache.yaml
+kubectl apply -f service.yaml -f cache.yaml
+kubectl rollout status statefulset db --timeout=90s
+kubectl scale statefulset db --replicas=0`},
+	{Name: "a scale-up that a quota ends is taken back", Stage: Stage{Profile: "baseline"}, Do: `kubectl create quota pods --hard=pods=4
+kubectl scale statefulset db --replicas=5
+kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=4 --timeout=90s
+kubectl scale statefulset db --replicas=3`},
+	{Name: "scaled to zero by somebody who may say so in this namespace alone", Stage: Stage{Given: `kubectl create rolebinding ann --clusterrole=edit --user=ann
+kubectl create rolebinding ann-bypass --clusterrole=mooring-bypass --user=ann`}, Do: `kubectl --as=ann annotate statefulset db mooring.dev/bypass=scale-down mooring.dev/bypass-reason='the site moves'
+kubectl --as=ann scale statefulset db --replicas=0`},
 	{Name: "an autoscaler is asked to be careful", Do: `kubectl autoscale statefulset db --min=3 --max=5
 kubectl patch horizontalpodautoscaler db -p '{"spec":{"minReplicas":2}}'`},
 	{Name: "the same number again", Do: `kubectl scale statefulset db --replicas=3`},
@@ -117,6 +132,23 @@ kubectl annotate statefulset db example.com/note=hello
 kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":["example.com/wait"]}}'
 kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":null}}'
 kubectl label statefulset db team-`},
+	{Name: "what was there before Mooring, and is as it should not be, is worked with", Stage: Stage{Empty: true}, Do: `kubectl label namespace $NAMESPACE mooring.dev/profile=off --overwrite
+sed -e '/readinessProbe/d' -e 's/serviceName: db/serviceName: nobody/' -e 's/      containers:/      terminationGracePeriodSeconds: 0\n      containers:/' db.yaml > old.yaml
+kubectl apply -f old.yaml
+kubectl rollout status statefulset db --timeout=90s
+kubectl label namespace $NAMESPACE mooring.dev/profile=restricted --overwrite
+kubectl label statefulset db team=storage
+kubectl scale statefulset db --replicas=4
+kubectl rollout status statefulset db --timeout=90s
+sed -e 's/db:1/db:2/' -e 's/replicas: 3/replicas: 4/' old.yaml | kubectl apply -f -
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "Velero brings claims and StatefulSet back", Stage: Stage{Empty: true}, Do: `for i in 0 1 2; do
+  echo "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-db-$i, labels: {velero.io/restore-name: monday}},
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}" | kubectl create --field-manager=velero-server -f -
+done
+kubectl create --field-manager=velero-server -f service.yaml
+kubectl create --field-manager=velero-server -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`},
 	{Name: "fewer old revisions are kept", Do: `kubectl patch statefulset db -p '{"spec":{"revisionHistoryLimit":3,"minReadySeconds":1}}'`},
 	{Name: "the Service gets a port", Do: `kubectl patch service db -p '{"spec":{"ports":[{"name":"metrics","port":9187}]}}'`},
 	{Name: "the Service publishes members that are not ready", Do: `kubectl patch service db -p '{"spec":{"publishNotReadyAddresses":true}}'`},
@@ -134,8 +166,38 @@ kubectl rollout status statefulset db --timeout=90s`},
 sed -i 's/replicas: 3/replicas: 3\n  podManagementPolicy: Parallel/' db.yaml
 kubectl apply -f db.yaml
 kubectl rollout status statefulset db --timeout=90s`},
-	{Name: "a StatefulSet and its Service are deleted, in this order", Do: `kubectl delete -f db.yaml
+	{Name: "a StatefulSet and its Service are deleted, in this order", Stage: Stage{Profile: "baseline"}, Do: `kubectl delete -f db.yaml
 kubectl delete -f service.yaml`},
+	{Name: "Service and StatefulSet are deleted in Helm's order, and installed again", Stage: Stage{Profile: "baseline"}, Do: `kubectl delete -f service.yaml -f db.yaml
+kubectl wait pods -l app=db --for=delete --timeout=90s
+kubectl apply -f service.yaml -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "everything is deleted that kubectl calls all", Stage: Stage{Profile: "baseline"}, Do: `kubectl delete all --all
+kubectl wait pods -l app=db --for=delete --timeout=90s`},
+	{Name: "a first install that never got ready is taken back, claims and all", Stage: Stage{Profile: "baseline", Empty: true, Spec: claimsGo}, Do: `sed 's/      containers:/      nodeSelector: {disk: none}\n      containers:/' db.yaml > broken.yaml
+kubectl apply -f service.yaml -f broken.yaml
+kubectl wait pod/db-0 --for=create --timeout=90s
+kubectl wait pvc/data-db-0 --for=jsonpath='{.status.phase}'=Bound --timeout=90s
+kubectl delete -f service.yaml -f broken.yaml
+kubectl wait pvc --all --for=delete --timeout=90s`},
+	{Name: "claims that were never bound are deleted", Stage: Stage{Empty: true}, Do: `sed 's/accessModes:/storageClassName: none, accessModes:/' db.yaml > lost.yaml
+kubectl label namespace $NAMESPACE mooring.dev/mode=warn
+kubectl apply -f service.yaml -f lost.yaml
+kubectl label namespace $NAMESPACE mooring.dev/mode-
+kubectl wait pvc/data-db-0 --for=create --timeout=90s
+kubectl delete statefulset db
+kubectl delete pvc data-db-0 --timeout=90s`},
+	{Name: "a StatefulSet that is being deleted is emptied by a finalizer", Stage: Stage{Profile: "baseline"}, Do: `kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":["example.com/drain"]}}'
+kubectl delete statefulset db --wait=false
+kubectl scale statefulset db --replicas=0
+kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl wait pods -l app=db --for=delete --timeout=90s`},
+	{Name: "a namespace that is being deleted is emptied by a finalizer", Do: `kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":["example.com/drain"]}}'
+kubectl annotate namespace $NAMESPACE mooring.dev/bypass=delete-protection mooring.dev/bypass-reason='the customer has left'
+kubectl delete namespace $NAMESPACE --wait=false
+kubectl scale statefulset db --replicas=0
+kubectl patch statefulset db --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl wait namespace/$NAMESPACE --for=delete --timeout=90s`},
 	{Name: "a preview is thrown away, claims and all, by somebody who may say that it is meant", Do: `kubectl annotate statefulset db mooring.dev/bypass=delete-protection,retention-policy mooring.dev/bypass-reason='the preview is over'
 kubectl patch statefulset db -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}'
 kubectl delete statefulset db
@@ -149,26 +211,31 @@ kubectl scale deployment web --replicas=0
 kubectl delete deployment web`},
 
 	// Operators.
+	{Name: "an operator's finalizer empties what its custom resource owns", Stage: Stage{Given: owned + `
+kubectl apply -f - <<END
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: mooring-owners-example, labels: {mooring.dev/aggregate-to-owners: "true"}}
+rules: [{apiGroups: [db.example.com], resources: [databases], verbs: [get]}]
+END
+until kubectl auth can-i get databases --as=system:serviceaccount:mooring-system:mooring; do sleep 1; done
+kubectl patch database db --type=merge -p '{"metadata":{"finalizers":["db.example.com/drain"]}}'`}, Do: `kubectl delete database db --wait=false
+kubectl delete pvc data-db-0 --wait=false
+kubectl scale statefulset db --replicas=0
+kubectl delete pvc --all --wait=false
+kubectl patch database db --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl wait statefulset/db --for=delete --timeout=90s`},
+	{Name: "an operator without owner references replaces a StatefulSet under its Pods, and writes their endpoints itself", Stage: Stage{Empty: true, Given: `sed '/selector:/d' service.yaml | kubectl apply -f -
+kubectl apply -f db.yaml
+kubectl rollout status statefulset db --timeout=90s`}, Do: `export AS='--as=system:serviceaccount:ops:pg-operator --as-group=system:masters'
+kubectl $AS delete statefulset db --cascade=orphan
+kubectl $AS create -f db.yaml
+kubectl $AS delete pod db-0 --wait=false
+kubectl rollout status statefulset db --timeout=90s`},
 	{Name: "an operator scales down what it owns", Stage: Stage{Given: owned}, Do: `kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters scale statefulset db --replicas=1`},
 	{Name: "an operator rolls out what it owns, its own way", Stage: Stage{Given: owned}, Do: `kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters patch statefulset db -p '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null},"template":{"spec":{"containers":[{"name":"db","image":"registry.example/db:2"}]}}}}'
 kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters delete pod db-0`},
 })
-
-// owned gives the StatefulSet to a custom resource.
-const owned = `kubectl apply -f - <<END
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: databases.db.example.com}
-spec:
-  group: db.example.com
-  scope: Namespaced
-  names: {plural: databases, singular: database, kind: Database}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
-END
-kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
-echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -
-uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
-kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
 
 // strictly fills in the profile that refuses the most.
 func strictly(operations []Operation) []Operation {

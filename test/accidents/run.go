@@ -22,8 +22,10 @@ import (
 type Outcome struct {
 	// Lost is what was missing in the end without Mooring.
 	Lost Loss
-	// Warned are the findings that an operation was warned of, in the form rule/check.
+	// Warned are the findings that an operation, or an accident under baseline, was warned of, in the form rule/check.
 	Warned []string
+	// Stopped tells that baseline refuses the accident too, or the part of it that cannot be made again.
+	Stopped bool
 	// Err says what is not as the table has it.
 	Err error
 }
@@ -67,6 +69,16 @@ func Run(ctx context.Context, accidents []Accident, operations []Operation, atOn
 			happened[i].Err = errors.Join(happened[i].Err, fmt.Errorf("with Mooring: %w", err))
 		}
 		progress("with Mooring", accidents[i].Name, err)
+	})
+	each(len(accidents), atOnce, func(i int) {
+		if accidents[i].Profile != "restricted" {
+			return
+		}
+		var err error
+		if happened[i].Warned, happened[i].Stopped, err = accidents[i].underBaseline(ctx, cp, client, fmt.Sprintf("baseline-%d", i+1)); err != nil {
+			happened[i].Err = errors.Join(happened[i].Err, fmt.Errorf("under baseline: %w", err))
+		}
+		progress("under baseline", accidents[i].Name, err)
 	})
 	each(len(operations), atOnce, func(i int) {
 		operated[i].Warned, operated[i].Err = operations[i].passes(ctx, cp, client, fmt.Sprintf("passes-%d", i+1))
@@ -149,6 +161,32 @@ func (a Accident) isRefused(ctx context.Context, cp *controlplane.ControlPlane, 
 	return spared, errors.Join(err, spared())
 }
 
+// underBaseline lets an accident that restricted refuses happen under baseline. It returns what it was warned of, and whether
+// baseline refuses it as well.
+func (a Accident) underBaseline(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) (warned []string, stopped bool, err error) {
+	a.Profile = "baseline"
+	on, err := a.set(ctx, cp, client, namespace)
+	if err != nil {
+		return nil, false, err
+	}
+	lost, said, err := a.send(ctx, on)
+	if err != nil {
+		return nil, false, err
+	}
+	stopped = strings.Contains(said, "denied the request")
+	want := a.Lost
+	if stopped {
+		want = a.Left
+	}
+	return warnings(said), stopped, await(ctx, func(ctx context.Context) error {
+		is, err := lost(ctx)
+		if err == nil && is != want {
+			err = fmt.Errorf("lost is %s, and the table says %s; the commands said:\n%s", is, want, said)
+		}
+		return err
+	})
+}
+
 // send does what the accident does, and returns what looks for losses, and what the commands said.
 func (a Accident) send(ctx context.Context, on *scene) (func(context.Context) (Loss, error), string, error) {
 	before, err := on.look(ctx, view{})
@@ -210,16 +248,19 @@ func (o Operation) passes(ctx context.Context, cp *controlplane.ControlPlane, cl
 	if err != nil {
 		return nil, fmt.Errorf("%w; the commands said:\n%s", err, said)
 	}
-	var warned []string
-	for _, match := range warning.FindAllStringSubmatch(said, -1) {
-		if !slices.Contains(warned, match[1]) {
-			warned = append(warned, match[1])
-		}
-	}
-	slices.Sort(warned)
 	events, err := on.events(ctx)
 	if strings.Contains(said+events, "denied the request") || strings.Contains(events, "Denied ") {
 		err = errors.Join(err, fmt.Errorf("something was refused; the commands said:\n%s\nand the Events:\n%s", said, events))
 	}
-	return warned, err
+	return warnings(said), err
+}
+
+// warnings are the findings that the text warns of.
+func warnings(text string) []string {
+	var all []string
+	for _, match := range warning.FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

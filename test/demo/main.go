@@ -94,18 +94,14 @@ func setReady(say, ready string) step {
 func inDemo(args ...string) []string { return append([]string{"-n", namespace}, args...) }
 
 var story = []step{
-	kubectl("A namespace for the story.", "create", "namespace", namespace),
-	kubectl("A policy for it: what it says nothing about, the StatefulSet's owner decides.", "apply", "-f").with("policy.yaml"),
+	kubectl("A namespace for the story. Nobody asked for anything, so that the profile baseline applies.", "create", "namespace", namespace),
 
 	kubectl("A database of three members, before its Service: refused, with the command that helps.", "apply", "-f").with("mongodb.yaml").
-		isRefused().says("headless-service/missing", "kubectl -n mooring-demo create service clusterip mongo --clusterip=None"),
+		isRefused().says("headless-service/missing", "kubectl -n mooring-demo create service clusterip mongo --clusterip=None", "Policy baseline"),
 	kubectl("A server-side dry run is only warned: GitOps tools try everything before they apply anything.", "apply", "--dry-run=server", "-f").
 		with("mongodb.yaml").says("Warning: headless-service/missing", "created (server dry run)"),
 	kubectl("Its headless Service.", "apply", "-f").with("service.yaml").says("service/mongo created"),
 	kubectl("Now the database is accepted.", "apply", "-f").with("mongodb.yaml").says("statefulset.apps/mongo created"),
-	kubectl("The manifest was silent about these two: the stored object has the policy's defaults.",
-		inDemo("get", "statefulset", "mongo", "-o", "jsonpath={.spec.persistentVolumeClaimRetentionPolicy}{\"\\n\"}{.spec.updateStrategy}{\"\\n\"}")...).
-		says(`"whenDeleted":"Delete"`, `"type":"OnDelete"`),
 	settle("All three members get ready."),
 	kubectl("And their claims are bound.", inDemo("get", "pods,pvc")...).says("data-mongo-2", "Bound"),
 
@@ -127,16 +123,33 @@ var story = []step{
 	setReady("Member 0 recovers.", "True"),
 	settle("All three are ready."),
 
-	kubectl("Somebody has claims deleted on scale-down: allowed with a warning, as nothing is lost yet.",
-		inDemo("patch", "statefulset", "mongo", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Delete"}}}`)...).
-		says("Warning: retention-policy/weakening"),
-	scale("The scale-down that would lose the data is refused, and names the claim.", 2).
-		isRefused().says("scale-down/data", "data-mongo-2"),
-	kubectl("The policy keeps the Service that gives the members their names while they live: refused.", inDemo("delete", "service", "mongo")...).
-		isRefused().says("headless-service/in-use"),
+	kubectl("The claim of a running member is not deleted.", inDemo("delete", "pvc", "data-mongo-0")...).isRefused().says("delete-protection/in-use"),
+	kubectl("Nor is the namespace, which holds data.", "delete", "namespace", namespace).isRefused().says("delete-protection/namespace"),
+	kubectl("What applying again brings back draws a warning.", inDemo("delete", "service", "mongo", "--dry-run=server")...).
+		says("Warning: headless-service/in-use"),
+
+	kubectl("How to start in a cluster that is in use: audit first. Nobody is refused or warned, and an Event tells what would have been.",
+		"label", "namespace", namespace, "mooring.dev/mode=audit"),
+	scale("The scale-down to one goes through.", 1).says("scaled"),
+	kubectl("But it is on the object.", inDemo("wait", "--for=jsonpath={.reason}=WouldDeny", "event", "--field-selector=reason=WouldDeny", "--timeout=60s")...),
+	scale("Up again.", 3).says("scaled"),
+	settle("All three are ready."),
+	kubectl("Then warn.", "label", "namespace", namespace, "mooring.dev/mode=warn", "--overwrite"),
+	kubectl("The same request draws a warning.", inDemo("scale", "statefulset", "mongo", "--replicas=1", "--dry-run=server")...).says("Warning: scale-down/quorum"),
+	kubectl("Then enforce, which takes no label.", "label", "namespace", namespace, "mooring.dev/mode-"),
+	scale("And it is refused again.", 1).isRefused().says("scale-down/quorum"),
+
+	kubectl("A policy asks for more than the profile. Policies only add.", "apply", "-f").with("policy.yaml"),
+	kubectl("It is in force.", "wait", "statefulpolicy/mooring-demo", "--for=condition=Ready", "--timeout=60s"),
+	kubectl("Claims are not to go with the StatefulSet: the profile would only warn, and the refusal names the policy.",
+		inDemo("patch", "statefulset", "mongo", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}`)...).
+		isRefused().says("retention-policy/required", "Policy mooring-demo"),
+	kubectl("It fills in what the manifest leaves out, and says so.", inDemo("rollout", "restart", "statefulset", "mongo")...).
+		says("Warning: update-strategy: spec.updateStrategy.type is set to OnDelete"),
+
 	kubectl("Who may do so takes it on themselves, with a reason that everybody can read later.",
-		inDemo("annotate", "statefulset", "mongo", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=member 2 is empty")...),
-	scale("The same scale-down passes with a warning.", 2).says("Warning: scale-down/data", "bypassed: member 2 is empty"),
+		inDemo("annotate", "statefulset", "mongo", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=the others are empty")...),
+	scale("The scale-down to one passes with a warning.", 1).says("Warning: scale-down/quorum", "bypassed: the others are empty"),
 	kubectl("What happened is on the object, for whoever is on call next.",
 		inDemo("get", "events", "--field-selector=reason=Bypassed", "-o", "custom-columns=REASON:.reason,OBJECT:.involvedObject.name,MESSAGE:.message")...),
 }

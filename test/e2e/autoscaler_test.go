@@ -162,3 +162,14 @@ spec:
 	t.Cleanup(func() { s.must("delete", "apiservice", api) })
 	s.must("wait", "apiservice/"+api, "--for=condition=Available", "--timeout=60s")
 }
+
+// TestRefusedAutoscaler: kubectl autoscale drops the message of a refusal, so that a warning has to carry it.
+func TestRefusedAutoscaler(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "mooring.dev/profile=restricted")
+	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	out, err := s.try("", "autoscale", "statefulset", "db", "--min=1", "--max=5")
+	if err == nil || !strings.Contains(out, "Warning: autoscaler-floor/below: ") {
+		t.Errorf("the refusal (%v) has no reason:\n%s", err, out)
+	}
+}

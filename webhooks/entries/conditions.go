@@ -27,6 +27,11 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 'kubernetes.io/pvc-protection' in oldObject.metadata.?finalizers.orValue([]) &&
 !('kubernetes.io/pvc-protection' in object.metadata.?finalizers.orValue([]))`
 
+	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Delete}:
+		// A claim that was never bound, or has lost its volume, holds no data.
+		return `!(oldObject.?status.?phase.orValue('') in ['Pending', 'Lost']) ||
+oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
+
 	case c == call{kinds.Pod, "eviction", admissionv1.Create}:
 		// An eviction does not say whose the Pod is.
 		return `object.?deleteOptions.?gracePeriodSeconds.orValue(-1) == 0`

@@ -18,12 +18,12 @@ const (
 	BypassAnnotation = "mooring.dev/bypass"
 	// BypassReasonAnnotation says why; without it the bypass does not count.
 	BypassReasonAnnotation = "mooring.dev/bypass-reason"
-	// BypassUntilAnnotation is when the bypass ends, in RFC 3339, at most MaxBypass ahead. Absent: it has no end.
+	// BypassUntilAnnotation is when the bypass ends, in RFC 3339, at most maxBypass ahead. Absent: it has no end.
 	BypassUntilAnnotation = "mooring.dev/bypass-until"
 )
 
-// MaxBypass is how far ahead the end of a bypass may lie.
-const MaxBypass = 24 * time.Hour
+// maxBypass is how far ahead the end of a bypass may lie.
+const maxBypass = 24 * time.Hour
 
 // bypass turns denials into warnings where the object's annotations ask for it and the user may have it. Where they ask
 // in vain, the finding says why.
@@ -99,7 +99,7 @@ func invalid(annotations map[string]string, now time.Time) string {
 		return fmt.Sprintf("%s: %q is no RFC 3339 time like 2006-01-02T15:04:05Z", BypassUntilAnnotation, until)
 	case !end.After(now):
 		return fmt.Sprintf("%s: it ended at %s", BypassUntilAnnotation, until)
-	case end.After(now.Add(MaxBypass)):
+	case end.After(now.Add(maxBypass)):
 		return fmt.Sprintf("%s: %s is more than 24 hours ahead", BypassUntilAnnotation, until)
 	}
 	return ""

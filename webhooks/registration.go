@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -31,11 +30,12 @@ import (
 
 const (
 	guard = "guard.mooring.dev"
-	lint  = "lint.mooring.dev"
 	// guardRules is the annotation of the ValidatingWebhookConfiguration that holds the rules guard is to have.
 	guardRules = "mooring.dev/guard-rules"
 	// probeName is the StatefulPolicy that lint refuses to anybody, and by which Mooring learns that the API server reaches it.
 	probeName = "mooring-reachable"
+	// probed is the cause of that refusal.
+	probed metav1.CauseType = "Reached"
 )
 
 // Registration gives guard its rules. Guard's failure policy is Fail, so that a cluster in which no replica can answer would
@@ -152,7 +152,7 @@ func (r *Registration) reached(ctx context.Context) error {
 	probe.SetName(probeName)
 	err = r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(probe), client.DryRunAll, client.FieldOwner("mooring"), client.ForceOwnership)
 	switch {
-	case apierrors.IsConflict(err) && strings.Contains(err.Error(), lint):
+	case apierrors.HasStatusCause(err, probed):
 		return nil
 	case err != nil:
 		return err
@@ -164,6 +164,7 @@ func (r *Registration) reached(ctx context.Context) error {
 func judgeProbe() *admissionv1.AdmissionResponse {
 	return &admissionv1.AdmissionResponse{Result: &metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusConflict, Reason: metav1.StatusReasonConflict,
+		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: probed}}},
 		Message: "the name " + probeName + " is reserved: by it Mooring learns that the API server reaches it",
 	}}
 }

@@ -48,7 +48,7 @@ func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 	if target == onScale {
 		concerned, subject = "variables.concerned && "+concerned, "params"
 	}
-	make := func(name string, action v1alpha1.Action, holds, message string) check {
+	newCheck := func(name string, action v1alpha1.Action, holds, message string) check {
 		return check{
 			target: target, rule: "scale-down", name: name, action: cmp.Or(action, p.Action),
 			holds:   concerned + " && " + holds,
@@ -61,17 +61,17 @@ func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 		withData = "size(" + subject + ".spec.?volumeClaimTemplates.orValue([])) > 0 && "
 	}
 	checks := []check{
-		make("quorum", p.Quorum,
+		newCheck("quorum", p.Quorum,
 			withData+"variables.to > 0 && variables.ready > variables.stay && variables.stay < variables.ready / 2 + 1",
 			"' leaves at most ' + string(variables.stay) + ' of ' + string(variables.ready) + ' ready members; a majority is ' + string(variables.ready / 2 + 1) + '. Go down in smaller steps.'"),
-		make("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods: nothing would serve its data.'"),
+		newCheck("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods: nothing would serve its data.'"),
 	}
 	if p.MaxStep != nil {
-		checks = append(checks, make("step", p.Step, fmt.Sprintf("variables.from - variables.stay > %d", *p.MaxStep),
+		checks = append(checks, newCheck("step", p.Step, fmt.Sprintf("variables.from - variables.stay > %d", *p.MaxStep),
 			fmt.Sprintf("' takes ' + string(variables.from - variables.stay) + ' Pods at once; the policy allows %d at a time.'", *p.MaxStep)))
 	}
 	if p.MinReplicas != nil {
-		checks = append(checks, make("floor", p.Floor, fmt.Sprintf("variables.to < %d", *p.MinReplicas),
+		checks = append(checks, newCheck("floor", p.Floor, fmt.Sprintf("variables.to < %d", *p.MinReplicas),
 			fmt.Sprintf("' leaves fewer replicas than the minReplicas of the policy, %d.'", *p.MinReplicas)))
 	}
 	return checks
@@ -130,7 +130,7 @@ func terminationGrace(p v1alpha1.TerminationGrace) check {
 }
 
 func deleteProtection(p v1alpha1.DeleteProtection) []check {
-	make := func(target, name string, action v1alpha1.Action, holds, message string) check {
+	newCheck := func(target, name string, action v1alpha1.Action, holds, message string) check {
 		return check{
 			target: target, rule: "delete-protection", name: name, action: cmp.Or(action, p.Action),
 			holds: "!variables.namespaceGoes && " + holds, message: message,
@@ -141,22 +141,22 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 	}
 	const templates = "size(%s.spec.?volumeClaimTemplates.orValue([])) > 0 && %[1]s.?status.?replicas.orValue(0) > 0"
 	return []check{
-		make(onLabelled, "protected", p.Protected, labelled("oldObject"),
+		newCheck(onLabelled, "protected", p.Protected, labelled("oldObject"),
 			"oldObject.metadata.name + ' is labelled "+policies.ProtectLabel+"=true: it is not to be deleted. If it is to go all the same, take the label off first.'"),
 		// Where Pods are, their claims are too. After a scale-down to zero the API server cannot tell.
-		make(onDelete, "data", p.Data,
+		newCheck(onDelete, "data", p.Data,
 			"oldObject.spec.?persistentVolumeClaimRetentionPolicy.?whenDeleted.orValue('Retain') == 'Delete' && "+
 				fmt.Sprintf(templates, "oldObject")+" && "+
 				"!(request.options.?orphanDependents.hasValue() ? request.options.orphanDependents : request.options.?propagationPolicy.hasValue() ? request.options.propagationPolicy == 'Orphan' : 'orphan' in oldObject.metadata.?finalizers.orValue([]))",
 			"'whenDeleted is Delete: with StatefulSet ' + oldObject.metadata.name + ' its claims would be deleted, and their data.'"),
-		make(onClaims, "in-use", p.InUse,
+		newCheck(onClaims, "in-use", p.InUse,
 			"oldObject.?status.?phase.orValue('') == 'Bound' && !has(params.metadata.deletionTimestamp) && params.spec.?volumeClaimTemplates.orValue([]).map(t, t.metadata.name + '-' + params.metadata.name + '-')"+
 				".filter(p, oldObject.metadata.name.startsWith(p)).map(p, oldObject.metadata.name.substring(size(p)))"+
 				".exists(n, n.matches('^(0|[1-9][0-9]{0,8})$') && int(n) >= params.spec.?ordinals.?start.orValue(0) && int(n) < params.spec.?ordinals.?start.orValue(0) + params.spec.?replicas.orValue(1))",
 			"'Claim ' + oldObject.metadata.name + ' holds the data of a member of StatefulSet ' + params.metadata.name + '.'"),
-		make(onNamespaces, "namespace", p.Namespace, fmt.Sprintf(templates, "params"),
+		newCheck(onNamespaces, "namespace", p.Namespace, fmt.Sprintf(templates, "params"),
 			"'Namespace ' + oldObject.metadata.name + ' holds the claims of StatefulSet ' + params.metadata.name + ': they would be deleted with everything else in it.'"),
-		make(onNamespaces, "protected", p.Protected, labelled("params"),
+		newCheck(onNamespaces, "protected", p.Protected, labelled("params"),
 			"'Namespace ' + oldObject.metadata.name + ' holds StatefulSet ' + params.metadata.name + ', which is labelled "+policies.ProtectLabel+"=true.'"),
 	}
 }

@@ -77,12 +77,12 @@ func word(s string) string {
 }
 
 func (e exporter) mutatingPolicy(name, condition string, fields []defaultField) []runtime.Object {
-	var any, patches []string
+	var silences, patches []string
 	for _, f := range fields {
 		// Read as optional: a server may not store the field, as older ones do not know maxUnavailable.
 		optional := "object" + strings.ReplaceAll(strings.TrimPrefix(f.current, "object"), ".", ".?")
 		silent := fmt.Sprintf("(%s.orValue(%s) == %[2]s && !(%[3]s))", optional, f.api, spoke(f.rule, f.path))
-		any = append(any, silent)
+		silences = append(silences, silent)
 		value := f.value
 		pointer := "/" + strings.ReplaceAll(f.path, ".", "/")
 		if strings.HasSuffix(f.path, "updateStrategy.type") {
@@ -92,7 +92,7 @@ func (e exporter) mutatingPolicy(name, condition string, fields []defaultField) 
 		patches = append(patches, fmt.Sprintf("(%s ? [JSONPatch{op: \"add\", path: %s, value: %s}] : [])", silent, quote(pointer), value))
 	}
 	conditions := []admissionv1.MatchCondition{
-		{Name: "silent", Expression: fmt.Sprintf("(%s) && (%s)", condition, strings.Join(any, " || "))},
+		{Name: "silent", Expression: fmt.Sprintf("(%s) && (%s)", condition, strings.Join(silences, " || "))},
 	}
 	if e.policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
 		conditions = append(conditions, admissionv1.MatchCondition{Name: "not-an-operators", Expression: "!object" + operatorOwned})

@@ -47,8 +47,8 @@ const ProfileOfLabel = "mooring.dev/exported-profile"
 
 // Conditions and labels by which whoever installs what is exported can find what to adapt.
 const (
-	// ControllersCondition is the matchCondition about Controllers.
-	ControllersCondition = "not-by-controller"
+	// controllersCondition is the matchCondition about Controllers.
+	controllersCondition = "not-by-controller"
 	nameLabel            = "app.kubernetes.io/name"
 	namespaceNameLabel   = corev1.LabelMetadataName
 )
@@ -206,7 +206,7 @@ func (e exporter) conditions(t target) []admissionv1.MatchCondition {
 		out = append(out, admissionv1.MatchCondition{Name: name, Expression: expression})
 	}
 	if t.deletes {
-		add(ControllersCondition, "!(request.userInfo.username in "+quoteAll(e.Controllers)+")")
+		add(controllersCondition, "!(request.userInfo.username in "+quoteAll(e.Controllers)+")")
 		add("not-going-already", "!has(oldObject.metadata.deletionTimestamp)")
 	}
 	if exclude := e.policy.Spec.Match.Exclude; e.profile == "" {

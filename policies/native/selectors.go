@@ -127,14 +127,14 @@ func excludedUsers(x v1alpha1.Exclude) string {
 	for _, account := range x.ServiceAccounts {
 		users = append(users, "system:serviceaccount:"+strings.Replace(account, "/", ":", 1))
 	}
-	var any []string
+	var excluded []string
 	if len(users) > 0 {
-		any = append(any, "request.userInfo.username in "+quoteAll(users))
+		excluded = append(excluded, "request.userInfo.username in "+quoteAll(users))
 	}
 	if len(x.Groups) > 0 {
-		any = append(any, "request.userInfo.?groups.orValue([]).exists(g, g in "+quoteAll(x.Groups)+")")
+		excluded = append(excluded, "request.userInfo.?groups.orValue([]).exists(g, g in "+quoteAll(x.Groups)+")")
 	}
-	return strings.Join(any, " || ")
+	return strings.Join(excluded, " || ")
 }
 
 func and(parts []string) string {

@@ -43,34 +43,12 @@ func TestCasesOnARealServer(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	type play struct {
-		rule      policies.Rule
-		c         ruletest.Case
-		namespace string
-	}
-	var plays []play
 	heeds := heedsMaxUnavailable(t, admin)
-	if err := ruletest.Each(func(rule policies.Rule, c ruletest.Case) {
-		if !playable(c) || !heeds && aboutMaxUnavailable(c) {
-			return
+	plays := playsOf(t, func(_ policies.Rule, c ruletest.Case) bool { return playable(c) && (heeds || !aboutMaxUnavailable(c)) })
+	for _, p := range plays {
+		if err := admin.Create(t.Context(), &p.policy); err != nil {
+			t.Fatalf("%s/%s: the API server does not take the policy: %v", p.rule.ID, p.c.Name, err)
 		}
-		p := play{rule, c, fmt.Sprintf("case-%d", len(plays))}
-		plays = append(plays, p)
-		built, err := c.Build()
-		if err != nil {
-			t.Fatal(err)
-		}
-		policy := built.Policies[0]
-		policy.Name = p.namespace
-		policy.Spec.Match = v1alpha1.Match{
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.namespace}},
-			Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
-		}
-		if err := admin.Create(t.Context(), &policy); err != nil {
-			t.Fatalf("%s/%s: the API server does not take the policy: %v", rule.ID, c.Name, err)
-		}
-	}); err != nil {
-		t.Fatal(err)
 	}
 	await(t, func() error {
 		text, err := harness.Get(t.Context(), in.Metrics+"/metrics")
@@ -82,19 +60,9 @@ func TestCasesOnARealServer(t *testing.T) {
 	for _, p := range plays {
 		t.Run(p.rule.ID+"/"+p.c.Name, func(t *testing.T) {
 			t.Parallel()
-			built, err := p.c.Build()
-			if err != nil {
-				t.Fatal(err)
-			}
-			ch := built.Change
-			stage(t, admin, p.namespace, ch, built.World)
+			ch := p.stage(t, admin)
+			as := p.as(t, in.ControlPlane, kubeconfig)
 			var heard warnings
-			as := kubeconfig
-			if p.c.User != "" {
-				if as, err = in.KubeconfigFor(p.c.User, "system:masters"); err != nil {
-					t.Fatal(err)
-				}
-			}
 			player := newClient(t, as, &heard)
 			if ch.Operation == admissionv1.Create && len(p.c.Want) > 0 {
 				// The webhook's cache hears of what is around the object a moment after the API server has it.
@@ -121,6 +89,62 @@ func TestCasesOnARealServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// play is a case of a rule in a namespace of its own, under a policy for that alone.
+type play struct {
+	rule   policies.Rule
+	c      ruletest.Case
+	policy v1alpha1.StatefulPolicy
+}
+
+// playsOf returns the plays of the cases about requests that are wanted.
+func playsOf(t *testing.T, wanted func(policies.Rule, ruletest.Case) bool) []play {
+	t.Helper()
+	var plays []play
+	if err := ruletest.Each(func(rule policies.Rule, c ruletest.Case) {
+		if !wanted(rule, c) {
+			return
+		}
+		built, err := c.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := play{rule, c, built.Policies[0]}
+		p.policy.Name = fmt.Sprintf("case-%d", len(plays))
+		p.policy.Spec.Match = v1alpha1.Match{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: p.policy.Name}},
+			Exclude:           v1alpha1.Exclude{Users: []string{"admin"}},
+		}
+		plays = append(plays, p)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return plays
+}
+
+// stage makes what the case takes place among, and returns its change.
+func (p play) stage(t *testing.T, admin client.Client) policies.Change {
+	t.Helper()
+	built, err := p.c.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stage(t, admin, p.policy.Name, built.Change, built.World)
+	return built.Change
+}
+
+// as is the kubeconfig of whoever asks for the change: of the case's user, or else the one given.
+func (p play) as(t *testing.T, cp *controlplane.ControlPlane, otherwise string) string {
+	t.Helper()
+	if p.c.User == "" {
+		return otherwise
+	}
+	kubeconfig, err := cp.KubeconfigFor(p.c.User, "system:masters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kubeconfig
 }
 
 // playable tells whether a server can show the case: not one that is about files alone, as those of Deployments are, nor

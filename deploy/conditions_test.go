@@ -69,6 +69,9 @@ func TestConditions(t *testing.T) {
 		{"ordinals absent, then 2", request{old: statefulSet(), new: statefulSet(start(2))}, shrunk},
 		{"ordinals 2, then absent", request{old: statefulSet(start(2)), new: statefulSet()}, shrunk},
 		{"ordinals shift while scaling up", request{old: statefulSet(), new: statefulSet(start(1), replicas(5))}, shrunk},
+		{"a StatefulSet gets an owner", request{old: statefulSet(), new: statefulSet(owned)}, guard},
+		{"a StatefulSet keeps its owner", request{old: statefulSet(owned), new: statefulSet(owned)}, nil},
+		{"a StatefulSet loses its owner", request{old: statefulSet(owned), new: statefulSet()}, nil},
 		{"label only", request{old: statefulSet(), new: statefulSet(labelled)}, nil},
 		{"nothing at all", request{old: statefulSet(), new: statefulSet()}, nil},
 		{"delete", request{old: statefulSet()}, guard},
@@ -83,6 +86,8 @@ func TestConditions(t *testing.T) {
 		{"user deletes a claim that was never bound and is labelled against it", request{old: claim(pending, kept)}, guard},
 		{"StatefulSet controller deletes a claim", request{user: sets, old: &corev1.PersistentVolumeClaim{}}, nil},
 		{"binder updates a claim that is going", request{old: claim(going, protected), new: claim(going, protected, labelledClaim)}, nil},
+		{"user gives a claim an owner", request{old: claim(), new: claim(ownedClaim)}, guard},
+		{"StatefulSet controller owns a claim", request{user: sets, old: claim(), new: claim(ownedClaim)}, nil},
 		{"user takes the finalizer off a claim", request{old: claim(protected), new: claim()}, nil},
 		{"user takes the finalizer off a claim that is going", request{old: claim(going, protected), new: claim(going)}, guard},
 		{"user takes another finalizer off a claim that is going", request{old: claim(going), new: claim(going)}, nil},
@@ -448,3 +453,11 @@ func notReady(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true }
 func port(s *corev1.Service) { s.Spec.Ports = []corev1.ServicePort{{Name: "metrics", Port: 9090}} }
 
 func labelledService(s *corev1.Service) { s.Labels = map[string]string{"team": "storage"} }
+
+func owned(set *appsv1.StatefulSet) {
+	set.OwnerReferences = []metav1.OwnerReference{{APIVersion: "example.com/v1", Kind: "Database", Name: "db", UID: "1"}}
+}
+
+func ownedClaim(claim *corev1.PersistentVolumeClaim) {
+	claim.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db", UID: "1"}}
+}

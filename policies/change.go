@@ -50,10 +50,24 @@ func (c Change) Object() kinds.Object {
 	return c.Old
 }
 
-// Destructive tells whether the change takes something away that may be in use: every delete, and every update that
-// takes ordinals from a StatefulSet. Such a change is worth a read past the cache.
+// NewOwners returns the owners that an object has and had not before.
+func (c Change) NewOwners() []metav1.OwnerReference {
+	if c.New == nil {
+		return nil
+	}
+	owners := slices.Clone(c.New.GetOwnerReferences())
+	if c.Old != nil {
+		owners = slices.DeleteFunc(owners, func(owner metav1.OwnerReference) bool {
+			return slices.ContainsFunc(c.Old.GetOwnerReferences(), func(before metav1.OwnerReference) bool { return before.UID == owner.UID })
+		})
+	}
+	return owners
+}
+
+// Destructive tells whether the change takes something away that may be in use: deletes, updates that take ordinals from a
+// StatefulSet, and those that add an owner, without which the object goes. Such a change is worth a read past the cache.
 func (c Change) Destructive() bool {
-	if c.Operation == admissionv1.Delete {
+	if c.Operation == admissionv1.Delete || c.Operation == admissionv1.Update && len(c.NewOwners()) > 0 {
 		return true
 	}
 	older, newer, ok := c.StatefulSets()

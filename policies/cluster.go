@@ -3,6 +3,7 @@ package policies
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -28,7 +29,8 @@ type Asker interface {
 	MayBypass(policy, namespace string) (may, known bool, err error)
 	// MayOperate tells whether the owner of an object of the namespace exists, and the user may update its status.
 	MayOperate(namespace string, owner metav1.OwnerReference) (may, known bool, err error)
-	// Owner returns the metadata of such an owner, nil where there is none of that UID.
+	// Owner returns the metadata of an owner of any kind, nil where there is none of that UID. It is unknown where the cluster does
+	// not serve the kind.
 	Owner(namespace string, owner metav1.OwnerReference) (o *metav1.PartialObjectMetadata, known bool, err error)
 }
 
@@ -82,6 +84,8 @@ type Snapshot struct {
 	// Owners are the custom resources; Operates are the kinds of which the user may update the status.
 	Owners   []metav1.PartialObjectMetadata
 	Operates []string
+	// Unserved are kinds of owners that the cluster does not serve, or that nobody may read.
+	Unserved []string
 }
 
 // Get returns the object of that name.
@@ -123,5 +127,10 @@ func (s Snapshot) Owner(_ string, owner metav1.OwnerReference) (*metav1.PartialO
 			return &s.Owners[i], true, nil
 		}
 	}
-	return nil, s.Complete, nil
+	for _, o := range s.Objects {
+		if o.GetUID() == owner.UID {
+			return meta.AsPartialObjectMetadata(o), true, nil
+		}
+	}
+	return nil, s.Complete && !slices.Contains(s.Unserved, owner.Kind), nil
 }

@@ -147,11 +147,12 @@ func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool
 	return o != nil || !known, err == nil, err
 }
 
-// Owner reads the owner's metadata as it is now. It is unknown where Mooring may not.
+// Owner reads the owner's metadata as it is now. It is unknown where Mooring may not, and where the kind is not served: the garbage
+// collector waits for it then.
 func (c cluster) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
 	mapping, err := c.mapping(owner)
 	if meta.IsNoMatchError(err) {
-		return nil, true, nil
+		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, err

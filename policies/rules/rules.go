@@ -33,6 +33,7 @@ var All = []policies.Rule{
 	forceDelete,
 	headlessService,
 	immutableFields,
+	lostOwner,
 	memberDown,
 	notReadyAddresses,
 	ordinalShift,

@@ -50,6 +50,8 @@ type Case struct {
 	Groups []string `json:"groups,omitempty"`
 	// bypasses names the policies on which the user has the verb bypass.
 	Bypasses []string `json:"bypasses,omitempty"`
+	// unserved are kinds of owners that the cluster does not serve.
+	Unserved []string `json:"unserved,omitempty"`
 	// at is the time of the request. Absent: 2026-07-01T12:00:00Z.
 	At *metav1.Time `json:"at,omitempty"`
 	// scale tells that the request updates the scale subresource, as kubectl scale and autoscalers do.
@@ -156,7 +158,7 @@ func (c Case) build() (Play, error) {
 			Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, Scale: c.Scale, DeleteOptions: c.DeleteOptions,
 			User: authenticationv1.UserInfo{Username: c.User, Groups: c.Groups}, Time: clock.Now,
 		},
-		World:   policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses},
+		World:   policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses, Unserved: c.Unserved},
 		Profile: c.file.Profile,
 	}
 	if p.Profile == "" {

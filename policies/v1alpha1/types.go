@@ -307,6 +307,9 @@ type Rules struct {
 	// volumeReclaim: what becomes of a volume whose claim is deleted.
 	// +optional
 	VolumeReclaim *VolumeReclaim `json:"volumeReclaim,omitempty"`
+	// lostOwner: owners of StatefulSets and claims that do not exist.
+	// +optional
+	LostOwner *LostOwner `json:"lostOwner,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -317,6 +320,11 @@ type Enforcement struct {
 
 // RuleAction returns the action of a rule's findings where a check has none of its own.
 func (e Enforcement) RuleAction() Action { return e.Action }
+
+// LostOwner are the parameters of the rule lost-owner.
+type LostOwner struct {
+	Enforcement `json:",inline"`
+}
 
 // HeadlessService are the parameters of the rule headless-service.
 type HeadlessService struct {

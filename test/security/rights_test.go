@@ -221,6 +221,11 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	run("", "-n", "shop", "rollout", "status", "statefulset", "db", "--timeout=60s")
 	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
 	refused("delete-protection/in-use", "-n", "shop", "delete", "persistentvolumeclaim", "data-db-0")
+	// Whether an owner exists is looked up.
+	for apiVersion, kind := range map[string]string{"v1": "ConfigMap", "apps/v1": "Deployment", "batch/v1": "Job"} {
+		refused("lost-owner/missing", "-n", "shop", "patch", "persistentvolumeclaim", "data-db-0", "--type=merge", "-p",
+			fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":%q,"kind":%q,"name":"gone","uid":"gone"}]}}`, apiVersion, kind))
+	}
 	run("", "-n", "shop", "delete", "pod", "db-2", "--force", "--grace-period=0")
 	// An eviction does not say whose the Pod is: it is read.
 	run(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1","namespace":"shop"},"deleteOptions":{"gracePeriodSeconds":0}}`,

@@ -15,7 +15,8 @@ func guards(c call) condition {
 	switch {
 	case c == call{kinds.StatefulSet, "", admissionv1.Update}:
 		return `object.spec.?replicas.orValue(1) < oldObject.spec.?replicas.orValue(1) ||
-object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orValue(0)`
+object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orValue(0) ||
+` + ownerIsNew
 
 	case c == call{kinds.StatefulSet, "scale", admissionv1.Update}:
 		// A Scale has no replicas field when it asks for none.
@@ -25,7 +26,8 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 		// A claim that is being deleted is about to lose the finalizer that keeps it while a Pod uses it.
 		return `oldObject.metadata.?deletionTimestamp.hasValue() &&
 'kubernetes.io/pvc-protection' in oldObject.metadata.?finalizers.orValue([]) &&
-!('kubernetes.io/pvc-protection' in object.metadata.?finalizers.orValue([]))`
+!('kubernetes.io/pvc-protection' in object.metadata.?finalizers.orValue([])) ||
+` + ownerIsNew
 
 	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Delete}:
 		// A claim that was never bound, or has lost its volume, holds no data.
@@ -55,6 +57,10 @@ oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
 	}
 	return never
 }
+
+// ownerIsNew is when an update adds an owner. If that does not exist, the garbage collector deletes the object.
+const ownerIsNew = `object.metadata.?ownerReferences.orValue([]).exists(o,
+  !oldObject.metadata.?ownerReferences.orValue([]).exists(before, before.uid == o.uid))`
 
 // lints is when a request that guard does not judge is judged: both entries judge every rule, so that one call is enough.
 func lints(c call) condition {

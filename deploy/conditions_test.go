@@ -405,7 +405,9 @@ func eviction(grace int64) *policyv1.Eviction {
 	return &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{GracePeriodSeconds: &grace}}
 }
 
-func kept(c *corev1.PersistentVolumeClaim) { c.Labels = map[string]string{"mooring.dev/protect": "true"} }
+func kept(c *corev1.PersistentVolumeClaim) {
+	c.Labels = map[string]string{"mooring.dev/protect": "true"}
+}
 
 func pending(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending }
 

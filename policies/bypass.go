@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -27,19 +29,26 @@ const maxBypass = 24 * time.Hour
 
 // bypass turns denials into warnings where the object's annotations ask for it and the user may have it. Where they ask
 // in vain, the finding says why.
-func bypass(findings []Finding, ch Change, c Cluster) error {
-	annotations := ch.Object().GetAnnotations()
-	value, asked := annotations[BypassAnnotation]
-	if !asked {
-		return nil
-	}
-	named := list(value)
+func bypass(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 	var denied []string
 	for _, f := range findings {
 		if f.Action == v1alpha1.Deny && !slices.Contains(denied, f.Rule) {
 			denied = append(denied, f.Rule)
 		}
 	}
+	if len(denied) == 0 {
+		return nil
+	}
+	asking, err := asksForBypass(chosen, ch, c)
+	if asking == nil || err != nil {
+		return err
+	}
+	annotations := asking.GetAnnotations()
+	value, on := annotations[BypassAnnotation], ""
+	if asking != ch.Object() {
+		on = " on StatefulSet " + asking.GetName()
+	}
+	named := list(value)
 	for i := range findings {
 		f := &findings[i]
 		if f.Action != v1alpha1.Deny {
@@ -70,10 +79,37 @@ func bypass(findings []Finding, ch Change, c Cluster) error {
 				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy, where, bound, cmp.Or(ch.User.Username, "<user>"))
 		default:
 			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])
-			f.Note = "bypassed: " + f.Bypassed
+			f.Note = "bypassed" + on + ": " + f.Bypassed
 		}
 	}
 	return nil
+}
+
+// asksForBypass returns the object whose annotations ask for the bypass: that of the request, or another StatefulSet of its group,
+// or nil.
+func asksForBypass(chosen []applied, ch Change, c Cluster) (kinds.Object, error) {
+	asks := func(o kinds.Object) bool { _, ok := o.GetAnnotations()[BypassAnnotation]; return ok }
+	o := ch.Object()
+	switch {
+	case asks(o):
+		return o, nil
+	case kinds.Of(o) != kinds.StatefulSet:
+		return nil, nil
+	}
+	for _, p := range chosen {
+		group, ok := o.GetLabels()[p.Spec.BypassGroupLabel]
+		if !ok || p.mode == v1alpha1.ModeAudit {
+			continue
+		}
+		others, _, err := c.List(kinds.StatefulSet, o.GetNamespace(), labels.SelectorFromSet(labels.Set{p.Spec.BypassGroupLabel: group}))
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(others, asks); i >= 0 {
+			return others[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // bypassedIn is the namespace in which the user must have the right: the object's own, which a Namespace is too.

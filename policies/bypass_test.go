@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -170,6 +171,37 @@ func TestBypassStandsOnTheObjectOfTheRequest(t *testing.T) {
 			c := world(t, test.statefulSet)
 			c.Bypass = []string{"a"}
 			if diff := cmp.Diff(test.want, judge(t, set, change(t, test.service, ""), c)); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBypassOfAGroup(t *testing.T) {
+	const leader = `{kind: StatefulSet, metadata: {name: zone-a, labels: {rollout-group: ingester},
+  annotations: {mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: moved away}}}`
+	for name, test := range map[string]struct {
+		policy, follower string
+		may              []string
+		want             []string
+	}{
+		"of the group": {
+			"bypassGroupLabel: rollout-group", "ingester", []string{"a"}, []string{"scale-down/to-zero:Warn@a"},
+		},
+		"of another group":           {"bypassGroupLabel: rollout-group", "store", []string{"a"}, []string{"scale-down/to-zero:Deny@a"}},
+		"no policy has groups":       {"mode: Enforce", "ingester", []string{"a"}, []string{"scale-down/to-zero:Deny@a"}},
+		"whoever asks has no right":  {"bypassGroupLabel: rollout-group", "ingester", nil, []string{"scale-down/to-zero:Deny@a"}},
+		"groups by a label it lacks": {"bypassGroupLabel: zone", "ingester", []string{"a"}, []string{"scale-down/to-zero:Deny@a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := only(t, policy(t, "a", test.policy+"\nrules: {scaleDown: {action: Deny}}"))
+			ch := change(t, "kind: StatefulSet", "{kind: StatefulSet, spec: {replicas: 0}}")
+			for _, o := range []kinds.Object{ch.Old, ch.New} {
+				o.SetLabels(map[string]string{"rollout-group": test.follower})
+			}
+			c := world(t, leader)
+			c.Complete, c.Bypass = true, test.may
+			if diff := cmp.Diff(test.want, judge(t, set, ch, c)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})

@@ -53,7 +53,7 @@ func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, err
 	if err := spare(findings, chosen, ch, c); err != nil {
 		return Verdict{}, err
 	}
-	if err := bypass(findings, ch, c); err != nil {
+	if err := bypass(findings, chosen, ch, c); err != nil {
 		return Verdict{}, err
 	}
 	return conclude(findings, chosen), nil

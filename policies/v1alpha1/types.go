@@ -105,6 +105,12 @@ type StatefulPolicySpec struct {
 	// +optional
 	OperatorOwned OperatorOwned `json:"operatorOwned,omitempty"`
 
+	// bypassGroupLabel is a label by which StatefulSets of a namespace belong together, such as rollout-group, by which
+	// rollout-operator knows the zones that follow a leader. A bypass on one of a group counts for the others too, if the user who
+	// asks may bypass.
+	// +optional
+	BypassGroupLabel string `json:"bypassGroupLabel,omitempty"`
+
 	// rules holds one block per rule. A rule without a block is off.
 	// +optional
 	Rules Rules `json:"rules,omitempty"`

@@ -131,8 +131,11 @@ kubectl delete pods -l app=db`,
 	},
 	{
 		Name: "what looks unused is tidied away while its Pod is away",
-		// The Pod cannot come back before the node selector is taken away again.
-		Stage: Stage{Spec: onDelete, Given: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"repaired"}}}}}'
+		// The Pod cannot come back before the node selector is taken away again. A Pod that never ran and was made together with its
+		// claim would prove that the claim is empty.
+		Stage: Stage{Spec: onDelete, Given: `made=$(date +%s -d "$(kubectl get pvc data-db-2 -o jsonpath='{.metadata.creationTimestamp}')")
+until test $(($(date +%s) - made)) -gt 3; do sleep 0.2; done
+kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"repaired"}}}}}'
 kubectl delete pod db-2`},
 		Do: `kubectl get pods -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.metadata.name}{"\n"}{end}' > running
 kubectl get pvc -o name | grep -v -f running | xargs kubectl delete --wait=false`,

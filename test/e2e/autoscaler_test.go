@@ -166,8 +166,9 @@ spec:
 // TestRefusedAutoscaler: kubectl autoscale drops the message of a refusal, so that a warning has to carry it.
 func TestRefusedAutoscaler(t *testing.T) {
 	t.Parallel()
-	s := newShell(t, "mooring.dev/profile=restricted")
+	s := newShell(t)
 	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	s.must("label", "namespace", s.namespace, "mooring.dev/profile=restricted")
 	out, err := s.try("", "autoscale", "statefulset", "db", "--min=1", "--max=5")
 	if err == nil || !strings.Contains(out, "Warning: autoscaler-floor/below: ") {
 		t.Errorf("the refusal (%v) has no reason:\n%s", err, out)

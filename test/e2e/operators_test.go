@@ -112,3 +112,29 @@ spec:
 	s.must("patch", "statefulpolicy", s.namespace, "--type=merge", "-p", `{"spec":{"match":{"exclude":null}}}`)
 	s.must("wait", "statefulpolicy/"+s.namespace, "--for=condition=Ready", "--timeout=60s")
 }
+
+// TestBypassOfAGroup: a bypass on the leader counts for a zone that follows it, where a policy says by which label.
+func TestBypassOfAGroup(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	grouped := func(name string) string {
+		return strings.Replace(statefulSet("replicas: 3"), "{name: db, namespace: NAMESPACE}",
+			"{name: "+name+", namespace: NAMESPACE, labels: {rollout-group: ingester}}", 1)
+	}
+	s.mustWith(service+"---"+grouped("db"), "apply", "-f", "-")
+	s.settled(3)
+	s.must("create", "rolebinding", "rollout-operator", "--clusterrole=edit", "--serviceaccount="+s.namespace+":rollout-operator")
+	operator := "--as=system:serviceaccount:" + s.namespace + ":rollout-operator"
+	scale := []string{operator, "scale", "statefulset", "db", "--replicas=1"}
+	s.mustWith("{apiVersion: v1, kind: Service, metadata: {name: leader, namespace: NAMESPACE}, spec: {clusterIP: None, selector: {app: leader}}}", "create", "-f", "-")
+	s.mustWith(strings.ReplaceAll(strings.ReplaceAll(grouped("leader"), "app: db", "app: leader"), "serviceName: db", "serviceName: leader"), "apply", "-f", "-")
+	s.must("annotate", "statefulset", "leader", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=the zones shrink")
+	s.refused([]string{"scale-down/quorum"}, scale...)
+	s.mustWith("{apiVersion: mooring.dev/v1alpha1, kind: StatefulPolicy, metadata: {name: NAMESPACE}, spec: {bypassGroupLabel: rollout-group, match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}}}", "apply", "-f", "-")
+	t.Cleanup(func() { s.must("delete", "statefulpolicy", s.namespace) })
+	s.must("wait", "statefulpolicy", s.namespace, "--for=condition=Ready", "--timeout=60s")
+	s.refused([]string{"scale-down/quorum", "has no right to the verb bypass"}, scale...)
+	s.must("create", "rolebinding", "rollout-operator-bypass", "--clusterrole=mooring-bypass", "--serviceaccount="+s.namespace+":rollout-operator")
+	s.eventually(append(scale, "--dry-run=server"), "bypassed on StatefulSet leader: the zones shrink")
+	s.must(scale...)
+}

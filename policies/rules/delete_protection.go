@@ -26,7 +26,8 @@ all of them under whenDeleted: Delete, and under Retain those that a scale-down 
 --cascade=orphan they stay, and the delete passes. The claim of a running Pod looks unharmed after its delete: it hangs in
 Terminating, and its data is gone the next time the Pod restarts, or at once if somebody takes its finalizer off. So does a
 volume that is deleted while a claim is bound to it, and nothing can undo either. A namespace takes everything along, the
-claims included that are left of a deleted StatefulSet. What is labelled mooring.dev/protect: "true" (a StatefulSet, a claim,
+claims included that are left of a deleted StatefulSet. Ready Pods stop with their StatefulSet; where Helm uninstalls it
+with its whole release, that draws a warning at most. What is labelled mooring.dev/protect: "true" (a StatefulSet, a claim,
 a Service, a Namespace) is not deleted by anybody. The garbage collector and its like, which carry out what was decided
 before, always pass, and so does every delete in a namespace that is itself being deleted.`,
 	Severity: policies.High,
@@ -170,11 +171,27 @@ func stopsMembers(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.Delete
 		return nil, nil
 	}
 	slices.SortFunc(ready, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	action := p.Running
+	if goes, err := releaseGoes(set, c); err != nil {
+		return nil, err
+	} else if goes {
+		action = cmp.Or(p.Running, p.Action).AtMost(v1alpha1.Warn)
+	}
 	return []policies.Finding{{
-		Check: "running", Action: p.Running, Path: "metadata.name",
+		Check: "running", Action: action, Path: "metadata.name",
 		Message: fmt.Sprintf("%s of StatefulSet %s would stop (%s).", words.Plural(len(ready), "ready Pod"), set.Name, words.Names(ready)),
 		Remedy:  fmt.Sprintf("to leave them running: %s delete statefulset %s --cascade=orphan", policies.Kubectl(set), set.Name),
 	}}, nil
+}
+
+// releaseGoes tells whether Helm uninstalls the StatefulSet's release. It has deleted the governing Service by then, and deletes
+// the rest whatever it is answered here: half a release is worse than none, whose claims are kept.
+func releaseGoes(set *appsv1.StatefulSet, c policies.Cluster) (bool, error) {
+	if !sameRelease(set, set) || set.Spec.ServiceName == "" {
+		return false, nil
+	}
+	service, known, err := policies.Get[*corev1.Service](c, set.Namespace, set.Spec.ServiceName)
+	return known && (service == nil || service.DeletionTimestamp != nil), err
 }
 
 // leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who

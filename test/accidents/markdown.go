@@ -49,7 +49,7 @@ func markdown(accidents []Accident, happened []Outcome, operations []Operation, 
 		if a.Profile == "restricted" {
 			baseline = "passes"
 			if happened[i].Stopped {
-				baseline = "refused"
+				baseline = "what takes data is refused"
 			}
 			if len(happened[i].Warned) > 0 {
 				baseline += ", warned of " + links(happened[i].Warned)

@@ -172,6 +172,13 @@ kubectl delete -f service.yaml`},
 kubectl wait pods -l app=db --for=delete --timeout=90s
 kubectl apply -f service.yaml -f db.yaml
 kubectl rollout status statefulset db --timeout=90s`},
+	{Name: "helm uninstall: Service and StatefulSet of one release go together", Do: `for object in service/db statefulset/db; do
+  kubectl label $object app.kubernetes.io/managed-by=Helm
+  kubectl annotate $object meta.helm.sh/release-name=db meta.helm.sh/release-namespace=$NAMESPACE
+done
+kubectl delete service db
+kubectl delete statefulset db
+kubectl wait pods -l app=db --for=delete --timeout=90s`},
 	{Name: "everything is deleted that kubectl calls all", Stage: Stage{Profile: "baseline"}, Do: `kubectl delete all --all
 kubectl wait pods -l app=db --for=delete --timeout=90s`},
 	{Name: "a first install that never got ready is taken back, claims and all", Stage: Stage{Profile: "baseline", Empty: true, Spec: claimsGo}, Do: `sed 's/      containers:/      nodeSelector: {disk: none}\n      containers:/' db.yaml > broken.yaml

@@ -24,7 +24,7 @@ type Outcome struct {
 	Lost Loss
 	// Warned are the findings that an operation, or an accident under baseline, was warned of, in the form rule/check.
 	Warned []string
-	// Stopped tells that baseline refuses the accident too, or the part of it that cannot be made again.
+	// Stopped tells that baseline refuses the accident too, as far as it takes data.
 	Stopped bool
 	// Err says what is not as the table has it.
 	Err error
@@ -174,14 +174,14 @@ func (a Accident) underBaseline(ctx context.Context, cp *controlplane.ControlPla
 		return nil, false, err
 	}
 	stopped = strings.Contains(said, "denied the request")
-	want := a.Lost
-	if stopped {
-		want = a.Left
-	}
 	return warnings(said), stopped, await(ctx, func(ctx context.Context) error {
 		is, err := lost(ctx)
-		if err == nil && is != want {
-			err = fmt.Errorf("lost is %s, and the table says %s; the commands said:\n%s", is, want, said)
+		switch {
+		case err != nil:
+		case stopped && is.Claims+is.Volumes > 0:
+			err = fmt.Errorf("lost is %s, and it was refused; the commands said:\n%s", is, said)
+		case !stopped && is != a.Lost:
+			err = fmt.Errorf("lost is %s, and the table says %s; the commands said:\n%s", is, a.Lost, said)
 		}
 		return err
 	})

@@ -15,9 +15,6 @@ func helmCases(program string) []compatCase {
 	if program == "helm4" {
 		rollBackOnFailure = "--rollback-on-failure"
 	}
-	// Service and StatefulSet of one release may go together.
-	mayLoseNames := losesNames
-	mayLoseNames.may = true
 	all := []compatCase{
 		{
 			name: "install, upgrade, roll back, uninstall",
@@ -34,7 +31,6 @@ none statefulsets services pods
 test -z "$(helm list -aq)"
 helm install db ./chart
 settled db 3`,
-			refused: map[string][]refusal{"restricted": {losesAll, mayLoseNames}},
 		},
 		{
 			name: "uninstall with retention Delete",

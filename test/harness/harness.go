@@ -49,6 +49,7 @@ type Installation struct {
 	done           chan error
 	args           []string
 	binary, config string
+	install        func() error
 }
 
 // Install starts a control plane, installs Mooring on it and serves, all for the length of a test.
@@ -93,7 +94,8 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 			return err
 		}
 	}
-	if err := o.Chart(values); err != nil {
+	in.install = func() error { return o.Chart(values) }
+	if err := in.install(); err != nil {
 		return nil, err
 	}
 	if in.config, err = in.serviceAccountKubeconfig(ctx); err != nil {
@@ -110,6 +112,9 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 	}
 	return in, nil
 }
+
+// Reinstall installs the chart again, with the values it was installed with.
+func (in *Installation) Reinstall() error { return in.install() }
 
 // Guarded returns when Mooring has given guard its rules.
 func (in *Installation) Guarded(ctx context.Context) error {

@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestWayOutAndBack goes the way of docs/operating/emergency.md: nobody answers, the webhook configuration is deleted, and what is
+// urgent passes; then the chart is installed again, and guard judges as before. Nothing else may run meanwhile.
+func TestWayOutAndBack(t *testing.T) {
+	s := newShell(t)
+	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	s.settled(3)
+	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
+	s.refused([]string{"scale-down/quorum"}, scale...)
+
+	cluster.Kill()
+	if out, err := s.try("", scale...); err == nil || !strings.Contains(out, "failed calling webhook") {
+		t.Errorf("guard lets a scale-down pass while nobody answers: %v\n%s", err, out)
+	}
+	s.must("delete", "validatingwebhookconfiguration", "mooring")
+	s.must(scale...)
+
+	// A replica is not ready without the configuration, whose caBundle has to be its own.
+	if err := cluster.Reinstall(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Guarded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.refused([]string{"scale-down/quorum"}, scale...)
+}
+
+// TestAuditWarnEnforce walks the three steps by which a namespace that is in use gets its profile.
+func TestAuditWarnEnforce(t *testing.T) {
+	t.Parallel()
+	s := newShell(t, "mooring.dev/mode=audit")
+	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	s.settled(3)
+	if out := s.must("scale", "statefulset", "db", "--replicas=1"); strings.Contains(out, "Warning") {
+		t.Errorf("audit warns:\n%s", out)
+	}
+	await(t, func() error {
+		n, err := cluster.Metric(t.Context(), `mooring_would_deny_total{action="Audit",check="quorum",namespace="`+s.namespace+`",policy="baseline",rule="scale-down"}`)
+		if err == nil && n != 1 {
+			err = fmt.Errorf("the metric is %v", n)
+		}
+		return err
+	})
+	await(t, func() error {
+		if out := s.must("get", "events", "--field-selector=reason=WouldDeny"); !strings.Contains(out, "scale-down/quorum") {
+			return fmt.Errorf("no Event says what would have been denied:\n%s", out)
+		}
+		return nil
+	})
+	s.must("scale", "statefulset", "db", "--replicas=3")
+	s.settled(3)
+	s.must("label", "--overwrite", "namespace", s.namespace, "mooring.dev/mode=warn")
+	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
+	if out := s.must(scale...); !strings.Contains(out, "Warning: scale-down/quorum") {
+		t.Errorf("nobody is warned:\n%s", out)
+	}
+	s.must("label", "namespace", s.namespace, "mooring.dev/mode-")
+	s.refused([]string{"scale-down/quorum"}, scale...)
+}

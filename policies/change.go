@@ -125,33 +125,14 @@ func ExcludedNamespaces() []string {
 // ByController tells whether a part of the control plane asks.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 
-// Decided tells whether a change only carries out what was decided before: a controller asks for it, or the object, its
-// namespace or a StatefulSet that owns it is on its way out.
+// Decided tells whether a change only carries out what was decided before: a controller asks for it, or what it is about is on
+// its way out.
 func (c Change) Decided(world Cluster) (bool, error) {
-	name := c.Old.GetNamespace()
-	if c.ByController() || name == "" {
-		return c.ByController(), nil
-	}
-	if _, ok := c.Old.(*appsv1.StatefulSet); ok && c.Old.GetDeletionTimestamp() != nil {
+	if c.ByController() {
 		return true, nil
 	}
-	namespace, _, err := Get[*corev1.Namespace](world, "", name)
-	if err != nil || namespace != nil && namespace.DeletionTimestamp != nil {
-		return err == nil, err
-	}
-	for _, ref := range c.Old.GetOwnerReferences() {
-		if ref.APIVersion != appsv1.SchemeGroupVersion.String() || ref.Kind != kinds.StatefulSet.Kind {
-			continue
-		}
-		owner, _, err := Get[*appsv1.StatefulSet](world, name, ref.Name)
-		if err != nil {
-			return false, err
-		}
-		if owner != nil && owner.UID == ref.UID && owner.DeletionTimestamp != nil {
-			return true, nil
-		}
-	}
-	return false, nil
+	goes, err := finishing(c, world)
+	return goes != "", err
 }
 
 // Orphans tells whether a delete leaves what the object owns behind. The API server heeds the old option before the new,

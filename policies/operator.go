@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
-	"github.com/mooring-dev/mooring/policies/statefulset"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -121,24 +120,25 @@ func finishing(ch Change, c Cluster) (string, error) {
 	if set, ok := ch.Old.(*appsv1.StatefulSet); ok && set.DeletionTimestamp != nil {
 		return "StatefulSet " + set.Name, nil
 	}
-	return ownerGoes(ch.Old.GetNamespace(), ownersOf(ch.Old, c), c, 0)
+	owners, err := ownersOf(ch.Old, c)
+	if err != nil {
+		return "", err
+	}
+	return ownerGoes(ch.Old.GetNamespace(), owners, c, 0)
 }
 
 // ownersOf returns the object's owners, and for a claim the StatefulSet that it is named for.
-func ownersOf(o kinds.Object, c Cluster) []metav1.OwnerReference {
+func ownersOf(o kinds.Object, c Cluster) ([]metav1.OwnerReference, error) {
 	owners := o.GetOwnerReferences()
 	claim, ok := o.(*corev1.PersistentVolumeClaim)
 	if !ok {
-		return owners
+		return owners, nil
 	}
-	// What cannot be read makes no difference: nothing is spared for it.
-	sets, _, _ := List[*appsv1.StatefulSet](c, claim.Namespace)
-	for _, set := range sets {
-		if _, ok := statefulset.ClaimOrdinal(set, claim); ok {
-			owners = append(slices.Clone(owners), *metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet")))
-		}
+	set, _, err := ClaimantOf(claim, c)
+	if set != nil {
+		owners = append(slices.Clone(owners), *metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet")))
 	}
-	return owners
+	return owners, err
 }
 
 // maxOwners bounds how far up owners are followed.

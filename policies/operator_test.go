@@ -133,7 +133,7 @@ func TestFinishing(t *testing.T) {
 		"its owner is gone":                         {older: mine(3), newer: mine(0), want: "Deny"},
 		"an owner that comes with the request goes": {older: plain(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Deny"},
 		"the claim of a StatefulSet whose owner goes": {
-			older: "{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}", around: []string{mine(3)}, owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Warn",
+			older: "{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}", around: []string{mine(3)}, owners: []metav1.PartialObjectMetadata{custom("u", true)},
 		},
 		"the claim of a StatefulSet whose owner stays": {
 			older: "{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}", around: []string{mine(3)}, owners: []metav1.PartialObjectMetadata{custom("u", false)}, want: "Deny",

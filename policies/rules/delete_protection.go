@@ -238,7 +238,7 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 		f.Message = fmt.Sprintf("Pod %s runs on claim %s: the claim would hang in Terminating, and its data be gone as soon as the Pod restarts.", pod.Name, claim.Name)
 		return []policies.Finding{f}, nil
 	}
-	set, _, err := claimantOf(claim, c)
+	set, _, err := policies.ClaimantOf(claim, c)
 	if set != nil {
 		if n, ok := statefulset.ClaimOrdinal(set, claim); ok && set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Has(n) {
 			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s is about to start again: it would come up on a new, empty claim.",
@@ -288,7 +288,7 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
 		return nil, err
 	}
-	set, _, err := claimantOf(claim, c)
+	set, _, err := policies.ClaimantOf(claim, c)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func findsOrphanedClaim(o kinds.Object, c policies.Cluster, _ policies.Clock, _ 
 	if !ordinal || !strings.Contains(prefix, "-") || claim.DeletionTimestamp != nil || metav1.GetControllerOf(claim) != nil {
 		return nil, nil
 	}
-	if set, known, err := claimantOf(claim, c); set != nil || !known || err != nil {
+	if set, known, err := policies.ClaimantOf(claim, c); set != nil || !known || err != nil {
 		return nil, err
 	}
 	pods, known, err := policies.List[*corev1.Pod](c, claim.Namespace)

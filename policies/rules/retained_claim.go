@@ -52,7 +52,7 @@ func keepsRetainedClaim(ch policies.Change, c policies.Cluster, p v1alpha1.Retai
 		Remedy: "leave it, or back its data up first. If nobody needs the data, say so and try again: " +
 			policies.BypassCommand("retained-claim", claim),
 	}
-	set, _, err := claimantOf(claim, c)
+	set, _, err := policies.ClaimantOf(claim, c)
 	unused := statefulset.UnusedSince(claim, ch.Time)
 	switch {
 	case err != nil:

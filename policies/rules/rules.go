@@ -4,7 +4,6 @@ package rules
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -103,7 +102,7 @@ func members(namespace string, c policies.Cluster) ([]*corev1.Pod, error) {
 func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
 	if name, n, ok := statefulset.CutOrdinal(claim.Name); ok {
 		// Its name tells the Pod's, as it does the StatefulSet's.
-		for set := range setNames(name) {
+		for set := range policies.SetNames(name) {
 			pod, _, err := policies.Get[*corev1.Pod](c, claim.Namespace, fmt.Sprintf("%s-%d", set, n))
 			if err != nil {
 				return nil, err
@@ -112,7 +111,7 @@ func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.
 				return pod, nil
 			}
 		}
-		if set, _, err := claimantOf(claim, c); set != nil || err != nil {
+		if set, _, err := policies.ClaimantOf(claim, c); set != nil || err != nil {
 			return nil, err
 		}
 	}
@@ -121,38 +120,4 @@ func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.
 		return pods[i], err
 	}
 	return nil, err
-}
-
-// setNames yields what the StatefulSet may be called whose claim has this name before its ordinal. Claims are named
-// template-set-ordinal, so each dash may be where the name of the StatefulSet begins.
-func setNames(claim string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range len(claim) {
-			if claim[i] == '-' && !yield(claim[i+1:]) {
-				return
-			}
-		}
-	}
-}
-
-// claimantOf returns the StatefulSet that has a name for the claim, or nil.
-func claimantOf(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (set *appsv1.StatefulSet, known bool, err error) {
-	name, _, ok := statefulset.CutOrdinal(claim.Name)
-	if !ok {
-		return nil, true, nil
-	}
-	known = true
-	for called := range setNames(name) {
-		set, sure, err := policies.Get[*appsv1.StatefulSet](c, claim.Namespace, called)
-		if err != nil {
-			return nil, false, err
-		}
-		if set != nil {
-			if _, ok := statefulset.ClaimOrdinal(set, claim); ok {
-				return set, true, nil
-			}
-		}
-		known = known && sure
-	}
-	return nil, known, nil
 }

@@ -71,9 +71,9 @@ func conclude(findings []Finding, chosen []applied) Verdict {
 		f.WouldDeny = f.Action == v1alpha1.Deny && mode != v1alpha1.ModeEnforce
 		switch mode {
 		case v1alpha1.ModeWarn:
-			f.atMost(v1alpha1.Warn, "the policy only warns here")
+			f.atMost(v1alpha1.Warn, "the policy's mode is Warn")
 		case v1alpha1.ModeAudit:
-			f.atMost(v1alpha1.Audit, "the policy only audits here")
+			f.atMost(v1alpha1.Audit, "the policy's mode is Audit")
 		}
 	}
 	v := Verdict{Findings: strictest(findings)}
@@ -154,13 +154,13 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 // cap lowers the finding's action to what the state of knowledge allows.
 func (f *Finding) cap(ch Change) {
 	if f.Standing {
-		f.atMost(v1alpha1.Warn, "it was so before this update")
+		f.atMost(v1alpha1.Warn, "unchanged by this update")
 	}
 	if f.Unknown {
-		f.atMost(v1alpha1.Warn, "nobody can know for certain here")
+		f.atMost(v1alpha1.Warn, "Mooring cannot be certain")
 	}
 	if f.Pending && ch.DryRun {
-		f.atMost(v1alpha1.Warn, "a dry run is not refused for it")
+		f.atMost(v1alpha1.Warn, "not refused in a dry run")
 	}
 }
 

@@ -195,11 +195,11 @@ func TestCaps(t *testing.T) {
 	}{
 		"mode Enforce": {spec: "mode: Enforce", newer: plain, want: "Deny"},
 		"no mode":      {newer: plain, want: "Deny"},
-		"mode Warn":    {spec: "mode: Warn", newer: plain, want: "Warn", note: "only warns"},
-		"mode Audit":   {spec: "mode: Audit", newer: plain, want: "Audit", note: "only audits"},
+		"mode Warn":    {spec: "mode: Warn", newer: plain, want: "Warn", note: "mode is Warn"},
+		"mode Audit":   {spec: "mode: Audit", newer: plain, want: "Audit", note: "mode is Audit"},
 
-		"it was missing before":                           {older: plain, newer: plain, want: "Warn", note: "before this update"},
-		"it was missing before, where the mode audits":    {spec: "mode: Audit", older: plain, newer: plain, want: "Audit", note: "only audits"},
+		"it was missing before":                           {older: plain, newer: plain, want: "Warn", note: "unchanged by this update"},
+		"it was missing before, where the mode audits":    {spec: "mode: Audit", older: plain, newer: plain, want: "Audit", note: "mode is Audit"},
 		"pending in a dry run":                            {newer: plain, dryRun: true, want: "Warn", note: "dry run"},
 		"pending in a dry run, where the mode only warns": {spec: "mode: Warn", newer: plain, dryRun: true, want: "Warn", note: "dry run"},
 	} {

@@ -99,7 +99,7 @@ func (f Finding) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", f.ID(), f.Message)
 	if f.Remedy != "" {
-		fmt.Fprintf(&b, " To fix: %s", f.Remedy)
+		fmt.Fprintf(&b, " Fix: %s", f.Remedy)
 	}
 	if f.Note != "" {
 		fmt.Fprintf(&b, " (%s)", f.Note)

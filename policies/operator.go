@@ -28,7 +28,7 @@ func spare(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 		return err
 	} else if on != "" {
 		for i := range findings {
-			findings[i].atMost(v1alpha1.Warn, on+" is being deleted, and may finish")
+			findings[i].atMost(v1alpha1.Warn, on+" is being deleted")
 		}
 		return nil
 	}
@@ -76,7 +76,7 @@ func operator(chosen []applied, ch Change, c Cluster) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("asking whether %s operates %s %s: %w", ch.User.Username, owner.Kind, owner.Name, err)
 	case !known:
-		return fmt.Sprintf("nobody can know here whether %s operates %s %s", account, owner.Kind, owner.Name), nil
+		return fmt.Sprintf("it is unknown whether %s operates %s %s", account, owner.Kind, owner.Name), nil
 	case may:
 		return fmt.Sprintf("%s operates %s %s, which owns it", account, owner.Kind, owner.Name), nil
 	}

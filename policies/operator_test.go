@@ -60,7 +60,7 @@ func TestOperators(t *testing.T) {
 			older: mine(3), newer: mine(0), user: operator, want: "Deny",
 			world: policies.Snapshot{Complete: true, Operates: []string{"MySQL"}, Owners: []metav1.PartialObjectMetadata{custom("other", false)}},
 		},
-		"where nobody can know":          {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "nobody can know", world: policies.Snapshot{Owners: nil, Operates: []string{"-"}}},
+		"where nobody can know":          {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "it is unknown", world: policies.Snapshot{Owners: nil, Operates: []string{"-"}}},
 		"a person where nobody can know": {older: mine(3), newer: mine(0), user: person, want: "Deny", world: policies.Snapshot{Operates: []string{"-"}}},
 		"listed in the policy": {
 			spec: "operators: [mysql/operator]", older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "lists mysql:operator",

@@ -50,7 +50,7 @@ func command(w io.Writer, name string, at Position, title, message string) {
 func (f Finding) text() string {
 	lines := []string{f.Message}
 	if f.Remedy != "" {
-		lines = append(lines, "To fix: "+f.Remedy)
+		lines = append(lines, "Fix: "+f.Remedy)
 	}
 	if f.Note != "" {
 		lines = append(lines, "("+f.Note+")")

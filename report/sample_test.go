@@ -50,8 +50,8 @@ func sampleCheck() Report {
 
 	scale := finding("scale-down", "step", v1alpha1.Warn, statefulSet("shop", "orders"), "spec.replicas",
 		"Scaling StatefulSet orders from 7 to 5 takes 2 Pods at once; the policy allows 1 at a time.",
-		"kubectl -n shop scale statefulset orders --replicas=6, and on from there once the application has settled.")
-	scale.Position, scale.Note, scale.Policy = Position{File: "deploy/orders.yaml", Line: 8, Column: 3}, "it was so before this update", "restricted"
+		"kubectl -n shop scale statefulset orders --replicas=6, then the next step when all Pods are ready.")
+	scale.Position, scale.Note, scale.Policy = Position{File: "deploy/orders.yaml", Line: 8, Column: 3}, "unchanged by this update", "restricted"
 	scale.Lines = []Line{{7, "  serviceName: orders", false}, {8, "  replicas: 5", true}, {9, "  selector:", false}}
 
 	budget := finding("disruption-budget", "none", v1alpha1.Audit, statefulSet("shop", "orders"), "spec.template.metadata.labels",
@@ -157,7 +157,7 @@ func sampleReplay() Report {
 	}
 	scale := finding("scale-down", "step", v1alpha1.Deny, statefulSet("shop", "orders"), "spec.replicas",
 		"Scaling StatefulSet orders from 7 to 5 takes 2 Pods at once; the policy allows 1 at a time.",
-		"kubectl -n shop scale statefulset orders --replicas=6, and on from there once the application has settled.")
+		"kubectl -n shop scale statefulset orders --replicas=6, then the next step when all Pods are ready.")
 	scale.Request, scale.Position = request, Position{File: "audit.log", Line: 12}
 	once := Outcomes{Denied: 1, Changed: 1}
 	return Report{

@@ -138,7 +138,7 @@ func (t text) finding(f Finding) {
 	t.line("    ", oneLine(f.Message))
 	t.quote(f.Lines)
 	if f.Remedy != "" {
-		t.line("    ", t.bold("To fix:"), oneLine(f.Remedy))
+		t.line("    ", t.bold("Fix:"), oneLine(f.Remedy))
 	}
 	if f.Note != "" {
 		t.line("    ", "("+oneLine(f.Note)+")")

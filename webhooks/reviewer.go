@@ -100,8 +100,8 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 	}
 	return &admissionv1.AdmissionResponse{Result: &metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable,
-		Message: fmt.Sprintf("whether this is safe cannot be told, because the cluster cannot be read: %v\n"+
-			"  To fix: nothing was changed, try again; see whether the API server and etcd are well: kubectl get --raw='/readyz?verbose'", err),
+		Message: fmt.Sprintf("cannot judge the request, because the cluster cannot be read: %v\n"+
+			"  Fix: try again; nothing was changed. Check the API server and etcd: kubectl get --raw='/readyz?verbose'", err),
 		Details: &metav1.StatusDetails{RetryAfterSeconds: 1},
 	}}, err
 }
@@ -257,7 +257,7 @@ func message(denials []policies.Finding) string {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "%s: %s\n  To fix: %s", f.ID(), f.Message, f.Remedy)
+		fmt.Fprintf(&b, "%s: %s\n  Fix: %s", f.ID(), f.Message, f.Remedy)
 		if f.Note != "" {
 			fmt.Fprintf(&b, "\n  Note: %s", f.Note)
 		}

@@ -16,12 +16,12 @@ func TestExplain(t *testing.T) {
 		err        string
 	}{
 		{name: "all rules", want: []string{"RULE", "BASELINE  RESTRICTED", "scale-down", "volume-reclaim"}},
-		{name: "one rule", args: "scale-down", want: []string{"scale-down: Members leave", "scale-down/quorum", "maxStep <number, at least 1>", "=> Deny scale-down/quorum: "}},
-		{name: "the heading of a finding", args: "scale-down/quorum", want: []string{"scale-down: Members leave"}},
+		{name: "one rule", args: "scale-down", want: []string{"scale-down: A scale-down leaves", "scale-down/quorum", "maxStep <number, at least 1>", "=> Deny scale-down/quorum: "}},
+		{name: "the heading of a finding", args: "scale-down/quorum", want: []string{"scale-down: A scale-down leaves"}},
 		{name: "a rule that is nearly one", args: "scaledown", err: `there is no rule "scaledown"; did you mean scale-down?`},
 		{name: "no rule at all", args: "xyzzy", err: `there is no rule "xyzzy"; mooring explain lists those there are`},
 		{name: "another output", args: "-o yaml", err: `--output: "yaml" is neither text nor json`},
-		{name: "completion", args: "__complete", want: []string{"scale-down\tMembers leave"}},
+		{name: "completion", args: "__complete", want: []string{"scale-down\tA scale-down leaves"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			out, err := runExplain(tc.args)

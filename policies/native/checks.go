@@ -64,7 +64,7 @@ func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 		newCheck("quorum", p.Quorum,
 			withData+"variables.to > 0 && variables.ready > variables.stay && variables.stay < variables.ready / 2 + 1",
 			"' leaves at most ' + string(variables.stay) + ' of ' + string(variables.ready) + ' ready members; a majority is ' + string(variables.ready / 2 + 1) + '. Go down in smaller steps.'"),
-		newCheck("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods: nothing would serve its data.'"),
+		newCheck("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods: nothing serves its data.'"),
 	}
 	if p.MaxStep != nil {
 		checks = append(checks, newCheck("step", p.Step, fmt.Sprintf("variables.from - variables.stay > %d", *p.MaxStep),
@@ -142,7 +142,7 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 	const templates = "size(%s.spec.?volumeClaimTemplates.orValue([])) > 0 && %[1]s.?status.?replicas.orValue(0) > 0"
 	return []check{
 		newCheck(onLabelled, "protected", p.Protected, labelled("oldObject"),
-			"oldObject.metadata.name + ' is labelled "+policies.ProtectLabel+"=true: it is not to be deleted. If it is to go all the same, take the label off first.'"),
+			"oldObject.metadata.name + ' is labelled "+policies.ProtectLabel+"=true, which prevents its deletion. To delete it, remove the label first.'"),
 		// Where Pods are, their claims are too. After a scale-down to zero the API server cannot tell.
 		newCheck(onDelete, "data", p.Data,
 			"oldObject.spec.?persistentVolumeClaimRetentionPolicy.?whenDeleted.orValue('Retain') == 'Delete' && "+

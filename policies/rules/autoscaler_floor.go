@@ -56,7 +56,7 @@ func staysAboveFloor(o kinds.Object, c policies.Cluster, p v1alpha1.AutoscalerFl
 	}
 	return []policies.Finding{{
 		Check: "below", Path: "spec.minReplicas", Excess: least - is,
-		Message: fmt.Sprintf("HorizontalPodAutoscaler %s may take StatefulSet %s down to %s in a quiet hour; its floor is %d, and fewer members have no majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
+		Message: fmt.Sprintf("HorizontalPodAutoscaler %s can scale StatefulSet %s down to %s; its floor is %d, and fewer members have no majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
 		Remedy:  fmt.Sprintf("set spec.minReplicas: %d", least),
 	}}, nil
 }
@@ -66,5 +66,5 @@ func agreesWithScaleDown(p v1alpha1.AutoscalerFloor, r v1alpha1.Rules, at *field
 		return nil
 	}
 	return field.ErrorList{field.Invalid(at.Child("minReplicas"), *p.MinReplicas,
-		fmt.Sprintf("is less than scaleDown.minReplicas, %d: autoscalers would be let down to where scale-down refuses them", *r.ScaleDown.MinReplicas))}
+		fmt.Sprintf("is less than scaleDown.minReplicas, %d: scale-down would refuse what the autoscaler may ask for", *r.ScaleDown.MinReplicas))}
 }

@@ -13,7 +13,7 @@ import (
 
 var blockedDrain = policies.Rule{
 	ID:    "blocked-drain",
-	Title: "A healthy StatefulSet lets a node be drained",
+	Title: "Nodes can be drained while a StatefulSet is healthy",
 	Doc: `A PodDisruptionBudget whose status wants every Pod that it expects allows no eviction even while all is well, so that no node
 which runs one of them can be drained. Where its spec shows that already, disruption-budget/stuck says so. Only a live cluster
 can show this.`,
@@ -46,7 +46,7 @@ func findsBlockedDrain(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v
 			Object: policies.RefTo(b), Check: "budget", Path: "status.disruptionsAllowed",
 			Message: fmt.Sprintf("PodDisruptionBudget %s wants %d of the %d Pods of StatefulSet %s. None can be evicted, so no node that runs one can be drained.",
 				b.Name, b.Status.DesiredHealthy, b.Status.ExpectedPods, set.Name),
-			Remedy: "allow one to be away:",
+			Remedy: "allow one Pod to be unavailable:",
 			Fix:    &policies.Fix{Object: b, Set: []policies.Setting{{Path: "spec.minAvailable"}, {Path: "spec.maxUnavailable", Value: int64(1)}}},
 		})
 	}

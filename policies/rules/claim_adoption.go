@@ -18,7 +18,7 @@ import (
 
 var claimAdoption = policies.Rule{
 	ID:    "claim-adoption",
-	Title: "A new StatefulSet starts on the data it is meant to",
+	Title: "A new StatefulSet does not adopt old claims unnoticed",
 	Doc: `Claims belong to a StatefulSet by their names alone. One that is created where claims of those names are left
 takes them as they are, with the data of whatever ran there before, and what its templates say about size, storage class
 and access modes is not applied to them. That is how data is restored, and how a StatefulSet is replaced under its Pods
@@ -55,8 +55,8 @@ func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdo
 	if len(old) > 0 {
 		found = append(found, policies.Finding{
 			Check: "adopts", Path: "spec.volumeClaimTemplates", Action: cmp.Or(p.Adopts, p.Action.AtMost(v1alpha1.Warn)),
-			Message: fmt.Sprintf("StatefulSet %s would start on old data: %s of its names exist already (%s).", set.Name, words.Plural(len(old), "claim"), words.Names(old)),
-			Remedy: fmt.Sprintf("if this is meant, nothing. To see what they are: %[1]s get persistentvolumeclaims %[2]s -o wide. To start empty, give the StatefulSet another name, or delete the claims once their data is not needed.",
+			Message: fmt.Sprintf("StatefulSet %s would start with existing data: %s with its names already exist (%s).", set.Name, words.Plural(len(old), "claim"), words.Names(old)),
+			Remedy: fmt.Sprintf("nothing, if this is intended. To inspect them: %[1]s get persistentvolumeclaims %[2]s -o wide. To start empty, use another name, or back up and delete the claims.",
 				policies.Kubectl(set), old[0].Name),
 		})
 	}
@@ -93,7 +93,7 @@ func disagreements(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeCla
 // disagreement says what the claim has not and the template says. A claim may be larger, and have access modes besides.
 func disagreement(template, claim *corev1.PersistentVolumeClaim) policies.Finding {
 	is, want := claim.Spec, template.Spec
-	other := fmt.Sprintf("change the template to what the claim is, or give it another name than %s, for new claims.", template.Name)
+	other := fmt.Sprintf("make the template match the claim, or rename the template from %s to get new claims.", template.Name)
 	size, least := is.Resources.Requests[corev1.ResourceStorage], want.Resources.Requests[corev1.ResourceStorage]
 	missing := slices.DeleteFunc(slices.Clone(want.AccessModes), func(m corev1.PersistentVolumeAccessMode) bool {
 		return slices.Contains(is.AccessModes, m)
@@ -102,26 +102,26 @@ func disagreement(template, claim *corev1.PersistentVolumeClaim) policies.Findin
 	case size.Cmp(least) < 0:
 		return policies.Finding{
 			Path: "spec.resources.requests.storage",
-			Message: fmt.Sprintf("Claim %s exists and has %s; the template's %s are not applied to it, and the Pod would run out of space sooner than it says.",
+			Message: fmt.Sprintf("Claim %s exists and has %s; the template's %s does not apply to an existing claim.",
 				claim.Name, size.String(), least.String()),
-			Remedy: fmt.Sprintf(`let each such claim grow first: %s patch persistentvolumeclaim %s -p '{"spec":{"resources":{"requests":{"storage":"%s"}}}}'`,
+			Remedy: fmt.Sprintf(`resize each such claim first: %s patch persistentvolumeclaim %s -p '{"spec":{"resources":{"requests":{"storage":"%s"}}}}'`,
 				policies.Kubectl(claim), claim.Name, least.String()),
 		}
 	case want.StorageClassName != nil && ptr.Deref(is.StorageClassName, "") != *want.StorageClassName:
 		return policies.Finding{
 			Path: "spec.storageClassName", Remedy: other,
-			Message: fmt.Sprintf("Claim %s exists and is of storage class %q; the template's %q is not applied to it, and the Pod would run on other storage than it says.",
+			Message: fmt.Sprintf("Claim %s exists with storage class %q; the template's %q does not apply to an existing claim.",
 				claim.Name, ptr.Deref(is.StorageClassName, ""), *want.StorageClassName),
 		}
 	case len(missing) > 0:
 		return policies.Finding{
 			Path: "spec.accessModes", Remedy: other,
-			Message: fmt.Sprintf("Claim %s exists and is %v; the template's %v is not applied to it, and Pods that count on it would not start.", claim.Name, is.AccessModes, missing),
+			Message: fmt.Sprintf("Claim %s exists and is %v; the template's %v does not apply to an existing claim, and Pods that need it do not start.", claim.Name, is.AccessModes, missing),
 		}
 	case *cmp.Or(is.VolumeMode, &filesystem) != *cmp.Or(want.VolumeMode, &filesystem):
 		return policies.Finding{
 			Path: "spec.volumeMode", Remedy: other,
-			Message: fmt.Sprintf("Claim %s exists and is a %s volume; the template's volumeMode is not applied to it, and the Pod would not start.",
+			Message: fmt.Sprintf("Claim %s exists and is a %s volume; the template's volumeMode does not apply to an existing claim, and the Pod does not start.",
 				claim.Name, *cmp.Or(is.VolumeMode, &filesystem)),
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 var claimAtRisk = policies.Rule{
 	ID:    "claim-at-risk",
-	Title: "A delete of claims does not delete the disks as well",
+	Title: "Deleted claims do not take their volumes with them",
 	Doc: `Where a StatefulSet deletes its claims (whenDeleted or whenScaled is Delete) and the volumes behind them have the reclaim
 policy Delete, one delete or scale-down destroys the data for good. Only a live cluster can show this.`,
 	Severity: policies.High,
@@ -68,7 +68,7 @@ func findsClaimsAtRisk(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v
 	first := slices.MinFunc(lost, func(a, b *corev1.PersistentVolumeClaim) int { return cmp.Compare(a.Name, b.Name) })
 	return []policies.Finding{{
 		Check: "reclaim", Path: retentionPath + "." + field,
-		Message: fmt.Sprintf("When StatefulSet %s is %s, its claims are deleted, and the volumes of %s (%s) have the reclaim policy Delete: their data is lost for good.",
+		Message: fmt.Sprintf("When StatefulSet %s is %s, its claims are deleted, and the volumes of %s (%s) have the reclaim policy Delete: their data is lost.",
 			set.Name, when, words.Plural(len(lost), "claim"), &size),
 		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain","whenScaled":"Retain"}}}'. Or keep each volume: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
 			policies.Kubectl(set), set.Name, first.Spec.VolumeName),

@@ -18,7 +18,7 @@ import (
 
 var claimTemplate = policies.Rule{
 	ID:    "claim-template",
-	Title: "Claims ask for storage that is there and can grow",
+	Title: "Claims request storage that exists and can be resized",
 	Doc: `volumeClaimTemplates cannot be changed later, and a claim that asks for a storage class that does not exist leaves its
 Pod pending without a word to whoever applied the StatefulSet. So the template is judged when it is written: its class
 exists (or there is a default one), and class, access modes and size are among what the policy allows. Claims that the
@@ -84,12 +84,12 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c polici
 	}
 	for _, mode := range claim.Spec.AccessModes {
 		if len(p.AccessModes) > 0 && !slices.Contains(p.AccessModes, mode) {
-			add("access-mode", "accessModes", "ask for one of those.", "asks for access mode %s; the policy allows %v", mode, p.AccessModes)
+			add("access-mode", "accessModes", "use an allowed value.", "asks for access mode %s; the policy allows %v", mode, p.AccessModes)
 		}
 	}
 	size := claim.Spec.Resources.Requests.Storage()
 	if p.MinSize != nil && size.Cmp(*p.MinSize) < 0 {
-		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or more.", p.MinSize), "asks for %s; the policy wants at least %s", size, p.MinSize)
+		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or more.", p.MinSize), "asks for %s; the policy requires at least %s", size, p.MinSize)
 	}
 	if p.MaxSize != nil && size.Cmp(*p.MaxSize) > 0 {
 		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or less.", p.MaxSize), "asks for %s; the policy allows at most %s", size, p.MaxSize)
@@ -107,22 +107,22 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c polici
 	case class == nil && !known && claim.Spec.StorageClassName == nil:
 		// A cluster has its default class, and files seldom do.
 	case class == nil:
-		what := "asks for no storage class, and there is no default one"
+		what := "names no storage class, and the cluster has no default"
 		if claim.Spec.StorageClassName != nil {
 			what = fmt.Sprintf("asks for storage class %s, which does not exist", *claim.Spec.StorageClassName)
 			if !known {
-				what = fmt.Sprintf("asks for storage class %s, which is not among the files", *claim.Spec.StorageClassName)
+				what = fmt.Sprintf("asks for storage class %s, which is not in the files", *claim.Spec.StorageClassName)
 			}
 		}
-		add("no-class", "storageClassName", "name one of those that there are: kubectl get storageclass", "%s: without it, its Pod would wait for ever", what)
+		add("no-class", "storageClassName", "name an existing class: kubectl get storageclass", "%s: its Pods would stay Pending", what)
 		f := &found[len(found)-1]
 		f.Pending, f.Unknown = true, !known
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):
-		add("class", "storageClassName", "ask for one of those.", "asks for storage class %s; the policy allows %s", class.Name, strings.Join(p.StorageClasses, ", "))
+		add("class", "storageClassName", "use an allowed value.", "asks for storage class %s; the policy allows %s", class.Name, strings.Join(p.StorageClasses, ", "))
 	}
 	if class != nil && p.RequireExpansion && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
-		add("no-expansion", "storageClassName", "ask for a class that has allowVolumeExpansion: true.",
-			"asks for storage class %s, whose volumes cannot grow when they are full", class.Name)
+		add("no-expansion", "storageClassName", "use a class with allowVolumeExpansion: true.",
+			"asks for storage class %s, whose volumes cannot be resized", class.Name)
 	}
 	return found, nil
 }

@@ -20,7 +20,7 @@ import (
 
 var deleteProtection = policies.Rule{
 	ID:    "delete-protection",
-	Title: "A delete does not take data along",
+	Title: "A delete does not destroy data",
 	Doc: `Some deletes destroy data at once, and none of them asks. A StatefulSet takes the claims along that it owns:
 all of them under whenDeleted: Delete, and under Retain those that a scale-down left behind while it was Delete. With
 --cascade=orphan they stay, and the delete passes. The claim of a running Pod looks unharmed after its delete: it hangs in
@@ -103,8 +103,8 @@ func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 	ref := policies.RefTo(o)
 	return []policies.Finding{{
 		Check: "protected", Action: p.Protected, Path: "metadata.labels",
-		Message: fmt.Sprintf("%s is labelled %s=true: it is not to be deleted.", ref, policies.ProtectLabel),
-		Remedy:  fmt.Sprintf("if it is to go all the same, take the label off first: %s label %s %s %s-", policies.Kubectl(o), kinds.Of(o).Singular(), o.GetName(), policies.ProtectLabel),
+		Message: fmt.Sprintf("%s is labelled %s=true, which prevents its deletion.", ref, policies.ProtectLabel),
+		Remedy:  fmt.Sprintf("to delete it, remove the label first: %s label %s %s %s-", policies.Kubectl(o), kinds.Of(o).Singular(), o.GetName(), policies.ProtectLabel),
 	}}
 }
 
@@ -118,7 +118,7 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 	}
 	if !known && told {
 		f.Unknown = true
-		f.Message = fmt.Sprintf("whenDeleted is Delete: with StatefulSet %s its claims would be deleted, and their data.", set.Name)
+		f.Message = fmt.Sprintf("Deleting StatefulSet %s deletes its claims and their data: whenDeleted is Delete.", set.Name)
 		f.Remedy = keepClaims(set)
 		return []policies.Finding{f}, nil
 	}
@@ -143,13 +143,13 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 	case len(lost) == 0:
 		return nil, nil
 	case told:
-		f.Message = fmt.Sprintf("whenDeleted is Delete: with StatefulSet %s %s (%s) would be deleted, and their data.",
+		f.Message = fmt.Sprintf("Deleting StatefulSet %s also deletes %s (%s) and the data: whenDeleted is Delete.",
 			set.Name, words.Plural(len(lost), "claim"), words.Names(lost))
 		f.Remedy = keepClaims(set)
 	default:
-		f.Message = fmt.Sprintf("whenDeleted is Retain, but %s (%s) of StatefulSet %s would be deleted with it, and their data: ownerReferences from when it was Delete still name it.",
+		f.Message = fmt.Sprintf("Deleting StatefulSet %[3]s also deletes %[1]s (%[2]s) and the data: whenDeleted is Retain, but their ownerReferences still name the StatefulSet.",
 			words.Plural(len(lost), "claim"), words.Names(lost), set.Name)
-		f.Remedy = fmt.Sprintf(`keep each of them: %s patch persistentvolumeclaim %s --type=merge -p '{"metadata":{"ownerReferences":null}}', and delete the StatefulSet then.`,
+		f.Remedy = fmt.Sprintf(`keep each of them: %s patch persistentvolumeclaim %s --type=merge -p '{"metadata":{"ownerReferences":null}}', then delete the StatefulSet.`,
 			policies.Kubectl(set), lost[0].Name)
 	}
 	return []policies.Finding{f}, nil
@@ -200,23 +200,23 @@ func leavesFiles(ch policies.Change, set *appsv1.StatefulSet) []policies.Finding
 	f := policies.Finding{Path: "metadata.name"}
 	if next := ch.Replacement; next != nil {
 		f.Check = "renamed"
-		f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would stop, and %s start under names that their peers do not know.",
+		f.Message = fmt.Sprintf("StatefulSet %s is renamed to %s, which makes a new StatefulSet: %s stop, and %s start under names that their peers do not know.",
 			set.Name, next.Name, statefulset.PodNames(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}), statefulset.PodNames(next, statefulset.Ranges{statefulset.OrdinalsOf(next)}))
 		if len(set.Spec.VolumeClaimTemplates) > 0 {
-			f.Message = fmt.Sprintf("StatefulSet %s becomes %s, which is another one: %s would start on new, empty claims, and the data stay in those of %s.",
+			f.Message = fmt.Sprintf("StatefulSet %s is renamed to %s, which makes a new StatefulSet: %s start on new, empty claims, and the data stays in the claims of %s.",
 				set.Name, next.Name, statefulset.PodNames(next, statefulset.Ranges{statefulset.OrdinalsOf(next)}), statefulset.PodNames(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}))
 		}
-		f.Remedy = fmt.Sprintf("leave the name %s, or add %s beside it, move the data over, and take %s away then.", set.Name, next.Name, set.Name)
+		f.Remedy = fmt.Sprintf("keep the name %s, or add %s beside it, move the data, then remove %s.", set.Name, next.Name, set.Name)
 	} else {
 		f.Check, f.Unknown = "removed", true
-		f.Message = fmt.Sprintf("StatefulSet %s is not among the files any more: what applies them and prunes would delete it. Its claims would stay, and nobody would clean them up.", set.Name)
-		f.Remedy = "if it is to go, nothing; if not, put it back."
+		f.Message = fmt.Sprintf("StatefulSet %s is no longer in the files: a tool that prunes deletes it. Its claims stay.", set.Name)
+		f.Remedy = "add it back, unless it is meant to be deleted."
 	}
 	return []policies.Finding{f}
 }
 
 func keepClaims(set *appsv1.StatefulSet) string {
-	return fmt.Sprintf(`to put another in its place, leave Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', and delete it then.`,
+	return fmt.Sprintf(`to replace it and keep Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', then delete it.`,
 		policies.Kubectl(set), set.Name)
 }
 
@@ -224,7 +224,7 @@ func keepClaims(set *appsv1.StatefulSet) string {
 func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	f := policies.Finding{
 		Check: "in-use", Action: p.InUse, Path: "metadata.name",
-		Remedy: "back its data up first. If the member is to begin again with nothing, say so and try again: " +
+		Remedy: "back up the data. To start this member empty, annotate the claim and try again: " +
 			policies.BypassCommand("delete-protection", claim),
 	}
 	pod, err := memberOn(claim, c)
@@ -235,13 +235,13 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 		return nil, nil
 	}
 	if pod != nil {
-		f.Message = fmt.Sprintf("Pod %s runs on claim %s: the claim would hang in Terminating, and its data be gone as soon as the Pod restarts.", pod.Name, claim.Name)
+		f.Message = fmt.Sprintf("Pod %s uses claim %s: the claim would stay Terminating, and its data is lost when the Pod restarts.", pod.Name, claim.Name)
 		return []policies.Finding{f}, nil
 	}
 	set, _, err := policies.ClaimantOf(claim, c)
 	if set != nil {
 		if n, ok := statefulset.ClaimOrdinal(set, claim); ok && set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Has(n) {
-			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s is about to start again: it would come up on a new, empty claim.",
+			f.Message = fmt.Sprintf("Claim %s holds the data of Pod %s-%d, which StatefulSet %s starts again: it would start on a new, empty claim.",
 				claim.Name, set.Name, n, set.Name)
 			return []policies.Finding{f}, err
 		}
@@ -267,12 +267,12 @@ func waitsForItsPod(ch policies.Change, c policies.Cluster, p v1alpha1.DeletePro
 	}
 	f := policies.Finding{
 		Check: "finalizer", Action: p.InUse, Path: "metadata.finalizers",
-		Message: fmt.Sprintf("Claim %s hangs in Terminating because Pod %s still runs on it. Without the finalizer %s it is gone at once, with its data, from under the running Pod.",
+		Message: fmt.Sprintf("Claim %s is Terminating and Pod %s still uses it. Without the finalizer %s the claim and its data are deleted while the Pod runs.",
 			claim.Name, pod.Name, pvcProtection),
-		Remedy: fmt.Sprintf("leave it as long as the data is needed: it is all there while the Pod runs. Keep Pod %s running, and copy its data away.", pod.Name),
+		Remedy: fmt.Sprintf("keep the finalizer and Pod %s running, and copy the data elsewhere.", pod.Name),
 	}
 	if volume := claim.Spec.VolumeName; volume != "" {
-		f.Remedy += fmt.Sprintf(` To keep the volume whatever becomes of the claim: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`, volume)
+		f.Remedy += fmt.Sprintf(` To keep the volume when the claim is deleted: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`, volume)
 	}
 	return []policies.Finding{f}, err
 }
@@ -306,9 +306,9 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 	if whose != "" {
 		return []policies.Finding{{
 			Check: "volume", Action: p.InUse, Path: "metadata.name",
-			Message: fmt.Sprintf("Volume %s holds the data of %s, by claim %s in namespace %s. It would hang in Terminating, which nobody can take back, and go as soon as the claim lets go of it.",
+			Message: fmt.Sprintf("Volume %s holds the data of %s (claim %s in namespace %s). It would stay Terminating, which cannot be undone, and is deleted when the claim is.",
 				volume.Name, whose, claim.Name, claim.Namespace),
-			Remedy: fmt.Sprintf("leave it to its claim: when that is deleted, the volume goes too or stays, by its reclaim policy. See which: kubectl get persistentvolume %s. If it is to go all the same, say so and try again: %s",
+			Remedy: fmt.Sprintf("delete the claim instead; the reclaim policy says whether the volume stays: kubectl get persistentvolume %s. To delete the volume, annotate it and try again: %s",
 				volume.Name, policies.BypassCommand("delete-protection", volume)),
 		}}, err
 	}
@@ -343,22 +343,22 @@ func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.Delet
 			marked = append(marked, "PersistentVolumeClaim "+claim.Name)
 		}
 	}
-	look := fmt.Sprintf("see what is there: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
+	look := fmt.Sprintf("list what it holds: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
 	var found []policies.Finding
 	if len(data) > 0 {
 		found = append(found, policies.Finding{
 			Check: "namespace", Action: p.Namespace, Path: "metadata.name",
-			Message: fmt.Sprintf("Namespace %s holds the data of StatefulSets, in %s (%s): all of it would be deleted with everything else in the namespace.",
+			Message: fmt.Sprintf("Deleting namespace %s deletes the data of StatefulSets in %s (%s).",
 				namespace.Name, words.Plural(len(data), "claim"), words.Names(data)),
-			Remedy: look + "If nobody needs the data, say so and try again: " + policies.BypassCommand("delete-protection", namespace),
+			Remedy: look + "If nobody needs the data, annotate it and try again: " + policies.BypassCommand("delete-protection", namespace),
 		})
 	}
 	if len(marked) > 0 {
 		found = append(found, policies.Finding{
 			Check: "protected", Action: p.Protected, Path: "metadata.name",
-			Message: fmt.Sprintf("Namespace %s holds what is labelled %s=true (%s): it would be deleted with everything else in it.",
+			Message: fmt.Sprintf("Deleting namespace %s deletes what is labelled %s=true (%s).",
 				namespace.Name, policies.ProtectLabel, words.List(marked)),
-			Remedy: look + "If it is to go all the same, take the labels off first.",
+			Remedy: look + "To delete the namespace, remove the labels first.",
 		})
 	}
 	return found, errors.Join(err1, err2, err3)

@@ -16,7 +16,7 @@ import (
 
 var disruptionBudget = policies.Rule{
 	ID:    "disruption-budget",
-	Title: "Node maintenance takes one member at a time",
+	Title: "Drains evict one member at a time",
 	Doc: `A drain evicts every Pod of a node, and several drains at once evict several members: only a PodDisruptionBudget makes
 them wait for each other. One that allows no Pod to be away blocks every drain for ever, until somebody deletes it in anger;
 and the eviction API refuses a Pod that two budgets select. The budget may be applied after the StatefulSet: a missing one
@@ -51,20 +51,20 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 	switch {
 	case len(own) == 0:
 		f.Check, f.Pending = "none", true
-		f.Message = fmt.Sprintf("No PodDisruptionBudget selects the %s of StatefulSet %s: drains of several nodes may take the majority at once.", words.Plural(replicas, "Pod"), set.Name)
+		f.Message = fmt.Sprintf("No PodDisruptionBudget selects the %s of StatefulSet %s: draining several nodes can evict the majority at once.", words.Plural(replicas, "Pod"), set.Name)
 		if !known {
 			f.Unknown = true
-			f.Message = fmt.Sprintf("A PodDisruptionBudget that selects the %s of StatefulSet %s is not among the files: without one, drains of several nodes may take the majority at once.", words.Plural(replicas, "Pod"), set.Name)
+			f.Message = fmt.Sprintf("No PodDisruptionBudget in the files selects the %s of StatefulSet %s: draining several nodes can evict the majority at once.", words.Plural(replicas, "Pod"), set.Name)
 		}
 		f.Remedy = fmt.Sprintf("%s create poddisruptionbudget %s --selector='%s' --max-unavailable=1",
 			policies.Kubectl(set), set.Name, metav1.FormatLabelSelector(set.Spec.Selector))
 	case len(own) > 1:
 		f.Check = "several"
-		f.Message = fmt.Sprintf("PodDisruptionBudgets %s all select the Pods of StatefulSet %s: the eviction API refuses Pods with more than one, so that no node can be drained.", words.Names(own), set.Name)
+		f.Message = fmt.Sprintf("PodDisruptionBudgets %s all select the Pods of StatefulSet %s: the eviction API does not evict a Pod with more than one, so a node that runs one cannot be drained.", words.Names(own), set.Name)
 		f.Remedy = "keep one of them."
 	case statefulset.Promised(own[0], replicas) >= replicas:
 		f.Check = "stuck"
-		f.Message = fmt.Sprintf("PodDisruptionBudget %s allows none of the %s of StatefulSet %s to be away: no node that runs one can be drained.", own[0].Name, words.Plural(replicas, "Pod"), set.Name)
+		f.Message = fmt.Sprintf("PodDisruptionBudget %s allows none of the %s of StatefulSet %s to be evicted: a node that runs one cannot be drained.", own[0].Name, words.Plural(replicas, "Pod"), set.Name)
 		f.Remedy = fmt.Sprintf("%s patch poddisruptionbudget %s --type=merge -p '{\"spec\":{\"minAvailable\":null,\"maxUnavailable\":1}}'", policies.Kubectl(set), own[0].Name)
 	default:
 		return nil, nil

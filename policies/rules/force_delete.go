@@ -18,7 +18,7 @@ import (
 
 var forceDelete = policies.Rule{
 	ID:    "force-delete",
-	Title: "No Pod has a successor before it has stopped",
+	Title: "A Pod stops before its replacement starts",
 	Doc: `A StatefulSet never runs two Pods of one name, because it waits until the old one is known to have stopped. A
 delete with a grace period of 0 makes it forget the Pod at once, whether or not its node could be told: where that node is
 only cut off, two Pods with one identity write one volume, and the data is damaged for good. The node's own agent and the
@@ -63,7 +63,7 @@ func stopsBeforeItGoes(ch policies.Change, c policies.Cluster, _ v1alpha1.ForceD
 		Check: "running", Path: "metadata.name",
 		Message: fmt.Sprintf("Pod %s may still run on node %s when StatefulSet %s starts its successor: two Pods named %[1]s could write the same volume.",
 			pod.Name, node.Name, owner.Name),
-		Remedy: fmt.Sprintf("let it stop: %s delete pod %s --grace-period=%d. If node %s is off for certain, say so, and the Pod and its volumes are let go: kubectl taint nodes %[4]s %s=nodeshutdown:NoExecute",
+		Remedy: fmt.Sprintf("let it stop cleanly: %s delete pod %s --grace-period=%d. If node %s is shut down, taint it to release the Pod and its volumes: kubectl taint nodes %[4]s %s=nodeshutdown:NoExecute",
 			policies.Kubectl(pod), pod.Name, seconds, node.Name, corev1.TaintNodeOutOfService),
 	}}, nil
 }

@@ -19,7 +19,7 @@ import (
 
 var headlessService = policies.Rule{
 	ID:    "headless-service",
-	Title: "A StatefulSet's Pods have DNS names of their own",
+	Title: "Each Pod of a StatefulSet has a DNS name",
 	Doc: `A Pod of a StatefulSet is reached by its peers as pod.service.namespace.svc, and that name exists only while
 spec.serviceName names a headless Service (clusterIP: None) of the same namespace whose selector selects the Pods. The
 API server checks none of this, and serviceName can never be changed afterwards. The other way round, a Service that a
@@ -57,7 +57,7 @@ func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.He
 	if name == "" {
 		return []policies.Finding{{
 			Check: "unnamed", Path: "spec.serviceName",
-			Message: fmt.Sprintf("StatefulSet %s names no Service, so its Pods get no DNS names of their own, and serviceName cannot be added later.", set.Name),
+			Message: fmt.Sprintf("StatefulSet %s has no serviceName, so its Pods get no DNS names, and serviceName cannot be added later.", set.Name),
 			Remedy:  fmt.Sprintf("set spec.serviceName to a headless Service, such as %s.", set.Name),
 		}}, nil
 	}
@@ -73,7 +73,7 @@ func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.He
 		}
 		if !known {
 			f.Unknown = true
-			f.Message = fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, is not among the files.", name, set.Name)
+			f.Message = fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, is not in the files.", name, set.Name)
 		}
 		return []policies.Finding{f}, nil
 	}
@@ -97,7 +97,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 	if service.Spec.ClusterIP != corev1.ClusterIPNone {
 		found = append(found, policies.Finding{
 			Check: "not-headless", Path: "spec.clusterIP",
-			Message: fmt.Sprintf("Service %s is not headless, so the Pods of StatefulSet %s get no DNS names of their own.", service.Name, set.Name),
+			Message: fmt.Sprintf("Service %s is not headless, so the Pods of StatefulSet %s get no DNS names.", service.Name, set.Name),
 			Remedy:  fmt.Sprintf("create a second Service with clusterIP: None for spec.serviceName and keep %s for its clients.", service.Name),
 		})
 	}
@@ -105,7 +105,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 	if len(service.Spec.Selector) == 0 {
 		return append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector", Unknown: true,
-			Message: fmt.Sprintf("Service %s has no selector: whether it names the Pods of StatefulSet %s depends on who writes its endpoints.", service.Name, set.Name),
+			Message: fmt.Sprintf("Service %s has no selector, so whether the Pods of StatefulSet %s get DNS names depends on who writes its endpoints.", service.Name, set.Name),
 			Remedy:  fmt.Sprintf("if nobody writes them: %s set selector service %s '%s'", policies.Kubectl(service), service.Name, matchLabels(set)),
 		})
 	}
@@ -145,9 +145,9 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			}
 			found = append(found, policies.Finding{
 				Check: "in-use", Action: p.InUse, Path: "metadata.name",
-				Message: fmt.Sprintf("StatefulSet %s relies on Service %s: without it its %s lose their DNS names and cannot find each other.",
+				Message: fmt.Sprintf("StatefulSet %s needs Service %s: without it, its %s lose their DNS names.",
 					set.Name, older.Name, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod")),
-				Remedy: fmt.Sprintf("leave the Service; if StatefulSet %s is to go as well, delete that first, and the Service then.", set.Name),
+				Remedy: fmt.Sprintf("keep the Service, or delete StatefulSet %s first.", set.Name),
 			})
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 
 var immutableFields = policies.Rule{
 	ID:    "immutable-fields",
-	Title: "What cannot change is not asked to",
+	Title: "An update changes no immutable field",
 	Doc: `Of a StatefulSet's spec, selector, serviceName, podManagementPolicy and volumeClaimTemplates cannot change; the API
 server answers with a list of what can. This names the fields that do, before the change is sent: in a cluster the API
 server is first, so it speaks where files are compared with an earlier revision. The way through is to delete the
@@ -48,8 +48,8 @@ func changesImmutableFields(ch policies.Change, _ policies.Cluster, _ v1alpha1.I
 		}
 		found = append(found, policies.Finding{
 			Check: "changed", Path: "spec." + field.name,
-			Message: fmt.Sprintf("spec.%s of StatefulSet %s changes, and the API server will refuse it.", field.name, newer.Name),
-			Remedy: fmt.Sprintf("leave it, or make the StatefulSet anew over its Pods and claims: %s delete statefulset %s --cascade=orphan, and apply it again.",
+			Message: fmt.Sprintf("spec.%s of StatefulSet %s is immutable: the API server refuses the change.", field.name, newer.Name),
+			Remedy: fmt.Sprintf("undo the change, or recreate the StatefulSet around its Pods and claims: %s delete statefulset %s --cascade=orphan, then apply it again with the same replicas.",
 				policies.Kubectl(newer), newer.Name),
 		})
 	}

@@ -40,7 +40,7 @@ func publishesNotReadyAddresses(o kinds.Object, c policies.Cluster, _ v1alpha1.N
 	}
 	return []policies.Finding{{
 		Check: "hidden", Path: "spec.serviceName",
-		Message: fmt.Sprintf("Service %s gives the Pods of StatefulSet %s no DNS names until they are ready; members that need each other to get ready wait for ever.", service.Name, set.Name),
+		Message: fmt.Sprintf("Service %s gives the Pods of StatefulSet %s no DNS names until they are ready; members that need each other to become ready never start.", service.Name, set.Name),
 		Remedy:  fmt.Sprintf(`%s patch service %s -p '{"spec":{"publishNotReadyAddresses":true}}'`, policies.Kubectl(service), service.Name),
 	}}, nil
 }

@@ -44,11 +44,11 @@ func shiftsNobodyAway(ch policies.Change, c policies.Cluster, _ v1alpha1.Ordinal
 	}
 	f := policies.Finding{
 		Check: "left-behind", Path: "spec.ordinals.Start",
-		Remedy: fmt.Sprintf("leave spec.ordinals.Start at %d, and scale up for more Pods: %s scale statefulset %s --replicas=<more>. "+
-			"If nobody will miss the data of %s here, say so and try again: %s",
+		Remedy: fmt.Sprintf("keep spec.ordinals.start at %d, and scale up for more Pods: %s scale statefulset %s --replicas=<more>. "+
+			"If nobody needs the data of %s, annotate the StatefulSet and try again: %s",
 			from.Start, policies.Kubectl(older), older.Name, statefulset.PodNames(older, left), policies.BypassCommand("ordinal-shift", older)),
 	}
-	moved := fmt.Sprintf("From start %d with %s to start %d with %s, StatefulSet %s has no %s any more",
+	moved := fmt.Sprintf("Moving from start %d with %s to start %d with %s removes %[6]s of StatefulSet %[5]s",
 		from.Start, words.Plural(from.Count(), "replica"), to.Start, words.Plural(to.Count(), "replica"), older.Name, statefulset.PodNames(older, left))
 	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, older.Namespace)
 	switch own := statefulset.ClaimsOf(older, claims, left); {
@@ -56,13 +56,13 @@ func shiftsNobodyAway(ch policies.Change, c policies.Cluster, _ v1alpha1.Ordinal
 		return nil, err
 	case !known && len(own) == 0:
 		f.Unknown = true
-		f.Message = moved + ": their claims would lie idle, or be deleted."
+		f.Message = moved + ": no Pod uses their claims any more."
 	case len(own) == 0:
 		return nil, nil
 	default:
-		f.Message = fmt.Sprintf("%s: the data in %s (%s) would be no Pod's.", moved, words.Plural(len(own), "claim"), words.Names(own))
+		f.Message = fmt.Sprintf("%s: the data in %s (%s) would be used by no Pod.", moved, words.Plural(len(own), "claim"), words.Names(own))
 		if added := to.Minus(from); added.Count() > 0 {
-			f.Message += fmt.Sprintf(" Instead %s would start, not on these claims.", statefulset.PodNames(older, added))
+			f.Message += fmt.Sprintf(" %s would start on other claims.", statefulset.PodNames(older, added))
 		}
 	}
 	return []policies.Finding{f}, nil

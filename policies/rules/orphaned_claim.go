@@ -17,7 +17,7 @@ import (
 
 var orphanedClaim = policies.Rule{
 	ID:    "orphaned-claim",
-	Title: "Claims that a StatefulSet left behind are known",
+	Title: "Claims left behind by a StatefulSet are reported",
 	Doc: `A StatefulSet that is deleted under whenDeleted: Retain leaves its claims behind. They cost money, and the next StatefulSet
 of the same name starts on their data. A claim counts as orphaned when its name ends in an ordinal, no StatefulSet has a name
 for it, no controller owns it, and no Pod or Deployment uses it. Only a live cluster can show this.`,
@@ -51,7 +51,7 @@ func findsOrphanedClaim(o kinds.Object, c policies.Cluster, _ policies.Clock, _ 
 	}
 	return []policies.Finding{{
 		Check: "unused", Path: "metadata.name",
-		Message: fmt.Sprintf("Claim %s of %s, created on %s, belongs to no StatefulSet and no Pod uses it. A deleted StatefulSet seems to have left it behind.",
+		Message: fmt.Sprintf("Claim %s of %s, created on %s, belongs to no StatefulSet and no Pod uses it. A deleted StatefulSet probably left it behind.",
 			claim.Name, claim.Spec.Resources.Requests.Storage(), claim.CreationTimestamp.UTC().Format(time.DateOnly)),
 		Remedy: fmt.Sprintf("protect it from deletion: %[1]s label persistentvolumeclaim %[2]s %[3]s=true. If nobody needs the data: %[1]s delete persistentvolumeclaim %[2]s",
 			policies.Kubectl(claim), claim.Name, policies.ProtectLabel),

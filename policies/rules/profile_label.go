@@ -11,7 +11,7 @@ import (
 
 var profileLabel = policies.Rule{
 	ID:    "profile-label",
-	Title: "The labels of a namespace name a profile and a mode that exist",
+	Title: "Namespace labels name a valid profile and mode",
 	Doc: `A namespace chooses its profile by the label mooring.dev/profile, and caps it by the label mooring.dev/mode. A value that names
 neither is ignored: the namespace gets the profile and the mode that it would have without the label. The API server refuses such a
 value when somebody writes it, where the chart's ValidatingAdmissionPolicy is installed; this rule shows those that are older.`,
@@ -35,7 +35,7 @@ func findsUnknownProfile(o kinds.Object, _ policies.Cluster, _ v1alpha1.ProfileL
 		check, key, instead string
 		valid               []string
 	}{
-		{"profile", policies.ProfileLabel, "the namespace has the profile that it would have without it", policies.Profiles},
+		{"profile", policies.ProfileLabel, "the label is ignored", policies.Profiles},
 		{"mode", policies.ModeLabel, "its profile is enforced", policies.Modes},
 	} {
 		value, ok := o.GetLabels()[label.key]
@@ -44,7 +44,7 @@ func findsUnknownProfile(o kinds.Object, _ policies.Cluster, _ v1alpha1.ProfileL
 		}
 		found = append(found, policies.Finding{
 			Check: label.check, Path: "metadata.labels",
-			Message: fmt.Sprintf("Namespace %s has the label %s=%s, which names no %s: %s. Valid are %s.",
+			Message: fmt.Sprintf("Namespace %s has the label %s=%s, which is not a %s: %s. Valid values: %s.",
 				o.GetName(), label.key, value, label.check, label.instead, strings.Join(label.valid, ", ")),
 			Remedy: fmt.Sprintf("kubectl label --overwrite namespace %s %s=%s", o.GetName(), label.key, label.valid[1]),
 		})

@@ -10,7 +10,7 @@ import (
 
 var protectLabel = policies.Rule{
 	ID:    "protect-label",
-	Title: "The label against deletion has a value that works",
+	Title: "The label mooring.dev/protect has the value true",
 	Doc: `Only the value "true" of the label mooring.dev/protect keeps an object from being deleted. With any other value, such as yes,
 the object looks protected and is not.`,
 	Severity: policies.Medium,

@@ -13,7 +13,7 @@ import (
 
 var readiness = policies.Rule{
 	ID:    "readiness",
-	Title: "Ready means something",
+	Title: "Containers have a readiness probe",
 	Doc: `A StatefulSet starts, updates and stops its Pods one after the other, each waiting for the one before it to be ready.
 Without a readinessProbe a container is ready as soon as its process runs: a rolling update then goes on to the next member
 while this one still replays its log, and takes the majority down step by step. A Pod is asked through its containers, or
@@ -37,6 +37,6 @@ func saysWhenReady(o kinds.Object, _ policies.Cluster, _ v1alpha1.Readiness) ([]
 	return []policies.Finding{{
 		Check: "no-probe", Path: "spec.template.spec.containers",
 		Message: fmt.Sprintf("No container of StatefulSet %s has a readinessProbe: its Pods count as ready before they serve, and a rollout does not wait for them.", set.Name),
-		Remedy:  "add a readinessProbe that asks the member whether it serves, such as a command of the database's own client.",
+		Remedy:  "add a readinessProbe that checks that the member serves, such as a command of the database's client.",
 	}}, nil
 }

@@ -17,7 +17,7 @@ import (
 
 var retainedClaim = policies.Rule{
 	ID:    "retained-claim",
-	Title: "What was kept is still there when it is wanted again",
+	Title: "Retained claims are not deleted by mistake",
 	Doc: `Under whenScaled: Retain a scale-down keeps the claims of the Pods that go, and scaling up again gives each Pod
 its own claim back. Until then nothing uses them, so that they look like leftovers, and who tidies them away deletes the
 only copy of what those Pods had not handed over. Under whenScaled: Delete the owner has said that they may go. A
@@ -49,7 +49,7 @@ func keepsRetainedClaim(ch policies.Change, c policies.Cluster, p v1alpha1.Retai
 	}
 	f := policies.Finding{
 		Path: "metadata.name",
-		Remedy: "leave it, or back its data up first. If nobody needs the data, say so and try again: " +
+		Remedy: "keep it, or back up its data first. If nobody needs the data, annotate it and try again: " +
 			policies.BypassCommand("retained-claim", claim),
 	}
 	set, _, err := policies.ClaimantOf(claim, c)
@@ -59,15 +59,15 @@ func keepsRetainedClaim(ch policies.Change, c policies.Cluster, p v1alpha1.Retai
 		return nil, err
 	case set == nil && statefulset.LeftBehind(claim) && p.KeepFor != nil && !unused.IsZero() && ch.Time.Sub(unused) < p.KeepFor.Duration:
 		f.Check, f.Action = "recent", p.Recent
-		f.Message = fmt.Sprintf("Claim %s holds the data of a StatefulSet that ran until %s; for %s after that it is kept.",
+		f.Message = fmt.Sprintf("Claim %s holds the data of a StatefulSet that ran until %s; the policy keeps it for %s after that.",
 			claim.Name, unused.UTC().Format(time.RFC3339), duration.HumanDuration(p.KeepFor.Duration))
 	case set == nil && statefulset.LeftBehind(claim):
 		f.Check = "left"
-		f.Message = fmt.Sprintf("Claim %s is no leftover: a StatefulSet that was deleted kept it, and finds its data there when it is made again under the same name.", claim.Name)
+		f.Message = fmt.Sprintf("Claim %s holds the data of a deleted StatefulSet, which uses it again if it is recreated under the same name.", claim.Name)
 	case set != nil && keeps(set, claim):
 		n, _ := statefulset.ClaimOrdinal(set, claim)
 		f.Check = "kept"
-		f.Message = fmt.Sprintf("Claim %s is no leftover: StatefulSet %s was scaled down and kept it (whenScaled: Retain), so that Pod %s-%d finds its data when it is scaled up again.",
+		f.Message = fmt.Sprintf("Claim %[1]s holds the data of Pod %[3]s-%[4]d, which uses it again when StatefulSet %[2]s scales up (whenScaled: Retain).",
 			claim.Name, set.Name, set.Name, n)
 	default:
 		return nil, nil

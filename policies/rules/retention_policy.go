@@ -14,7 +14,7 @@ import (
 
 var retentionPolicy = policies.Rule{
 	ID:    "retention-policy",
-	Title: "Claims outlive what they belong to, or the owner said otherwise",
+	Title: "Claims are retained unless the owner decides otherwise",
 	Doc: `persistentVolumeClaimRetentionPolicy decides whether the claims of a StatefulSet are deleted with it (whenDeleted)
 and with the ordinals that a scale-down takes away (whenScaled). Delete is as final as it sounds where the volume's reclaim
 policy is Delete too, and an update from Retain to Delete destroys nothing until the next scale-down or delete does. The
@@ -58,7 +58,7 @@ func retentionOf(set *appsv1.StatefulSet) [2]retentionPart {
 func retentionParts(p *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy) [2]retentionPart {
 	return [2]retentionPart{
 		{retentionPath + ".whenDeleted", &p.WhenDeleted, "the StatefulSet is deleted"},
-		{retentionPath + ".whenScaled", &p.WhenScaled, "a scale-down takes their Pod away"},
+		{retentionPath + ".whenScaled", &p.WhenScaled, "a scale-down removes a Pod"},
 	}
 }
 
@@ -80,7 +80,7 @@ func retainsAsRequired(o kinds.Object, _ policies.Cluster, p v1alpha1.RetentionP
 		}
 		found = append(found, policies.Finding{
 			Check: "required", Path: part.path,
-			Message: fmt.Sprintf("The claims of StatefulSet %s would be under %s when %s; the policy requires %s.",
+			Message: fmt.Sprintf("StatefulSet %s has the retention policy %s (when %s); the policy requires %s.",
 				set.Name, *part.value, part.when, *want[i].value),
 			Remedy: fmt.Sprintf("set %s: %s", part.path, *want[i].value),
 		})
@@ -101,9 +101,9 @@ func weakensRetention(ch policies.Change, _ policies.Cluster, p v1alpha1.Retenti
 		}
 		found = append(found, policies.Finding{
 			Check: "weakening", Path: is.path, Action: p.Weakening,
-			Message: fmt.Sprintf("From now on the claims of StatefulSet %s would be deleted, with their data, when %s; until now they were kept.",
+			Message: fmt.Sprintf("The claims of StatefulSet %s and their data would be deleted when %s; before this update they were kept.",
 				newer.Name, is.when),
-			Remedy: fmt.Sprintf("leave %s: %s, and delete claims by name once their data is not needed.", is.path, *was[i].value),
+			Remedy: fmt.Sprintf("keep %s: %s, and delete single claims when nobody needs their data.", is.path, *was[i].value),
 		})
 	}
 	return found, nil

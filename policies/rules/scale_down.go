@@ -23,7 +23,7 @@ import (
 
 var scaleDown = policies.Rule{
 	ID:    "scale-down",
-	Title: "Members leave only while the others can carry on",
+	Title: "A scale-down leaves a ready majority",
 	Doc: `A scale-down takes the highest ordinals away, whatever the state of those that stay, and no PodDisruptionBudget
 applies to it. The old and the new replicas (and start ordinals) say which Pods go. With R ready Pods that stay, G ready
 Pods that go and U Pods that stay and are not ready, the members were R+G+U, and R has to be a majority of them: a Pod that
@@ -76,16 +76,16 @@ func validateScaleDown(p v1alpha1.ScaleDown, _ v1alpha1.Rules, at *field.Path) f
 	var errs field.ErrorList
 	asked := func(action v1alpha1.Action) bool { return action.Stricter(v1alpha1.Off) }
 	if asked(p.Step) && p.MaxStep == nil {
-		errs = append(errs, field.Required(at.Child("maxStep"), "without it, step guards nothing"))
+		errs = append(errs, field.Required(at.Child("maxStep"), "step has no effect without it"))
 	}
 	if asked(p.Floor) && p.MinReplicas == nil {
-		errs = append(errs, field.Required(at.Child("minReplicas"), "without it, floor guards nothing"))
+		errs = append(errs, field.Required(at.Child("minReplicas"), "floor has no effect without it"))
 	}
 	if len(p.Autoscalers) > 0 && p.Autoscaler != v1alpha1.AutoscalerClamp {
-		errs = append(errs, field.Required(at.Child("autoscaler"), "autoscalers names those whose requests are raised, and only Clamp raises them"))
+		errs = append(errs, field.Required(at.Child("autoscaler"), "must be Clamp: autoscalers has no effect otherwise"))
 	}
 	if d := p.Drained; d != nil && (d.Condition != "") == (d.Annotation != nil) {
-		errs = append(errs, field.Required(at.Child("drained"), "either condition or annotation"))
+		errs = append(errs, field.Required(at.Child("drained"), "set condition or annotation, not both"))
 	}
 	return errs
 }
@@ -197,7 +197,7 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 	}
 	f := policies.Finding{
 		Check: "quorum", Action: d.action(p.Quorum, p), Unknown: d.assumed,
-		Message: fmt.Sprintf("%s takes %s and leaves %d of %s ready; a majority is %d.",
+		Message: fmt.Sprintf("%s removes %s and leaves %d of %s ready; a majority is %d.",
 			d.move(), statefulset.PodNames(d.older, d.going), stay, words.Plural(members, "member"), majority),
 	}
 	safe := d.from.Count() - (members - majority)
@@ -206,13 +206,13 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 		f.Remedy = d.createAsLarge()
 	case len(down) > 0:
 		f.Message += fmt.Sprintf(" Not ready: %s.", statefulset.PodNames(d.older, down))
-		f.Remedy = fmt.Sprintf("bring %s back first; see why: %s describe pod %s-%d",
+		f.Remedy = fmt.Sprintf("get %s ready first: %s describe pod %s-%d",
 			statefulset.PodNames(d.older, down), policies.Kubectl(d.older), d.older.Name, down[0].Start)
 	case safe < d.from.Count() && d.to.Start == d.from.Start:
-		f.Remedy = fmt.Sprintf("go down in steps, the first of them: %s scale statefulset %s --replicas=%d",
+		f.Remedy = fmt.Sprintf("scale down in steps: %s scale statefulset %s --replicas=%d",
 			policies.Kubectl(d.older), d.older.Name, safe)
 	default:
-		f.Remedy = "fewer members cannot be a majority of these; " + d.sayItIsMeant()
+		f.Remedy = "no smaller step keeps a majority; " + d.sayItIsMeant()
 	}
 	return []policies.Finding{f}
 }
@@ -239,15 +239,15 @@ func (d *departure) move() string {
 
 // sayItIsMeant is the way through for who knows what the rule cannot.
 func (d *departure) sayItIsMeant() string {
-	return "if the application has moved its data away, say so and try again: " + policies.BypassCommand("scale-down", d.older)
+	return "if the application has moved its data, annotate the StatefulSet and try again: " + policies.BypassCommand("scale-down", d.older)
 }
 
 // createAsLarge is the way through for a StatefulSet that takes the place of another.
 func (d *departure) createAsLarge() string {
 	if d.to.Start > d.from.Start {
-		return fmt.Sprintf("create it with ordinals.start: %d and replicas: %d, and scale it down then.", d.from.Start, d.from.Count())
+		return fmt.Sprintf("create it with ordinals.start: %d and replicas: %d, then scale it down.", d.from.Start, d.from.Count())
 	}
-	return fmt.Sprintf("create it with replicas: %d, and scale it down then.", d.from.End-d.to.Start)
+	return fmt.Sprintf("create it with replicas: %d, then scale it down.", d.from.End-d.to.Start)
 }
 
 func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
@@ -260,11 +260,11 @@ func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
 	}
 	f := policies.Finding{
 		Check: "to-zero", Action: d.action(p.ToZero, p),
-		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing would serve %s.", d.older.Name, words.Plural(d.from.Count(), "Pod"), serve),
+		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing serves %s.", d.older.Name, words.Plural(d.from.Count(), "Pod"), serve),
 		Remedy:  d.sayItIsMeant(),
 	}
 	if d.adopts {
-		f.Message = fmt.Sprintf("%s stops them all: nothing would serve %s.", d.move(), serve)
+		f.Message = fmt.Sprintf("%s stops them all: nothing serves %s.", d.move(), serve)
 		f.Remedy = d.createAsLarge()
 	}
 	return []policies.Finding{f}
@@ -276,9 +276,9 @@ func (d *departure) step(p v1alpha1.ScaleDown) []policies.Finding {
 	}
 	f := policies.Finding{
 		Check: "step", Action: p.Step,
-		Message: fmt.Sprintf("%s takes %s at once; the policy allows %d at a time.",
+		Message: fmt.Sprintf("%s removes %s at once; the policy allows %d at a time.",
 			d.move(), words.Plural(d.going.Count(), "Pod"), *p.MaxStep),
-		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, and on from there once the application has settled.",
+		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, then the next step when all Pods are ready.",
 			policies.Kubectl(d.older), d.older.Name, d.from.Count()-int64(*p.MaxStep)),
 	}
 	if d.adopts {
@@ -293,8 +293,8 @@ func (d *departure) floor(p v1alpha1.ScaleDown) []policies.Finding {
 	}
 	f := policies.Finding{
 		Check: "floor", Action: p.Floor,
-		Message: fmt.Sprintf("%s would stay of StatefulSet %s; the policy's minReplicas is %d, which its data needs to be safe.", words.Plural(d.to.Count(), "replica"), d.older.Name, *p.MinReplicas),
-		Remedy:  fmt.Sprintf("go no further than: %s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, *p.MinReplicas),
+		Message: fmt.Sprintf("%s of StatefulSet %s would remain; the policy's minReplicas is %d.", words.Plural(d.to.Count(), "replica"), d.older.Name, *p.MinReplicas),
+		Remedy:  fmt.Sprintf("scale to the minimum: %s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, *p.MinReplicas),
 	}
 	if d.adopts {
 		f.Remedy = d.createAsLarge()
@@ -313,7 +313,7 @@ func (d *departure) drained(p v1alpha1.ScaleDown) []policies.Finding {
 	f := policies.Finding{Check: "drained", Action: p.Drained.Action}
 	if d.assumed {
 		f.Unknown = true
-		f.Message = fmt.Sprintf("%s takes %s, which must show %s before they go.", d.move(), statefulset.PodNames(d.older, d.going), mark)
+		f.Message = fmt.Sprintf("%s removes %s, which must have %s before they go.", d.move(), statefulset.PodNames(d.older, d.going), mark)
 		f.Remedy = "have the application hand over their data first."
 		return []policies.Finding{f}
 	}
@@ -327,9 +327,9 @@ func (d *departure) drained(p v1alpha1.ScaleDown) []policies.Finding {
 		return nil
 	}
 	slices.SortFunc(laden, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
-	f.Message = fmt.Sprintf("%s takes Pods that do not show %s, by which the application says that it has handed their data over: %s.",
+	f.Message = fmt.Sprintf("%s removes Pods that have not handed over their data (they lack %s): %s.",
 		d.move(), mark, words.Names(laden))
-	f.Remedy = fmt.Sprintf("have the application hand over their data first, and look whether it has: %s get pod %s -o jsonpath='%s'",
+	f.Remedy = fmt.Sprintf("have the application hand over their data, then check: %s get pod %s -o jsonpath='%s'",
 		policies.Kubectl(d.older), laden[0].Name, look)
 	return []policies.Finding{f}
 }
@@ -348,11 +348,11 @@ func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]polic
 	}
 	why, wait := underWay(d.older)
 	if missing := d.missing(); why == "" && missing > 0 {
-		why = words.Plural(missing, "Pod") + " of those that stay do not exist"
+		why = words.Plural(missing, "Pod") + " that should stay do not exist"
 		if missing == 1 {
-			why = "1 Pod of those that stay does not exist"
+			why = "1 Pod that should stay does not exist"
 		}
-		wait = fmt.Sprintf("see in its Events why: %s describe statefulset %s", policies.Kubectl(d.older), d.older.Name)
+		wait = fmt.Sprintf("look at its Events: %s describe statefulset %s", policies.Kubectl(d.older), d.older.Name)
 	}
 	if why == "" {
 		return nil, nil
@@ -362,7 +362,7 @@ func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]polic
 	}
 	return []policies.Finding{{
 		Check: "unsettled", Action: d.action(p.Unsettled, p),
-		Message: fmt.Sprintf("StatefulSet %s is still on its way: %s. Taking Pods away now may meet members that are down for another reason.", d.older.Name, why),
+		Message: fmt.Sprintf("StatefulSet %s has not settled: %s. Removing Pods now can leave too few members.", d.older.Name, why),
 		Remedy:  wait,
 	}}, nil
 }
@@ -403,7 +403,7 @@ func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
 func underWay(set *appsv1.StatefulSet) (why, wait string) {
 	status, replicas, kubectl := set.Status, statefulset.OrdinalsOf(set).Count(), policies.Kubectl(set)
 	if status.ObservedGeneration < set.Generation {
-		return "its controller has not seen its last change yet", fmt.Sprintf("try again in a moment; see that its controller runs: %s describe statefulset %s", kubectl, set.Name)
+		return "its controller has not observed the last change", fmt.Sprintf("try again; if it persists, look at its Events: %s describe statefulset %s", kubectl, set.Name)
 	}
 	if extra := int64(status.Replicas) - replicas; extra > 0 {
 		return fmt.Sprintf("an earlier scale-down to %d has %s to go", replicas, words.Plural(extra, "Pod")),
@@ -411,7 +411,7 @@ func underWay(set *appsv1.StatefulSet) (why, wait string) {
 	}
 	if statefulset.Behind(set) > 0 {
 		return fmt.Sprintf("a rollout has reached %d of %s", status.UpdatedReplicas, words.Plural(statefulset.Rolls(set), "Pod")),
-			fmt.Sprintf("wait for it: %[1]s rollout status statefulset %[2]s --timeout=5m. If it is stuck, take it back: %[1]s rollout undo statefulset %[2]s", kubectl, set.Name)
+			fmt.Sprintf("wait for it: %[1]s rollout status statefulset %[2]s --timeout=5m. If it is stuck, roll it back: %[1]s rollout undo statefulset %[2]s", kubectl, set.Name)
 	}
 	return "", ""
 }
@@ -426,7 +426,7 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 			policies.Kubectl(d.older), d.older.Name),
 	}
 	if d.adopts {
-		f.Remedy = "create it with whenScaled: Retain, and the claims stay."
+		f.Remedy = "create it with whenScaled: Retain to keep the claims."
 	}
 	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
 	switch own := statefulset.ClaimsOf(d.older, claims, d.going); {
@@ -434,11 +434,11 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 		return nil, err
 	case !known && len(own) == 0:
 		f.Unknown = true
-		f.Message = fmt.Sprintf("whenScaled is Delete: the claims of %s would be deleted with their data.", statefulset.PodNames(d.older, d.going))
+		f.Message = fmt.Sprintf("whenScaled is Delete: the claims of %s and their data would be deleted.", statefulset.PodNames(d.older, d.going))
 	case len(own) == 0:
 		return nil, nil
 	default:
-		f.Message = fmt.Sprintf("whenScaled is Delete: %s (%s) would be deleted, and scaling up again starts on empty ones.", words.Plural(len(own), "claim"), words.Names(own))
+		f.Message = fmt.Sprintf("whenScaled is Delete: %s (%s) would be deleted, and a later scale-up starts empty.", words.Plural(len(own), "claim"), words.Names(own))
 	}
 	return []policies.Finding{f}, nil
 }
@@ -474,7 +474,7 @@ func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies
 		if least := statefulset.Promised(b, expected); stay < least && d.count(d.going) > 0 {
 			found = append(found, policies.Finding{
 				Check: "budget", Action: d.action(p.Budget, p),
-				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d. It is not asked about scale-downs, so that nobody else would notice.", b.Name, words.Plural(least, "ready Pod"), statefulset.PodNames(d.older, d.going), stay),
+				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d. Kubernetes does not check budgets when it scales down.", b.Name, words.Plural(least, "ready Pod"), statefulset.PodNames(d.older, d.going), stay),
 				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: %s edit poddisruptionbudget %s", policies.Kubectl(b), b.Name),
 			})
 		}

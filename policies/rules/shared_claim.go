@@ -55,7 +55,7 @@ func sharesNoClaim(o kinds.Object, c policies.Cluster, _ v1alpha1.SharedClaim) (
 		}
 		found = append(found, policies.Finding{
 			Check: "shared", Path: fmt.Sprintf("spec.template.spec.volumes[%d].persistentVolumeClaim.claimName", i),
-			Message: fmt.Sprintf("%s of Deployment %s share claim %s, which is %v: on other nodes they would wait for ever, and on one they write over each other's data.", words.Plural(*deployment.Spec.Replicas, "replica"), deployment.Name, claim.Name, claim.Spec.AccessModes),
+			Message: fmt.Sprintf("%s of Deployment %s share claim %s, which is %v: Pods on other nodes do not start, and Pods on one node overwrite each other's data.", words.Plural(*deployment.Spec.Replicas, "replica"), deployment.Name, claim.Name, claim.Spec.AccessModes),
 			Remedy:  "use a StatefulSet with a claim template, or one replica with strategy Recreate.",
 		})
 	}

@@ -18,7 +18,7 @@ import (
 
 var spread = policies.Rule{
 	ID:    "spread",
-	Title: "Members do not share a node's fate",
+	Title: "Members run on different nodes",
 	Doc: `Several replicas on one node are lost together when it is. The scheduler's own spreading is a preference that yields to
 many others; anti-affinity to the StatefulSet's own Pods, or a topology spread constraint that selects them, says that it is
 meant.`,
@@ -39,7 +39,7 @@ func spreadsItsPods(o kinds.Object, _ policies.Cluster, _ v1alpha1.Spread) ([]po
 	}
 	return []policies.Finding{{
 		Check: "together", Path: "spec.template.spec.topologySpreadConstraints",
-		Message: fmt.Sprintf("Nothing keeps the %s of StatefulSet %s from sharing a node, and with it the majority.", words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod"), set.Name),
+		Message: fmt.Sprintf("Nothing keeps the %s of StatefulSet %s from running on one node: its failure stops them all.", words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod"), set.Name),
 		Remedy:  "add a topologySpreadConstraint on kubernetes.io/hostname, or a podAntiAffinity, that selects the Pods' own labels.",
 	}}, nil
 }

@@ -15,7 +15,7 @@ import (
 
 var stuckRollout = policies.Rule{
 	ID:    "stuck-rollout",
-	Title: "A rollout goes on",
+	Title: "A rollout makes progress",
 	Doc: `A rolling update waits for each Pod to be ready before it replaces the next. One that nothing has moved in for longer than the
 audit waits (--stuck-after, 5 minutes) waits for somebody: a rollback alone does not help, because the controller does not
 replace a Pod that never became ready. Only a live cluster can show this.`,
@@ -43,7 +43,7 @@ func findsStuckRollout(o kinds.Object, c policies.Cluster, clock policies.Clock,
 	}
 	return []policies.Finding{{
 		Check: "no-progress", Path: "status.updatedReplicas", Message: message,
-		Remedy: p.look + fmt.Sprintf(". To roll back: %s rollout undo statefulset %s, and delete the Pod that is not ready, which the controller does not replace by itself",
+		Remedy: p.look + fmt.Sprintf(". To roll back: %s rollout undo statefulset %s, then delete the Pod that is not ready; the controller does not replace it",
 			policies.Kubectl(set), set.Name),
 	}}, nil
 }
@@ -93,7 +93,7 @@ func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Cloc
 	}
 	p.stuck = behind > 0 && clock.Over(p.moved)
 	if p.look == "" {
-		p.look = fmt.Sprintf("see why: %s get events --field-selector involvedObject.name=%s", policies.Kubectl(set), set.Name)
+		p.look = fmt.Sprintf("look at the Events: %s get events --field-selector involvedObject.name=%s", policies.Kubectl(set), set.Name)
 	}
 	return p, nil
 }

@@ -12,7 +12,7 @@ import (
 
 var terminationGrace = policies.Rule{
 	ID:    "termination-grace",
-	Title: "Members get time to stop",
+	Title: "Pods get time to stop",
 	Doc: `With terminationGracePeriodSeconds 0 every delete of a Pod is a forced one: the kubelet kills the process without a
 chance to flush and to say goodbye, and the API server forgets the Pod before it is known to be gone, so that a second Pod
 of the same identity may start on the same volume. The API documentation calls it unsafe for StatefulSets.`,
@@ -34,7 +34,7 @@ func givesTimeToStop(o kinds.Object, _ policies.Cluster, _ v1alpha1.TerminationG
 	}
 	return []policies.Finding{{
 		Check: "zero", Path: "spec.template.spec.terminationGracePeriodSeconds",
-		Message: fmt.Sprintf("The Pods of StatefulSet %s are killed without time to stop: writes may be lost, and two Pods may write to one volume.", set.Name),
-		Remedy:  "set spec.template.spec.terminationGracePeriodSeconds to the time a clean stop takes, or leave it out for 30.",
+		Message: fmt.Sprintf("The Pods of StatefulSet %s are killed at once (terminationGracePeriodSeconds: 0): writes can be lost, and two Pods can write to one volume.", set.Name),
+		Remedy:  "set spec.template.spec.terminationGracePeriodSeconds to the time a clean stop takes, or remove it (the default is 30).",
 	}}, nil
 }

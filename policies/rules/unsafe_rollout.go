@@ -17,7 +17,7 @@ import (
 
 var unsafeRollout = policies.Rule{
 	ID:    "unsafe-rollout",
-	Title: "A rollout begins while everybody is well",
+	Title: "A rollout starts while the members are ready",
 	Doc: `A rolling update that begins while a member is down is one of two things. Under podManagementPolicy Parallel it
 goes on: up to Kubernetes 1.36 it takes the highest ordinal next whoever else is down, from 1.37 on as many healthy Pods as
 maxUnavailable leaves after those that are down, and either may be the end of the majority. Under OrderedReady it waits, for
@@ -95,7 +95,7 @@ func recreates(older, newer *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.
 	}
 	return []policies.Finding{{
 		Check: "quorum", Path: "spec.template", Action: p.Quorum,
-		Message: fmt.Sprintf("The update strategy Recreate deletes all Pods of StatefulSet %s at once: 0 of the %s ready would be left.", newer.Name, words.Plural(up, "Pod")),
+		Message: fmt.Sprintf("The update strategy Recreate deletes all Pods of StatefulSet %s at once: 0 of the %s would remain.", newer.Name, words.Plural(up, "Pod")),
 		Remedy:  fmt.Sprintf("replace them one by one: set %s.type: RollingUpdate", strategyPath),
 	}}, nil
 }
@@ -148,15 +148,15 @@ func (r *rollout) quorum(p v1alpha1.UnsafeRollout) []policies.Finding {
 	}
 	f := policies.Finding{
 		Check: "quorum", Path: r.path, Action: p.Quorum, Unknown: !certain,
-		Message: fmt.Sprintf("%d of the %s of StatefulSet %s are ready, and the rollout takes %s first: %d would be left; a majority is %d.",
+		Message: fmt.Sprintf("%d of the %s of StatefulSet %s are ready, and the rollout replaces %s first, which leaves %d; a majority is %d.",
 			up, words.Plural(r.members.Count(), "member"), r.set.Name, statefulset.PodNames(r.set, taken), left, majority),
-		Remedy: fmt.Sprintf("wait until the others are there: %s rollout status statefulset %s", policies.Kubectl(r.set), r.set.Name),
+		Remedy: fmt.Sprintf("wait until the others are ready: %s rollout status statefulset %s", policies.Kubectl(r.set), r.set.Name),
 	}
 	if len(down) > 0 {
 		pod := fmt.Sprintf("%s-%d", r.set.Name, down[0].Start)
 		f.Message += fmt.Sprintf(" Not ready: %s.", statefulset.PodNames(r.set, down))
-		f.Remedy = fmt.Sprintf("bring %[2]s back first; see why: %[1]s describe pod %[2]s. "+
-			"If the new template is what repairs it, send it with spec.updateStrategy.type: OnDelete, then: %[1]s delete pod %[2]s, and set RollingUpdate again.",
+		f.Remedy = fmt.Sprintf("get %[2]s ready first: %[1]s describe pod %[2]s. "+
+			"If the new template repairs it, apply it with spec.updateStrategy.type: OnDelete, run %[1]s delete pod %[2]s, then set RollingUpdate again.",
 			policies.Kubectl(r.set), pod)
 	}
 	return []policies.Finding{f}
@@ -174,11 +174,11 @@ func (r *rollout) waits(p v1alpha1.UnsafeRollout) []policies.Finding {
 	pod := fmt.Sprintf("%s-%d", r.set.Name, down[0].Start)
 	f := policies.Finding{
 		Check: "waits", Path: r.path, Action: cmp.Or(p.Waits, p.Action.AtMost(v1alpha1.Warn)),
-		Message: fmt.Sprintf("Nothing is rolled out while Pod %s is not ready, and everything begins as soon as it is.", pod),
-		Remedy:  fmt.Sprintf("see why it is not: %s describe pod %s.", policies.Kubectl(r.set), pod),
+		Message: fmt.Sprintf("The rollout waits for Pod %s, which is not ready, and starts when it is.", pod),
+		Remedy:  fmt.Sprintf("see why it is not ready: %s describe pod %s.", policies.Kubectl(r.set), pod),
 	}
 	if r.behind(down[0].Start) {
-		f.Remedy += fmt.Sprintf(" If the new template is what repairs it, it comes up with that after: %s delete pod %s", policies.Kubectl(r.set), pod)
+		f.Remedy += fmt.Sprintf(" If the new template repairs it: %s delete pod %s", policies.Kubectl(r.set), pod)
 	}
 	return []policies.Finding{f}
 }

@@ -63,7 +63,7 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 	if strategy.Type == appsv1.RecreateStatefulSetStrategyType && replicas > 1 {
 		found = append(found, policies.Finding{
 			Check: "quorum", Path: strategyPath + ".type", Action: p.Quorum, Excess: replicas - max(1, (replicas-1)/2),
-			Message: fmt.Sprintf("Recreate deletes all %s of StatefulSet %s at once for every new template.", words.Plural(replicas, "Pod"), set.Name),
+			Message: fmt.Sprintf("Recreate deletes all %s of StatefulSet %s at once on every change of the template.", words.Plural(replicas, "Pod"), set.Name),
 			Remedy:  fmt.Sprintf("set %s.type: RollingUpdate", strategyPath),
 		})
 	}
@@ -84,7 +84,7 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 	if rolling.Partition != nil && int64(*rolling.Partition) >= replicas {
 		found = append(found, policies.Finding{
 			Check: "partition", Path: strategyPath + ".rollingUpdate.partition", Action: p.Partition,
-			Message: fmt.Sprintf("Partition %d holds back all %s of StatefulSet %s: a new template is accepted and never rolled out.",
+			Message: fmt.Sprintf("Partition %d holds back all %s of StatefulSet %s: a new template is never rolled out.",
 				*rolling.Partition, words.Plural(replicas, "Pod"), set.Name),
 			Remedy: fmt.Sprintf("set %s.rollingUpdate.partition to at most %d, or 0 to roll everything.", strategyPath, replicas-1),
 		})

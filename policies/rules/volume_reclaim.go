@@ -10,7 +10,7 @@ import (
 
 var volumeReclaim = policies.Rule{
 	ID:    "volume-reclaim",
-	Title: "A deleted claim leaves its volume behind",
+	Title: "Deleting a claim keeps its volume",
 	Doc: `A provisioner gives a new PersistentVolume the reclaim policy of its storage class, which is Delete almost everywhere:
 with the claim goes the disk. This rule refuses nothing. Where a policy asks for it, volumes made for claims of the
 namespaces it matches get the reclaim policy it names, so that what was deleted by accident can be attached again.`,

@@ -20,7 +20,7 @@ func TestScaleDown(t *testing.T) {
 		t.Parallel()
 		s := start(t, "3")
 		s.settled(3)
-		want := []string{"scale-down/quorum", "takes db-1 and db-2", "a majority is 2", "--replicas=2"}
+		want := []string{"scale-down/quorum", "removes db-1 and db-2", "a majority is 2", "--replicas=2"}
 		for _, args := range [][]string{
 			scale("1"),
 			scale("1", "--dry-run=server"),

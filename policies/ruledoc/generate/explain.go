@@ -80,7 +80,7 @@ func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 		e.Verdict = append(e.Verdict, ruledoc.Said{Text: "It passes."})
 	}
 	for _, f := range verdict.Findings {
-		text := fmt.Sprintf("%s %s: %s\nTo fix: %s", f.Action, f.ID(), f.Message, f.Remedy)
+		text := fmt.Sprintf("%s %s: %s\nFix: %s", f.Action, f.ID(), f.Message, f.Remedy)
 		if f.Note != "" {
 			text += "\n(" + f.Note + ")"
 		}

@@ -64,21 +64,32 @@ func inForce(policy *v1alpha1.StatefulPolicy, now time.Time) []v1alpha1.Exceptio
 		// A dry run relaxes nothing.
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(policy.Spec.Exceptions), func(e v1alpha1.Exception) bool {
-		return e.Until != nil && !now.IsZero() && !now.Before(e.Until.Time)
-	})
+	return slices.DeleteFunc(slices.Clone(policy.Spec.Exceptions), func(e v1alpha1.Exception) bool { return ended(e, now) })
 }
 
-// relax lowers the findings by the exceptions of the policies that match. A policy's exceptions are about what others find.
+func ended(e v1alpha1.Exception, now time.Time) bool {
+	return e.Until != nil && !now.IsZero() && !now.Before(e.Until.Time)
+}
+
+// relax lowers the findings by the exceptions of the policies that match. A policy's exceptions are about what others find. One
+// that has ended is named, as whoever relied on it wonders.
 func relax(findings []Finding, chosen []applied, now time.Time) {
 	for _, p := range chosen {
-		for _, e := range inForce(p.StatefulPolicy, now) {
+		if p.Spec.Mode == v1alpha1.ModeAudit {
+			continue
+		}
+		for _, e := range p.Spec.Exceptions {
 			for i := range findings {
 				f := &findings[i]
 				if f.Policy == p.Name || f.Rule != e.Rule || len(e.Checks) > 0 && !slices.Contains(e.Checks, f.Check) {
 					continue
 				}
-				if action := cmp.Or(e.Action, v1alpha1.Warn); f.Action.Stricter(action) {
+				action := cmp.Or(e.Action, v1alpha1.Warn)
+				switch {
+				case !f.Action.Stricter(action):
+				case ended(e, now):
+					f.Note = fmt.Sprintf("the exception of policy %s ended at %s", p.Name, e.Until.UTC().Format(time.RFC3339))
+				default:
 					f.Exception = p.Name
 					f.atMost(action, fmt.Sprintf("exception of policy %s: %s", p.Name, strings.TrimSpace(e.Reason)))
 				}

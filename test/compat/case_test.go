@@ -27,8 +27,6 @@ type refusal struct {
 	// finding is rule and check; request is a resource, or a verb and a resource, as in "delete statefulsets".
 	finding, request string
 	why              string
-	// may says that it depends on who comes first whether it happens.
-	may bool
 }
 
 func (r refusal) is(d denial) bool {
@@ -226,7 +224,7 @@ func (r row) judge(profile string) error {
 		wrong = errors.Join(wrong, fmt.Errorf("wrong denial: %s", d))
 	}
 	for _, wanted := range r.refused[profile] {
-		if !wanted.may && !slices.ContainsFunc(o.denials, wanted.is) {
+		if !slices.ContainsFunc(o.denials, wanted.is) {
 			wrong = errors.Join(wrong, fmt.Errorf("%s did not refuse %s: %s", wanted.finding, wanted.request, wanted.why))
 		}
 	}

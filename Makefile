@@ -58,6 +58,7 @@ custom-resource = $(BIN)/controller-gen paths=./policies/v1alpha1 object output:
 .PHONY: generate
 generate: $(BIN)/controller-gen ## Write every generated file: deep copies, the CRD, install.yaml, the rules' pages and profiles, and the golden files of the tests.
 	$(call custom-resource,policies/v1alpha1,deploy/chart/crds)
+	cp deploy/chart/crds/mooring.dev_statefulpolicies.yaml policies/crd
 	go run ./policies/ruledoc/generate
 	$(MAKE) --no-print-directory render
 	go test ./webhooks -run '^(TestMessages|TestReviews|TestAllocations)$$' -update
@@ -90,6 +91,7 @@ verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
 	for file in policies/v1alpha1/zz_generated.deepcopy.go deploy/chart/crds/mooring.dev_statefulpolicies.yaml deploy/chart/native-fallback.yaml deploy/install.yaml; do \
 		diff -u $$file $$fresh/$${file##*/} || stale $$file; \
 	done; \
+	cmp deploy/chart/crds/mooring.dev_statefulpolicies.yaml policies/crd/mooring.dev_statefulpolicies.yaml || stale policies/crd; \
 	diff -ru docs/rules $$fresh/docs/rules || stale docs/rules; \
 	for file in docs/schemas/policy-test.json policies/ruledoc/rules.json policies/profiles/baseline.yaml policies/profiles/restricted.yaml README.md deploy/chart/generated.yaml deploy/audit-policy.yaml; do \
 		diff -u $$file $$fresh/$$file || stale $$file; \

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/json"
 
+	"github.com/mooring-dev/mooring/policies/crd"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/report"
@@ -188,10 +189,21 @@ func (t *tree) into(item string, o kinds.Object) (path string, err error) {
 	if _, ok := o.(*v1alpha1.StatefulPolicy); ok {
 		// A field with a typing error would guard nothing.
 		unknown, err := json.UnmarshalStrict(text, o)
-		if err = errors.Join(append(unknown, err)...); err != nil {
-			return pathIn(err), err
+		if err = errors.Join(append(unknown, err)...); err == nil {
+			return "", nil
 		}
-		return "", nil
+		if path := pathIn(err); path != "" {
+			return path, err
+		}
+		// Of a size or a time that is none, the type's own decoder knows no field, and the API server's schema does.
+		object := map[string]any{}
+		if json.UnmarshalCaseSensitivePreserveInts(text, &object) != nil {
+			return "", err
+		}
+		if refused, unreadable := crd.Validate(object); unreadable == nil && len(refused) > 0 {
+			return refused[0].Field, refused[0]
+		}
+		return "", err
 	}
 	err = json.UnmarshalCaseSensitivePreserveInts(text, o)
 	return pathIn(err), err

@@ -1,14 +1,15 @@
 package manifests
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/crd"
 	"github.com/mooring-dev/mooring/policies/kinds"
-	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/report"
 )
@@ -149,11 +150,16 @@ func (s *Set) Policies() ([]v1alpha1.StatefulPolicy, []report.Error) {
 		if !ok {
 			continue
 		}
-		if _, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{*policy}, policies.ProfileOff); err != nil {
+		refused, err := crd.Refused(policy)
+		if err != nil {
 			errs = append(errs, report.Error{Position: d.Position("spec"), Message: err.Error()})
-			continue
 		}
-		found = append(found, *policy)
+		for _, wrong := range refused {
+			errs = append(errs, report.Error{Position: d.Position(wrong.Field), Message: fmt.Sprintf("StatefulPolicy %s: %v", policy.Name, wrong)})
+		}
+		if err == nil && len(refused) == 0 {
+			found = append(found, *policy)
+		}
 	}
 	return found, errs
 }

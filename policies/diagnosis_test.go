@@ -26,7 +26,7 @@ func TestDiagnose(t *testing.T) {
 		missing, contradicts []string
 	}{
 		"nothing":                       {a: "{}"},
-		"a profile that is none":        {a: "profile: strict", invalid: "spec.profile"},
+		"an exception of no rule":       {a: "exceptions: [{rule: scaledown, reason: night}]", invalid: "spec.exceptions[0].rule"},
 		"a namespace that is there":     {a: "match: {exclude: {namespaces: [shop]}}"},
 		"a namespace that is not":       {a: "match: {exclude: {namespaces: [shop, gone]}}", missing: []string{"namespace gone does not exist"}},
 		"a namespace that is selected":  {a: "match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gone}}}", missing: []string{"namespace gone does not exist"}},

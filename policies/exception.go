@@ -13,46 +13,23 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// relaxations says what is wrong with the parts of a policy that relax: its profile, its exceptions and its operators.
-func relaxations(rules []Rule, spec v1alpha1.StatefulPolicySpec, at *field.Path) error {
+// exceptions says which of the policy's exceptions are of no rule or check. What the API server's schema knows it refuses by itself.
+func exceptions(rules []Rule, spec v1alpha1.StatefulPolicySpec, at *field.Path) error {
 	var errs []error
-	if spec.Profile != "" && !slices.Contains(Profiles, spec.Profile) {
-		errs = append(errs, field.NotSupported(at.Child("profile"), spec.Profile, Profiles))
-	}
-	for i, account := range spec.Operators {
-		if namespace, name, ok := strings.Cut(account, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-			errs = append(errs, field.Invalid(at.Child("operators").Index(i), account, "a service account is namespace/name"))
-		}
-	}
 	for i, e := range spec.Exceptions {
-		errs = append(errs, validException(rules, e, at.Child("exceptions").Index(i)))
-	}
-	return errors.Join(errs...)
-}
-
-func validException(rules []Rule, e v1alpha1.Exception, at *field.Path) error {
-	var errs []error
-	if strings.TrimSpace(e.Reason) == "" {
-		errs = append(errs, field.Required(at.Child("reason"), "an exception says why"))
-	}
-	if relaxed := []v1alpha1.Action{v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off}; e.Action != "" && !slices.Contains(relaxed, e.Action) {
-		errs = append(errs, field.NotSupported(at.Child("action"), e.Action, relaxed))
-	}
-	rule, ok := Find(rules, e.Rule)
-	if !ok {
-		var known []string
-		for _, r := range rules {
-			known = append(known, r.ID)
+		at := at.Index(i)
+		rule, ok := Find(rules, e.Rule)
+		if !ok {
+			errs = append(errs, field.NotSupported(at.Child("rule"), e.Rule, ids(rules)))
 		}
-		return errors.Join(append(errs, field.NotSupported(at.Child("rule"), e.Rule, known))...)
-	}
-	var known []string
-	for _, check := range rule.Checks {
-		known = append(known, check.Name)
-	}
-	for i, check := range e.Checks {
-		if !slices.Contains(known, check) {
-			errs = append(errs, field.NotSupported(at.Child("checks").Index(i), check, known))
+		var known []string
+		for _, check := range rule.Checks {
+			known = append(known, check.Name)
+		}
+		for i, check := range e.Checks {
+			if ok && !slices.Contains(known, check) {
+				errs = append(errs, field.NotSupported(at.Child("checks").Index(i), check, known))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -86,10 +86,7 @@ func UnknownRule(rules []Rule, id string) error {
 			known = append(known, rule.ID+"/"+c.Name)
 		}
 	} else {
-		for _, r := range rules {
-			known = append(known, r.ID)
-		}
-		id = name
+		known, id = ids(rules), name
 	}
 	near := slices.DeleteFunc(slices.Clone(known), func(k string) bool {
 		return !words.Similar(k, id) && !strings.HasPrefix(k, id)
@@ -101,6 +98,14 @@ func UnknownRule(rules []Rule, id string) error {
 		return fmt.Errorf("%s; it has %s", what, words.List(known))
 	}
 	return fmt.Errorf("%s; mooring explain lists those there are", what)
+}
+
+func ids(rules []Rule) []string {
+	var all []string
+	for _, r := range rules {
+		all = append(all, r.ID)
+	}
+	return all
 }
 
 // Named tells whether a name is that of a rule, or rule/check.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -114,8 +113,7 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	var err1, err2 error
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
-	err3 := vocabulary(reflect.ValueOf(policy.Spec), field.NewPath("spec"))
-	errs := []error{err1, err2, err3, relaxations(rules, policy.Spec, field.NewPath("spec"))}
+	errs := []error{err1, err2, exceptions(rules, policy.Spec, field.NewPath("spec", "exceptions"))}
 	for _, rule := range rules {
 		errs = append(errs, rule.validate(&policy.Spec.Rules, field.NewPath("spec", "rules", rule.Block())))
 	}
@@ -124,48 +122,6 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	}
 	c.fills = slices.ContainsFunc(rules, func(rule Rule) bool { return rule.fills(&policy.Spec.Rules) })
 	return c, nil
-}
-
-// vocabulary refuses an action, a mode or the like that is none, by the path of its field. In a cluster the API server does; a policy
-// from a file could otherwise be mistyped and guard nothing.
-func vocabulary(v reflect.Value, at *field.Path) error {
-	switch v.Type() {
-	case reflect.TypeFor[v1alpha1.Action]():
-		return oneOf(v, at, v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off)
-	case reflect.TypeFor[v1alpha1.Mode]():
-		return oneOf(v, at, v1alpha1.ModeEnforce, v1alpha1.ModeWarn, v1alpha1.ModeAudit)
-	case reflect.TypeFor[v1alpha1.Autoscaler]():
-		return oneOf(v, at, v1alpha1.AutoscalerDeny, v1alpha1.AutoscalerClamp)
-	case reflect.TypeFor[v1alpha1.OperatorOwned]():
-		return oneOf(v, at, v1alpha1.OperatorOwnedWarn, v1alpha1.OperatorOwnedEnforce)
-	}
-	var errs []error
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			return vocabulary(v.Elem(), at)
-		}
-	case reflect.Struct:
-		for f, value := range v.Fields() {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			child := at
-			if name != "" {
-				child = at.Child(name)
-			}
-			optional := strings.HasSuffix(f.Tag.Get("json"), ",omitempty")
-			if !optional || !value.IsZero() {
-				errs = append(errs, vocabulary(value, child))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func oneOf[T ~string](v reflect.Value, at *field.Path, known ...T) error {
-	if word := T(v.String()); !slices.Contains(known, word) {
-		return field.NotSupported(at, word, known)
-	}
-	return nil
 }
 
 // selector parses a label selector; an absent one selects everything.

@@ -268,26 +268,6 @@ func TestCompileRefuses(t *testing.T) {
 			profile: "off",
 			want:    []string{"StatefulPolicy a", "spec.match.namespaceSelector", "StatefulPolicy b", "spec.match.objectSelector"},
 		},
-		"an action that is none": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {headlessService: {action: deny}}")},
-			profile:  "off", want: []string{"StatefulPolicy a", "spec.rules.headlessService.action", `"deny"`},
-		},
-		"no action": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {maxStep: 1}}")},
-			profile:  "off", want: []string{"spec.rules.scaleDown.action"},
-		},
-		"a check's action that is none": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, toZero: Never}}")},
-			profile:  "off", want: []string{"spec.rules.scaleDown.toZero", `"Never"`},
-		},
-		"a mode that is none": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: audit")},
-			profile:  "off", want: []string{"spec.mode", `"audit"`},
-		},
-		"a profile of a policy that is none": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: strict")},
-			profile:  "off", want: []string{"spec.profile", `"strict"`, `"restricted"`},
-		},
 		"a policy that is called like a profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "baseline", "{}")},
 			profile:  "off", want: []string{"StatefulPolicy baseline", "metadata.name"},
@@ -299,22 +279,6 @@ func TestCompileRefuses(t *testing.T) {
 		"an exception of no check": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, checks: [quorum, zero], reason: why}]")},
 			profile:  "off", want: []string{"spec.exceptions[0].checks[1]", `"zero"`, `"to-zero"`},
-		},
-		"an exception without a reason": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, reason: ' '}]")},
-			profile:  "off", want: []string{"spec.exceptions[0].reason"},
-		},
-		"an exception that makes stricter": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, action: Deny, reason: why}]")},
-			profile:  "off", want: []string{"spec.exceptions[0].action", `"Deny"`, `"Warn"`},
-		},
-		"an operator that is no service account": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operators: [mysql]")},
-			profile:  "off", want: []string{"spec.operators[0]", "namespace/name"},
-		},
-		"an answer about operators that is none": {
-			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operatorOwned: Deny")},
-			profile:  "off", want: []string{"spec.operatorOwned", `"Deny"`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

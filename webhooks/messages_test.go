@@ -147,7 +147,6 @@ var policyChanges = []struct{ name, old, new string }{
 	{"it excepts what the profile refuses", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
 	{"it sets no profile", "", `{profile: "off"}`},
 	{"an exception of no rule", "", `{exceptions: [{rule: scaledown, reason: night}]}`},
-	{"an exception without a reason", "", `{exceptions: [{rule: scale-down, reason: " "}]}`},
 	{"it is deleted", `{rules: {scaleDown: {action: Deny}, deleteProtection: {action: Deny}}}`, ""},
 	{"it only warns from now on", `{rules: {scaleDown: {action: Deny}}}`, `{mode: Warn, rules: {scaleDown: {action: Deny}}}`},
 	{"one of its rules only warns", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},

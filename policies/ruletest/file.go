@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/crd"
 	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
@@ -182,8 +183,12 @@ func (f *File) readPolicies(name string) error {
 		if err := doc.decode(&policy); err != nil {
 			return err
 		}
-		if _, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{policy}, policies.ProfileOff); err != nil {
+		refused, err := crd.Refused(&policy)
+		if err != nil {
 			return doc.errorAt("spec", err)
+		}
+		for _, wrong := range refused {
+			return doc.errorAt(wrong.Field, wrong)
 		}
 		f.policies = append(f.policies, policy)
 	}

@@ -13,6 +13,7 @@ import (
 // StatefulPolicy says which stateful workloads are guarded, by which rules, and how strictly.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['baseline', 'restricted'])",message="metadata.name is that of a profile; call the policy something else"
 // +kubebuilder:resource:scope=Cluster,shortName=spol,categories=mooring
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
@@ -127,11 +128,12 @@ type Exception struct {
 	Checks []string `json:"checks,omitempty"`
 	// action is the most that a finding does. Off says nothing at all.
 	// +kubebuilder:validation:Enum=Warn;Audit;Off
+	// +kubebuilder:validation:XValidation:rule="self != 'Deny'",message="an exception relaxes: Warn, Audit or Off"
 	// +kubebuilder:default=Warn
 	// +optional
 	Action Action `json:"action,omitempty"`
 	// reason says why, and is shown with each finding that the exception relaxes.
-	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:Pattern=`\S`
 	Reason string `json:"reason"`
 	// until is when the exception ends. Absent: it has no end.
 	// +optional
@@ -211,16 +213,20 @@ type Match struct {
 
 // Exclude names namespaces and requesters that a policy leaves alone.
 type Exclude struct {
-	// namespaces by name.
+	// namespaces by name. There are no patterns.
 	// +listType=set
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:items:MaxLength=63
 	// +optional
 	Namespaces []string `json:"namespaces,omitempty"`
 	// users by the name the API server knows them under.
 	// +listType=set
+	// +kubebuilder:validation:items:MinLength=1
 	// +optional
 	Users []string `json:"users,omitempty"`
 	// groups of which the requester is a member.
 	// +listType=set
+	// +kubebuilder:validation:items:MinLength=1
 	// +optional
 	Groups []string `json:"groups,omitempty"`
 	// serviceAccounts as namespace/name.
@@ -457,6 +463,7 @@ type ScaleDown struct {
 	// system:kube-controller-manager) and KEDA (system:serviceaccount:keda:keda-operator).
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:items:MinLength=1
 	// +optional
 	Autoscalers []string `json:"autoscalers,omitempty"`
 }
@@ -544,6 +551,7 @@ type RetainedClaim struct {
 	Enforcement `json:",inline"`
 	// keepFor is how long after its last Pod a claim is kept whose StatefulSet was deleted, such as 1h, as if that still ran.
 	// Kubernetes tells since 1.37 when that was.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="must be a time such as 1h or 30m"
 	// +optional
 	KeepFor *metav1.Duration `json:"keepFor,omitempty"`
 	// recent is the action within keepFor; by default the rule's action.
@@ -560,6 +568,7 @@ type UnsafeRollout struct {
 	// waits is the action where the rollout cannot begin before a member is ready again. By default Warn, or the rule's
 	// action where that does less: the new template may be what repairs the member.
 	// +kubebuilder:validation:Enum=Warn;Audit;Off
+	// +kubebuilder:validation:XValidation:rule="self != 'Deny'",message="it cannot deny: Warn, Audit or Off"
 	// +optional
 	Waits Action `json:"waits,omitempty"`
 }
@@ -578,10 +587,12 @@ type ClaimTemplate struct {
 	Enforcement `json:",inline"`
 	// storageClasses are the classes allowed. Absent: any that exists.
 	// +listType=set
+	// +kubebuilder:validation:items:MinLength=1
 	// +optional
 	StorageClasses []string `json:"storageClasses,omitempty"`
 	// accessModes are those allowed. Absent: any.
 	// +listType=set
+	// +kubebuilder:validation:items:Enum=ReadWriteOnce;ReadOnlyMany;ReadWriteMany;ReadWriteOncePod
 	// +optional
 	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
 	// minSize is the least a claim may ask for, in bytes.

@@ -41,6 +41,22 @@ GO_IMAGE ?=
 image: ## Build the image with buildah, which needs no container engine; IMAGE=… names it, GO_IMAGE=… is the image of Go that builds it.
 	buildah --storage-driver=vfs bud --isolation=chroot --quiet --build-arg=VERSION=$(VERSION) $(GO_IMAGE:%=--build-arg=GO_IMAGE=%) --tag=$(IMAGE) .
 
+# The image that the chart asks for where no value names another.
+CHART_IMAGE := ghcr.io/mooring-dev/mooring:$(shell sed -n 's/^appVersion: //p' deploy/chart/Chart.yaml)
+# A program with Docker's command line, and the kind of cluster to load the image into: kind, minikube or k3d.
+ENGINE ?= docker
+CLUSTER ?= kind
+CLUSTER_NAME ?=
+load-kind = kind load docker-image $(CHART_IMAGE) $(CLUSTER_NAME:%=--name=%)
+load-minikube = minikube image load $(CHART_IMAGE) $(CLUSTER_NAME:%=--profile=%)
+load-k3d = k3d image import $(CHART_IMAGE) $(CLUSTER_NAME:%=--cluster=%)
+
+.PHONY: load
+load: ## Build the image that the chart asks for, and load it into a local cluster: CLUSTER=kind, minikube or k3d.
+	$(if $(load-$(CLUSTER)),,$(error CLUSTER=$(CLUSTER) is not known. Fix: make load CLUSTER=kind, minikube or k3d))
+	$(ENGINE) build --build-arg=VERSION=$(VERSION) --tag=$(CHART_IMAGE) .
+	$(load-$(CLUSTER))
+
 .PHONY: test-image
 test-image: image ## Check that the image holds the binary alone and runs, and not as root.
 	.ci/test-image $(IMAGE)
@@ -49,6 +65,42 @@ test-image: image ## Check that the image holds the binary alone and runs, and n
 sbom: build $(BIN)/cyclonedx-gomod ## Write bin/mooring.cdx.json, the binary's bill of materials in CycloneDX.
 	$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $(BIN)/mooring.cdx.json $(BIN)/mooring
 	@echo "$$(grep -c '"purl"' $(BIN)/mooring.cdx.json) components in bin/mooring.cdx.json"
+
+# What a release publishes, made and looked at without publishing. The image, signatures and provenance need a container engine and
+# the release's identity; .goreleaser.yaml and .github/workflows/release.yaml say how they are made.
+RELEASE := $(BIN)/release
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+.PHONY: release-dry-run
+release-dry-run: $(BIN)/cyclonedx-gomod ## Make a release's binaries, bills of materials, chart and checksums in bin/release, and publish nothing.
+	rm -rf $(RELEASE) && mkdir -p $(RELEASE)
+	@for platform in $(PLATFORMS); do \
+		file=$(RELEASE)/mooring_$${platform/\//_}; echo "build $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -ldflags='-s -X main.version=$(VERSION)' -o $$file ./cmd/mooring; \
+		$(BIN)/cyclonedx-gomod bin -json -licenses=false -version=$(VERSION) -output $$file.cdx.json $$file; \
+	done
+	tar --sort=name --owner=0 --group=0 --mtime=@0 -C deploy --transform='s,^chart,mooring,' -czf $(RELEASE)/mooring-chart.tgz chart
+	cp deploy/install.yaml $(RELEASE)
+	cd $(RELEASE) && sha256sum * > checksums.txt && sha256sum --check --quiet checksums.txt && ls -s --human-readable
+
+##@ Documentation
+
+.PHONY: recording
+recording: controlplane ## Play the demo, and write its recording for README.md.
+	fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
+	go -C test run ./demo > $$fresh; \
+	go -C test run ./demo/recording -steps=2,8,18,21,22,35,38 < $$fresh > docs/images/demo.svg
+
+.PHONY: walk
+walk: controlplane ## Run the commands of README.md as a new user does, and write docs/walk.md with the time that each took.
+	go -C test test -count=1 ./readme -walk=$(CURDIR)/docs/walk.md
+
+.PHONY: site
+site: ## Build the documentation as a site in bin/site/.vitepress/dist; needs npm. A link that leads nowhere fails it.
+	mkdir -p $(BIN)/site
+	find $(BIN)/site -mindepth 1 -maxdepth 1 ! -name node_modules -exec rm -r {} +
+	cp -r docs/. site/. $(BIN)/site
+	cd $(BIN)/site && npm ci --no-audit --no-fund && npm run build
 
 ##@ Generated files
 
@@ -126,7 +178,7 @@ test-older: ## Run the end-to-end tests on Kubernetes 1.34; builds it for minute
 .PHONY: test-cluster
 test-cluster: controlplane ## Run the tests on a real control plane.
 	go -C test/controlplane test -count=1 ./...
-	go -C test test -count=1 -p 1 -timeout 30m ./alerts ./e2e ./audit ./helm ./replay ./report ./security
+	go -C test test -count=1 -p 1 -timeout 30m ./alerts ./e2e ./audit ./helm ./readme ./replay ./report ./security
 
 .PHONY: test-long
 test-long: controlplane ## Let every accident happen, and break everything under load; some twenty minutes more.

@@ -17,9 +17,9 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 )
 
-// TestLinks holds that what README.md and docs link to in the repository exists, headings included.
+// TestLinks holds that what README.md, its neighbours and docs link to in the repository exists, headings included.
 func TestLinks(t *testing.T) {
-	pages := []string{"../README.md", "chart/README.md"}
+	pages := []string{"../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CODE_OF_CONDUCT.md", "../CHANGELOG.md", "chart/README.md"}
 	err := filepath.WalkDir("../docs", func(path string, _ fs.DirEntry, err error) error {
 		if filepath.Ext(path) == ".md" {
 			pages = append(pages, path)

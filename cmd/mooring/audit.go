@@ -47,14 +47,14 @@ func newAudit() *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Say what in a live cluster violates the policies",
-		Long: `Audit judges what stands in a cluster: StatefulSets with their claims and governing Services, autoscalers, budgets and
+		Short: "Report what in a live cluster violates policies",
+		Long: `Audit judges what is in a cluster: StatefulSets with their claims and governing Services, autoscalers, budgets and
 Deployments, by the StatefulPolicies of that cluster, or by others before they are installed. It also finds what no manifest
 shows: claims that nobody owns any more, claims that would take their disks along, members that are down, rollouts that are
 stuck, budgets that block every drain. It reads and changes nothing; the ClusterRole mooring-audit of the chart is enough for it.
-What may not be read is named, and the rest is judged all the same.
+It names what it is not allowed to read, and judges the rest.
 
-The exit code is 0 where nothing was found that --fail-on names, 1 where something was, and 2 where something could not be judged.`,
+The exit code is 1 if there is a finding that --fail-on names, 2 if something could not be judged, and 0 otherwise.`,
 		Example: `  # What in this cluster violates its policies today?
   mooring audit
 
@@ -94,11 +94,11 @@ The exit code is 0 where nothing was found that --fail-on names, 1 where somethi
 	f.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "audit all namespaces, as without -n")
 	f.StringVar(&o.as, "as", "", "user, or service account as system:serviceaccount:NAMESPACE:NAME, to audit as")
 	f.StringArrayVar(&o.asGroups, "as-group", nil, "group to audit as; may be repeated")
-	f.IntVar(&o.limit, "limit", 100, "how many findings the text lists, the gravest first; 0 for all. All are counted")
+	f.IntVar(&o.limit, "limit", 100, "number of findings to list in text, most severe first; 0 lists all. All are counted")
 	f.StringVar(&o.namespaceSelector, "namespace-selector", "", "audit only namespaces with these labels")
 	f.StringVarP(&o.selector, "selector", "l", "", "judge only objects with these labels")
 	f.StringVar(&o.compare, "compare", "", "also say what this profile would find in every namespace: baseline or restricted")
-	f.DurationVar(&o.StuckAfter, "stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
+	f.DurationVar(&o.StuckAfter, "stuck-after", 5*time.Minute, "how long a member may be not ready, or a rollout stand still, before it is reported")
 	f.DurationVar(&o.timeout, "request-timeout", time.Minute, "how long to wait for one answer of an API server")
 	o.filter.add(cmd)
 	o.policies.add(cmd)

@@ -41,7 +41,7 @@ func newCheck() *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [PATH|-]...",
-		Short: "Say what in files violates the policies, before anything reaches a cluster",
+		Short: "Report what in files violates policies, before it reaches a cluster",
 		Long: `Check judges manifests by the rules that the webhook judges requests by: files, folders with everything below them that git
 does not ignore, the standard input (-), Helm charts and kustomizations, which it renders itself. Without a path it is the
 current folder. The objects of all files see each other: Services, budgets, autoscalers, storage classes, the labels of
@@ -51,8 +51,8 @@ among the files judge along.
 With --base it also judges what the files change of an earlier revision or of another folder: scale-downs, weaker retention,
 fields that cannot change, and what was removed or renamed.
 
-The exit code is 0 where nothing was found that --fail-on names, 1 where something was, and 2 where something could not be read
-or judged. docs/check.md says more.`,
+The exit code is 1 if there is a finding that --fail-on names, 2 if something could not be read or judged, and 0 otherwise.
+See docs/check.md.`,
 		Example: `  # Everything below this folder
   mooring check deploy
 
@@ -91,12 +91,12 @@ or judged. docs/check.md says more.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.base, "base", "", "git revision, or folder, that the files are changes of")
-	f.BoolVar(&o.complete, "complete", false, "the files are all there is: what is not among them does not exist")
+	f.BoolVar(&o.complete, "complete", false, "treat what is not in the files as missing")
 	f.BoolVar(&o.together, "together", false, "judge all files as one set, even if several hold the same object")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "paths that hold no Kubernetes object are no error")
 	f.StringArrayVar(&o.exclude, "exclude", nil, "glob of files and folders to leave out; ** stands for any number of folders; may be repeated")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none (default with --context: the context's)")
-	f.StringVar(&o.context, "context", "", "kubeconfig context of a cluster in which to look up what is not among the files")
+	f.StringVar(&o.context, "context", "", "kubeconfig context of a cluster to look up what is not in the files")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file for --context (default: $KUBECONFIG, or ~/.kube/config)")
 	f.StringArrayVar(&o.charts.ValueFiles, "values", nil, "file with values for charts; may be repeated")
 	f.StringArrayVar(&o.charts.Values, "set", nil, "value for charts, as name=value; may be repeated")

@@ -18,7 +18,7 @@ func newExplain() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "explain [RULE]",
-		Short: "Say what the rules are, or all about one of them",
+		Short: "List the rules, or explain one of them",
 		Long: `Explain lists the rules, with what each profile does with their findings. Of one rule it tells why there is such a rule,
 what it checks, its parameters, what each profile says, and examples with what Mooring answers to them.`,
 		Example: `  # Which rules are there?

@@ -30,7 +30,7 @@ func newExport() *cobra.Command {
 	o := exportOptions{export: native.Options{Controllers: policies.Controllers()}}
 	cmd := &cobra.Command{
 		Use:   "export --vap",
-		Short: "Say the policies in the API server's own language",
+		Short: "Write policies as the API server's own admission policies",
 		Long: `Export writes the part of the policies that the API server can judge by itself, as ValidatingAdmissionPolicies with their
 bindings, and their defaults as MutatingAdmissionPolicies. With them applied, the server still refuses the worst while no
 replica of Mooring answers.

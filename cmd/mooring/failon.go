@@ -17,7 +17,7 @@ var failOnNames = []string{"deny", "warn", "audit", "never"}
 
 // addFailOnFlag gives the command the flag --fail-on.
 func addFailOnFlag(cmd *cobra.Command, failOn *string) {
-	cmd.Flags().StringVar(failOn, "fail-on", "deny", "least action that makes the exit code 1: "+strings.Join(failOnNames, ", "))
+	cmd.Flags().StringVar(failOn, "fail-on", "deny", "lowest action that makes the exit code 1: "+strings.Join(failOnNames, ", "))
 	registerCompletions(cmd, map[string][]string{"fail-on": failOnNames})
 }
 

@@ -66,8 +66,8 @@ func completeChecks(*cobra.Command, []string, string) ([]string, cobra.ShellComp
 type baselineFlags struct{ read, write string }
 
 func (b *baselineFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&b.read, "baseline", "", "report in JSON whose findings are known: only others are listed, and fail")
-	cmd.Flags().StringVar(&b.write, "write-baseline", "", "write the findings of now to this file, for --baseline, and fail for none of them")
+	cmd.Flags().StringVar(&b.read, "baseline", "", "JSON report with known findings: only other findings are listed and counted")
+	cmd.Flags().StringVar(&b.write, "write-baseline", "", "write the current findings to this file, for --baseline, and exit with 0")
 	cmd.MarkFlagsMutuallyExclusive("baseline", "write-baseline")
 }
 

@@ -22,7 +22,7 @@ func newFix() *cobra.Command {
 	var o fixOptions
 	cmd := &cobra.Command{
 		Use:   "fix [PATH]...",
-		Short: "Write into files what needs no decision to be put right",
+		Short: "Correct manifests where no decision is needed",
 		Long: `Fix writes into manifests what the policies' defaults would fill in at admission, makes a governing Service headless that
 has no cluster IP, and adds a headless Service, or a PodDisruptionBudget for several replicas, that is missing. Every line that
 it need not change stays as it is, with its comments. It takes files, folders, and the plain resources of kustomizations;
@@ -47,8 +47,8 @@ which writes nothing, it is 1 where there is something to change. docs/fix.md sa
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.diff, "diff", false, "show the changes as a unified diff instead of making them")
-	f.BoolVar(&o.complete, "complete", false, "the files are all there is: what is not among them does not exist")
-	f.BoolVar(&o.together, "together", false, "take all files for one set, even if several hold the same object")
+	f.BoolVar(&o.complete, "complete", false, "treat what is not in the files as missing")
+	f.BoolVar(&o.together, "together", false, "judge all files as one set, even if several hold the same object")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none")
 	o.policies.add(cmd)
 	return cmd

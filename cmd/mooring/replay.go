@@ -23,13 +23,13 @@ func newReplay() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "replay AUDIT-LOG...",
-		Short: "Say what policies would have done to the requests of a recorded audit log",
+		Short: "Report what policies would have done to the requests in an audit log",
 		Long: `Replay reads audit logs of the API server (JSON lines, plain or gzipped; - is the standard input), rebuilds each change in
 its order, and says what the policies would have denied, warned about or changed: by rule, user, tool and namespace.
-Nothing is asked of a cluster. docs/replay.md has an audit policy that records what is needed.
+It needs no cluster. docs/replay.md has an audit policy that records what it needs.
 
 Several logs are read side by side, whichever their order: rotated files, or those of several API servers.
-The exit code is 0 where every line could be read, whatever was found, and 2 where one could not.`,
+The exit code is 2 if a line could not be read, and 0 otherwise.`,
 		Example: `  # What would the restricted profile have refused last week?
   mooring replay --profile=restricted /var/log/kubernetes/audit*.log
 
@@ -63,8 +63,8 @@ The exit code is 0 where every line could be read, whatever was found, and 2 whe
 	policies.add(cmd)
 	addOutputFlag(cmd, &outputs, report.Formats)
 	cmd.Flags().StringSliceVar(&options.ExcludedNamespaces, "exclude-namespaces", native.DefaultExcludedNamespaces,
-		"namespaces that Mooring would not be asked about")
-	cmd.Flags().IntVar(&options.MostListed, "limit", 1000, "how many findings to list; all of them are counted")
+		"namespaces that are not judged")
+	cmd.Flags().IntVar(&options.MostListed, "limit", 1000, "number of findings to list; all are counted")
 	return cmd
 }
 

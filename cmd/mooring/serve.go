@@ -60,7 +60,7 @@ func newServe() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer the API server's admission reviews",
+		Short: "Serve the admission webhooks",
 		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
 keeps its own certificate, and is ready once policies, caches and certificate are. One replica also judges what is in the
 cluster already, and keeps policy reports and metrics of it.`,
@@ -118,7 +118,7 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.StringVar(&o.certs.Mutating, "mutating-webhook-configuration", "mooring", "MutatingWebhookConfiguration to write the CA into")
 	f.BoolVar(&o.scan, "scan", true, "let one of several replicas judge what is in the cluster, and keep policy reports and metrics of it")
 	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
-	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be away, or a rollout stand still, before it is reported")
+	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be not ready, or a rollout stand still, before it is reported")
 	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", policies.ExcludedNamespaces(), "namespaces that are not scanned")
 	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
 	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")

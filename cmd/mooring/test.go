@@ -30,7 +30,7 @@ func newTest() *cobra.Command {
 	var o testOptions
 	cmd := &cobra.Command{
 		Use:   "test [PATH]...",
-		Short: "Play tests of your StatefulPolicies",
+		Short: "Run tests of StatefulPolicies",
 		Long: `Test plays the cases of test files: YAML of kind PolicyTest that names StatefulPolicies and says of each request what they
 deny, warn about and fill in. Of a folder it reads the test files below it. Without a path it is the current folder. No cluster is
 needed. docs/test.md describes the format, and has a schema for editors.

@@ -12,7 +12,7 @@ func newVersion() *cobra.Command {
 	var short bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Say which Mooring this is",
+		Short: "Print the version",
 		Example: `  mooring version
   mooring version --short`,
 		Args: cobra.NoArgs,

@@ -69,9 +69,9 @@ func newOwnersExist(ch policies.Change, c policies.Cluster, _ v1alpha1.LostOwner
 	owner, kind := lost[0], kinds.Of(ch.New)
 	f := policies.Finding{
 		Check: "missing", Path: "metadata.ownerReferences", Pending: true, Unknown: !sure,
-		Message: fmt.Sprintf("%s %s, which owns %s %s, does not exist in namespace %s with UID %s: garbage collection would delete what it owns, data and all.",
+		Message: fmt.Sprintf("%s %s, which owns %s %s, does not exist in namespace %s with UID %s: the garbage collector would delete what it owns, with its data.",
 			owner.Kind, owner.Name, kind.Kind, ch.New.GetName(), ch.New.GetNamespace(), owner.UID),
-		Remedy: "leave metadata.ownerReferences out: it holds for the cluster and the namespace that it was copied from.",
+		Remedy: "remove metadata.ownerReferences, which are valid only in the cluster and namespace they were copied from.",
 	}
 	if !sure {
 		f.Message = fmt.Sprintf("%s %s has the owner %s %s, and Mooring cannot read whether it exists: if not with UID %s, garbage collection deletes the %[1]s.",

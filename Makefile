@@ -89,7 +89,7 @@ release-dry-run: $(BIN)/cyclonedx-gomod ## Make a release's binaries, bills of m
 recording: controlplane ## Play the demo, and write its recording for README.md.
 	fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
 	go -C test run ./demo > $$fresh; \
-	go -C test run ./demo/recording -steps=2,8,18,21,22,35,38 < $$fresh > docs/images/demo.svg
+	go -C test run ./demo/recording -steps=8,18,21,22,35,38 < $$fresh > docs/images/demo.svg
 
 .PHONY: walk
 walk: controlplane ## Run the commands of README.md as a new user does, and write docs/walk.md with the time that each took.

@@ -50,7 +50,7 @@ func newAudit() *cobra.Command {
 		Short: "Report what in a live cluster violates policies",
 		Long: `Audit judges what is in a cluster: StatefulSets with their claims and governing Services, autoscalers, budgets and
 Deployments, by the StatefulPolicies of that cluster, or by others before they are installed. It also finds what no manifest
-shows: claims that nobody owns any more, claims that would take their disks along, members that are down, rollouts that are
+shows: claims without a StatefulSet, claims whose delete deletes the volume, members that are down, rollouts that are
 stuck, budgets that block every drain. It reads and changes nothing; the ClusterRole mooring-audit of the chart is enough for it.
 It names what it is not allowed to read, and judges the rest.
 
@@ -64,7 +64,7 @@ The exit code is 1 if there is a finding that --fail-on names, 2 if something co
   # A page about the whole fleet, with what the restricted profile would refuse
   mooring audit --all-contexts --compare=restricted -o html=fleet.html
 
-  # Only what is about data, as somebody else sees the cluster
+  # Only what is about data, with the rights of a service account
   mooring audit --only=claim-at-risk,delete-protection --as=system:serviceaccount:audit:reader
 
   # Some namespaces of one cluster, as policy reports

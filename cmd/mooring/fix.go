@@ -28,7 +28,7 @@ has no cluster IP, and adds a headless Service, or a PodDisruptionBudget for sev
 it need not change stays as it is, with its comments. It takes files, folders, and the plain resources of kustomizations;
 charts are left alone. Running it again changes nothing.
 
-The exit code is 0, and 2 where something could not be read, judged or written; everything else is fixed all the same. With --diff,
+The exit code is 0, and 2 where something could not be read, judged or written; everything else is fixed. With --diff,
 which writes nothing, it is 1 where there is something to change. docs/fix.md says more.`,
 		Example: `  # What would change
   mooring fix --diff deploy

@@ -235,6 +235,17 @@ kubectl --as=eve delete statefulset db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 
+	{
+		Name: "a StatefulSet gets an owner that does not exist, as in a manifest of another cluster",
+		Do:   `kubectl patch statefulset db --type=merge -p '` + nobodys + `'`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "lost-owner/missing",
+	},
+	{
+		Name: "a member's claim gets an owner that does not exist, as in a manifest of another cluster",
+		Do:   `kubectl patch pvc data-db-0 --type=merge -p '` + nobodys + `'`,
+		Lost: Loss{Claims: 1}, By: "lost-owner/missing",
+	},
+
 	// Namespaces go.
 	{
 		Name: "the namespace is deleted", Do: `kubectl delete namespace $NAMESPACE`,
@@ -535,6 +546,8 @@ spec:
 END
 kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
 echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -`
+	// nobodys names an owner that nobody has made.
+	nobodys = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"5b3e4b9c-9d2f-4c55-a4cb-1b7a2f1a9d10"}]}}`
 	// mounted is a StatefulSet whose member mounts a claim by its name.
 	mounted = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: files}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' > files.yaml
 sed -e '/volumeClaimTemplates:/,$d' -e 's/replicas: 3/replicas: 1/' db.yaml > one.yaml

@@ -25,8 +25,6 @@ const limits = `
 - **The delete of a custom resource whose operator's StatefulSet has ` + "`whenDeleted: Delete`" + `.** The request names the custom resource;
   the garbage collector deletes the StatefulSet, and refusing that would wedge it. Label the claims ` + "`mooring.dev/protect: \"true\"`" + `
   against everybody else's deletes, and keep ` + "`whenDeleted: Retain`" + `.
-- **An owner that does not exist.** What is applied with ` + "`ownerReferences`" + ` to something that is gone, such as a manifest that was read
-  from another cluster, is collected as garbage a moment later.
 - **The delete of Mooring's webhook configurations, or of the StatefulPolicy CRD.** The API server calls no webhook about webhook
   configurations, so that nobody can lock a cluster. RBAC has to keep them, and a ValidatingAdmissionPolicy can.
 - **Labels that turn Mooring off.** Who may label a namespace ` + "`mooring.dev/profile: off`" + ` may delete what is in it.

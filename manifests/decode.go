@@ -75,7 +75,7 @@ func (d *decoder) fail(line, column int, format string, args ...any) {
 func (d *decoder) document() {
 	name, sure := sniff(d.text)
 	switch {
-	case sure && !worthDecoding(d.text, name) && (known[name].new != nil || almost(name) == ""):
+	case sure && !d.worthDecoding(name) && (known[name].new != nil || almost(name) == ""):
 		d.objects++
 		return
 	case !sure && !bytes.Contains(d.text, []byte("kind")):

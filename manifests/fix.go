@@ -6,8 +6,11 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -60,7 +63,7 @@ func (s *Set) Fix(j Judgement) Fixes {
 	prepare(documents, j.Namespace)
 	x := newIndex(documents, j.Together)
 	x.complete = j.Complete
-	f := fixer{Fixes: Fixes{Errors: s.Errors}, policies: j.Policies, index: x, edits: map[spot]*edit{}}
+	f := fixer{Fixes: Fixes{Errors: s.Errors}, policies: j.Policies, index: x, all: s.all, edits: map[spot]*edit{}}
 	for _, d := range documents {
 		if set, ok := d.Object.(*appsv1.StatefulSet); ok && d.File.fixable {
 			if err := f.fix(d, set); err != nil {
@@ -79,8 +82,10 @@ type fixer struct {
 	Fixes
 	policies *policies.Set
 	index    *index
-	edits    map[spot]*edit
-	created  []*Document
+	// all are the files, those too that hold nothing which rules read.
+	all     []*File
+	edits   map[spot]*edit
+	created []*Document
 }
 
 // spot is a document of a file: the items of a List share theirs.
@@ -117,15 +122,13 @@ func (f *fixer) fix(d *Document, set *appsv1.StatefulSet) error {
 	slices.SortStableFunc(verdict.Findings, func(a, b policies.Finding) int { return cmp.Compare(b.Rule, a.Rule) })
 	for _, finding := range verdict.Findings {
 		at := Remedy{Position: d.Position(finding.Path), Object: policies.RefTo(set), Rule: finding.Rule}
-		switch finding.ID() {
-		case "headless-service/not-headless":
-			f.makeHeadless(at, set, v)
-		case "headless-service/missing":
-			f.addService(at, d, set, v)
-		case "disruption-budget/none":
-			f.addBudget(at, d, set, v)
-		default:
+		switch fix := finding.Fix; {
+		case fix == nil:
 			f.Remaining++
+		case fix.Add:
+			f.add(at, d, set, v, *fix)
+		default:
+			f.mend(at, set, v, *fix)
 		}
 	}
 	return nil
@@ -192,106 +195,153 @@ func (f *fixer) set(at Remedy, d *Document, path string, value any) {
 	f.made(at, "%s: %v", path, value)
 }
 
-// makeHeadless takes the cluster IP from the governing Service, unless the author gave it one, or a type that needs one.
-func (f *fixer) makeHeadless(at Remedy, set *appsv1.StatefulSet, v view) {
-	d := v.nearest(v.names[policies.Ref{Kind: "Service", Namespace: set.Namespace, Name: set.Spec.ServiceName}])
-	service := d.Object.(*corev1.Service)
-	at.Position, at.Object = d.Position("spec.clusterIP"), policies.RefTo(service)
+// mend sets the fields of an object that is among the files.
+func (f *fixer) mend(at Remedy, set *appsv1.StatefulSet, v view, fix policies.Fix) {
+	at.Object = policies.RefTo(fix.Object)
+	d := v.nearest(v.names[identity(fix.Object)])
+	if d == nil || len(fix.Set) == 0 {
+		f.Remaining++
+		return
+	}
+	at.Position = d.Position(fix.Set[0].Path)
+	service, governs := fix.Object.(*corev1.Service)
 	switch {
+	case fix.Undecided != "":
+		f.left(at, "%s", fix.Undecided)
+		return
 	case !d.File.fixable:
-		f.left(at, "it is not headless, and its file is not among those to fix")
-	case service.Spec.Type != corev1.ServiceTypeClusterIP:
-		f.left(at, "it is a %s, which cannot be headless: give StatefulSet %s a second Service with clusterIP: None", service.Spec.Type, set.Name)
-	case service.Spec.ClusterIP != "":
-		f.left(at, "it has the cluster IP %s, which clients may use: give StatefulSet %s a second Service with clusterIP: None", service.Spec.ClusterIP, set.Name)
-	case translated(service) != "":
-		f.left(at, "its port %s, and a headless Service translates no ports: give StatefulSet %s a second Service with clusterIP: None", translated(service), set.Name)
-	default:
-		f.set(at, d, "spec.clusterIP", corev1.ClusterIPNone)
+		f.left(at, "it is to be mended, and its file is not among those to fix")
+		return
+	}
+	if governs {
+		if why := f.neededByClients(service); why != "" {
+			f.left(at, "%s: give StatefulSet %s a second Service with clusterIP: None", why, set.Name)
+			return
+		}
+	}
+	for _, s := range fix.Set {
+		f.set(at, d, s.Path, s.Value)
+	}
+	if governs {
 		// The next StatefulSet that it governs finds it so.
 		service.Spec.ClusterIP = corev1.ClusterIPNone
 	}
 }
 
-// translated says which port of a Service leads to another, as clients of the port would miss it. Where a port has a name it may be
-// any number.
-func translated(service *corev1.Service) string {
+// neededByClients says what clients would miss of a Service that becomes headless.
+func (f *fixer) neededByClients(service *corev1.Service) string {
 	for _, p := range service.Spec.Ports {
 		if to := p.TargetPort.String(); to != "0" && to != "" && to != fmt.Sprint(p.Port) {
-			return fmt.Sprintf("%d leads to %s", p.Port, to)
+			// Where a port has a name it may be any number.
+			return fmt.Sprintf("its port %d leads to %s, and a headless Service translates no ports", p.Port, to)
+		}
+	}
+	if by := f.calledByIP(service); by != "" {
+		return by + " needs its cluster IP"
+	}
+	return ""
+}
+
+// calledByIP returns the file of whoever needs the Service's cluster IP: a container that reads it from its environment, or the API
+// server, which resolves the Services of webhooks and API extensions to it.
+func (f *fixer) calledByIP(service *corev1.Service) string {
+	variable := []byte(strings.ToUpper(strings.ReplaceAll(service.Name, "-", "_")) + "_SERVICE_HOST")
+	named := regexp.MustCompile(`(?m)^\s*"?name"?: *["']?` + regexp.QuoteMeta(service.Name) + `["']?,?\s*$`)
+	for _, file := range f.all {
+		if bytes.Contains(file.Data, variable) {
+			return file.Name
+		}
+		for _, c := range file.chunks() {
+			if text := file.Data[c.start:c.end]; byServer.Match(text) && named.Match(text) {
+				return file.Name
+			}
 		}
 	}
 	return ""
 }
 
-// addService adds the headless Service that the StatefulSet names.
-func (f *fixer) addService(at Remedy, d *Document, set *appsv1.StatefulSet, v view) {
+var byServer = regexp.MustCompile(`(?m)^kind: *"?(APIService|MutatingWebhookConfiguration|ValidatingWebhookConfiguration|CustomResourceDefinition)\b`)
+
+// add adds an object in a document of its own after the StatefulSet's, unless one that was added serves it too.
+func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, v view, fix policies.Fix) {
+	ref := policies.RefTo(fix.Object)
 	for _, other := range f.created {
-		if s, ok := other.Object.(*corev1.Service); ok && v.sees(other.File) && s.Namespace == set.Namespace && s.Name == set.Spec.ServiceName {
+		if v.sees(other.File) && other.Object.GetNamespace() == set.Namespace && serves(other.Object, fix.Object, set) {
 			return
 		}
 	}
-	if others := f.alsoGoverned(set, v); len(others) > 0 {
-		f.left(at, "Service %s is missing, and StatefulSet %s names it too: add one with a selector that selects the Pods of each", set.Spec.ServiceName, others[0])
+	if why := cmp.Or(fix.Undecided, f.suitsOthers(fix.Object, set, v)); why != "" {
+		f.left(at, "%s", why)
 		return
 	}
-	service := governingService(set)
-	if len(service.Spec.Selector) == 0 {
-		f.left(at, "its Pods have no labels by which Service %s could select them", service.Name)
-		return
-	}
-	f.add(at, d, service)
-}
-
-// alsoGoverned are the names of the other StatefulSets that name the Service and whose Pods one made for this set would not
-// select.
-func (f *fixer) alsoGoverned(set *appsv1.StatefulSet, v view) []string {
-	selector := labels.SelectorFromSet(governingService(set).Spec.Selector)
-	var names []string
-	for _, d := range v.kinds[inNamespace{"StatefulSet", set.Namespace}] {
-		other, ok := d.Object.(*appsv1.StatefulSet)
-		if ok && other != set && v.sees(d.File) && other.Spec.ServiceName == set.Spec.ServiceName && !selector.Matches(labels.Set(other.Spec.Template.Labels)) {
-			names = append(names, other.Name)
-		}
-	}
-	return names
-}
-
-// addBudget adds a PodDisruptionBudget for the StatefulSet's Pods.
-func (f *fixer) addBudget(at Remedy, d *Document, set *appsv1.StatefulSet, v view) {
-	for _, other := range f.created {
-		b, ok := other.Object.(*policyv1.PodDisruptionBudget)
-		if ok && v.sees(other.File) && b.Namespace == set.Namespace && statefulset.Selects(b.Spec.Selector, set.Spec.Template.Labels) {
-			return
-		}
-	}
-	budget := budgetFor(set)
-	if v.nearest(v.names[policies.Ref{Kind: "PodDisruptionBudget", Namespace: set.Namespace, Name: budget.Name}]) != nil {
-		f.left(at, "there is a PodDisruptionBudget %s, which does not select its Pods: mend its selector", budget.Name)
-		return
-	}
-	if !statefulset.Selects(budget.Spec.Selector, set.Spec.Template.Labels) {
-		f.left(at, "its selector does not select its Pods, so that no PodDisruptionBudget can be made of it")
-		return
-	}
-	f.add(at, d, budget)
-}
-
-// add adds an object in a document of its own after the StatefulSet's.
-func (f *fixer) add(at Remedy, d *Document, o kinds.Object) {
 	if t := d.parsed(); (editor{tree: t}).json() {
-		f.left(at, "%s is missing, and is to be added by hand: JSON has no place for another document", policies.RefTo(o))
+		f.left(at, "%s is missing, and is to be added by hand: JSON has no place for another document", ref)
 		return
 	}
-	text, err := documentOf(o, d)
+	text, err := documentOf(fix.Object, d)
 	if err != nil {
-		f.left(at, "%s is missing, and cannot be written: %v", policies.RefTo(o), err)
+		f.left(at, "%s is missing, and cannot be written: %v", ref, err)
 		return
 	}
-	f.created = append(f.created, &Document{File: d.File, Object: o})
+	f.created = append(f.created, &Document{File: d.File, Object: fix.Object})
 	e := f.edit(d)
 	e.after = append(e.after, text)
-	f.made(at, "%s added", policies.RefTo(o))
+	f.made(at, "%s added", ref)
+}
+
+// serves tells whether an object that was added does for the StatefulSet what the wanted one is to do.
+func serves(added, wanted kinds.Object, set *appsv1.StatefulSet) bool {
+	budget, ok := added.(*policyv1.PodDisruptionBudget)
+	if _, too := wanted.(*policyv1.PodDisruptionBudget); ok && too {
+		return statefulset.Selects(budget.Spec.Selector, set.Spec.Template.Labels)
+	}
+	return identity(added) == identity(wanted)
+}
+
+// suitsOthers says what the object would do to other workloads among the files, where it is not for this StatefulSet alone.
+func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, v view) string {
+	if v.nearest(v.names[identity(o)]) != nil {
+		return fmt.Sprintf("there is a %s, which does not select its Pods: mend its selector", policies.RefTo(o))
+	}
+	switch o := o.(type) {
+	case *corev1.Service:
+		selector := labels.SelectorFromSet(o.Spec.Selector)
+		for other := range v.workloads(set) {
+			if named, ok := other.(*appsv1.StatefulSet); ok && named.Spec.ServiceName == o.Name && !selector.Matches(podLabels(other)) {
+				return fmt.Sprintf("Service %s is missing, and StatefulSet %s names it too: add one with a selector that selects the Pods of each", o.Name, named.Name)
+			}
+		}
+	case *policyv1.PodDisruptionBudget:
+		for other := range v.workloads(set) {
+			if statefulset.Selects(o.Spec.Selector, podLabels(other)) {
+				return fmt.Sprintf("its selector selects the Pods of %s too: add a PodDisruptionBudget with one that selects its Pods alone", policies.RefTo(other))
+			}
+		}
+	}
+	return ""
+}
+
+// workloads are the other StatefulSets and Deployments of the namespace.
+func (v view) workloads(but *appsv1.StatefulSet) iter.Seq[kinds.Object] {
+	return func(yield func(kinds.Object) bool) {
+		for _, kind := range []*kinds.Kind{kinds.StatefulSet, kinds.Deployment} {
+			for _, d := range v.kinds[inNamespace{kind.Kind, but.Namespace}] {
+				if d.Object != kinds.Object(but) && v.sees(d.File) && !yield(d.Object) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func podLabels(o kinds.Object) labels.Set {
+	switch o := o.(type) {
+	case *appsv1.StatefulSet:
+		return o.Spec.Template.Labels
+	case *appsv1.Deployment:
+		return o.Spec.Template.Labels
+	}
+	return nil
 }
 
 // file puts a file's edits together. If the documents would not mean what they are to, as a text that ends with the file may

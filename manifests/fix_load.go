@@ -14,6 +14,7 @@ import (
 // below the paths are there for the rules to see. Of a chart there are none. Skipped are the charts that the paths hold.
 func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
 	s := sources{roots: paths, outside: map[string]bool{}}
+	l.entire = true
 	w := newWalk(l)
 	for _, path := range paths {
 		info, err := os.Stat(path)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,8 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -163,6 +166,21 @@ func TestFixFiles(t *testing.T) {
 			name: "two StatefulSets that miss one Service", files: map[string]string{"a.yaml": join(db, statefulSet("db2", "", "serviceName: db"))},
 			want: map[string][]string{"a.yaml": {"name: db2"}}, says: []string{"Service db is missing, and StatefulSet db2 names it too"},
 		},
+		{
+			name: "a budget that would select another's Pods", files: map[string]string{"a.yaml": join(three, service("db", "", "None"),
+				"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {selector: {matchLabels: {app: db, part: web}}, template: {metadata: {labels: {app: db, part: web}}}}\n")},
+			says: []string{"its selector selects the Pods of Deployment web too"},
+		},
+		{
+			name: "a Service whose cluster IP a container reads", files: map[string]string{"a.yaml": join(three, plain, budget("db", "")),
+				"b.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {name: load}\nspec: {template: {spec: {containers: [{name: load, args: [\"--to=$(DB_SERVICE_HOST)\"]}]}}}\n"},
+			says: []string{"b.yaml needs its cluster IP"},
+		},
+		{
+			name: "a Service that the API server calls", files: map[string]string{"a.yaml": join(three, plain, budget("db", "")),
+				"b.yaml": "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata:\n  name: v1.db.example.com\nspec:\n  service:\n    name: db\n    namespace: shop\n"},
+			says: []string{"b.yaml needs its cluster IP"},
+		},
 		{name: "a path that is not there", paths: []string{"nowhere"}, says: []string{"error nowhere: cannot be read"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -241,7 +259,8 @@ func TestFixCorpus(t *testing.T) {
 			}
 			t.Chdir(t.TempDir())
 			write(t, ".", map[string]string{"a.yaml": string(data)})
-			before := len(Loader{}.Load("a.yaml").Judge(j).Findings)
+			was := Loader{}.Load("a.yaml").Judge(j)
+			before := len(was.Findings)
 			fixes, got := fix(t, j, "a.yaml")
 			if len(fixes.Errors) > 0 {
 				t.Error(fixes.Errors)
@@ -253,7 +272,11 @@ func TestFixCorpus(t *testing.T) {
 					mended++
 				}
 			}
-			if after := len(Loader{}.Load("a.yaml").Judge(j).Findings); mended > 0 && after >= before || after > before {
+			is := Loader{}.Load("a.yaml").Judge(j)
+			if denials(is) > denials(was) {
+				t.Errorf("%d denials before, %d after:\n%s", denials(was), denials(is), got)
+			}
+			if after := len(is.Findings); mended > 0 && after >= before || after > before {
 				t.Errorf("%d findings before, %d after:\n%s", before, after, got)
 			}
 			for line := range strings.Lines(got) {
@@ -267,6 +290,60 @@ func TestFixCorpus(t *testing.T) {
 		})
 	}
 	t.Logf("%d changes in %d files", made, len(corpus))
+}
+
+func denials(r report.Report) int {
+	return len(slices.DeleteFunc(slices.Clone(r.Findings), func(f report.Finding) bool { return f.Action != v1alpha1.Deny }))
+}
+
+// FuzzFixDenies fixes two workloads and a Service of any making, and says that check denies no more of them afterwards: with one
+// Service or two, with labels that the workloads share or not, with ports that are translated, with types that cannot be headless,
+// and with a budget that is there already.
+func FuzzFixDenies(f *testing.F) {
+	for bits := range uint16(512) {
+		f.Add(bits * 127)
+	}
+	var by []*policies.Set
+	for _, profile := range []string{"baseline", "restricted"} {
+		set, err := policies.Compile(rules.All, nil, profile)
+		if err != nil {
+			f.Fatal(err)
+		}
+		by = append(by, set)
+	}
+	f.Fuzz(func(t *testing.T, bits uint16) {
+		next := func(of ...string) string {
+			n := int(bits) % len(of)
+			bits /= uint16(len(of))
+			return of[n]
+		}
+		selects := next("app: db", "app: db, part: a")
+		labels := next("app: db, part: a", "app: db, part: a, tier: data")
+		other := next("app: db, part: b", "app: db", "app: web")
+		set := func(name, service, selector, labels string) string {
+			return fmt.Sprintf("apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: %s}\nspec:\n  serviceName: %s\n  replicas: 3\n  selector: {matchLabels: {%s}}\n"+
+				"  template:\n    metadata: {labels: {%s}}\n    spec: {containers: [{name: db, image: db, ports: [{name: db, containerPort: 5432}]}]}\n", name, service, selector, labels)
+		}
+		text := join(set("one", "db", selects, labels), set("two", next("db", "two"), other, other),
+			next("", "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec:\n  type: "+next("ClusterIP", "NodePort", "LoadBalancer")+
+				"\n  selector: {"+next("app: db", "part: a", "app: web")+"}\n  ports: [{port: 5432, targetPort: "+next("5432", "db", "1")+"}]\n"),
+			next("", budget("one", "")))
+		for i, policies := range by {
+			read := func(data string) *Set {
+				file := &File{Name: "a.yaml", Folder: ".", Data: []byte(data), fixable: true}
+				s := &Set{Files: []*File{file}, all: []*File{file}}
+				s.Objects, s.Errors = file.decode()
+				return s
+			}
+			j := Judgement{Policies: policies, Complete: bits%2 == 0}
+			was, is := denials(read(text).Judge(j)), 0
+			for _, fixed := range read(text).Fix(j).Files {
+				if is = denials(read(string(fixed.After)).Judge(j)); is > was {
+					t.Fatalf("profile %d: %d denials before, %d after:\n%s\nof\n%s", i, was, is, fixed.Diff(), text)
+				}
+			}
+		}
+	})
 }
 
 // FuzzFix fixes any text, and compares what each document means with what it meant: but for the fields that fix sets, and

@@ -208,7 +208,7 @@ func TestBase(t *testing.T) {
 			then: map[string]string{"a.yaml": whole("serviceName: db", "replicas: 3", "podManagementPolicy: Parallel",
 				"persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}")},
 			want: []string{
-				"a.yaml:12 StatefulSet db immutable-fields/changed Warn",
+				"a.yaml:12 StatefulSet db immutable-fields/changed Deny",
 				"a.yaml:13 StatefulSet db retention-policy/weakening Warn",
 			},
 		},

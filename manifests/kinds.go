@@ -22,14 +22,15 @@ type kind struct {
 	clusterScoped bool
 }
 
-// known are the kinds by name. Rules judge, or ask for, the rows of the table; Pods and nodes are never among files.
+// known are the kinds by name. Rules judge, or ask for, the rows of the table; Pods and nodes are not read from files, and volumes
+// are, as people make them by hand.
 var known = func() map[string]kind {
 	all := map[string]kind{
 		"ScaledObject":   {group: "keda.sh", new: func() kinds.Object { return &unstructured.Unstructured{} }, hint: "StatefulSet"},
 		"StatefulPolicy": {group: v1alpha1.GroupVersion.Group, new: func() kinds.Object { return &v1alpha1.StatefulPolicy{} }, clusterScoped: true},
 	}
 	for _, k := range kinds.All {
-		if !k.Live {
+		if !k.Live || k == kinds.PersistentVolume {
 			all[k.Kind] = kind{group: k.Group, new: k.New, hint: hints[k], clusterScoped: !k.Namespaced}
 		}
 	}
@@ -51,9 +52,9 @@ func lookUp(apiVersion, name string) (kind, bool) {
 func isList(name string) bool { return strings.HasSuffix(name, "List") }
 
 // worthDecoding tells whether rules may read what a document of this text and kind holds.
-func worthDecoding(text []byte, name string) bool {
+func (d *decoder) worthDecoding(name string) bool {
 	k, ok := known[name]
-	return isList(name) || ok && bytes.Contains(text, []byte(k.hint))
+	return isList(name) || ok && (d.entire || bytes.Contains(d.text, []byte(k.hint)))
 }
 
 // sniff reads the kind of a document off its lines, and whether that can be trusted: it is the one key of that name at the

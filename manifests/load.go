@@ -72,6 +72,8 @@ type Loader struct {
 
 	// alias says how a path is to be called, if set.
 	alias func(path string) string
+	// entire keeps the files' texts and every workload, for fixing.
+	entire bool
 	// whole are kustomizations that are rendered by themselves though others build on them.
 	whole map[string]bool
 }
@@ -116,12 +118,15 @@ func (w *walk) load() *Set {
 	errs := make([][]report.Error, len(w.files))
 	var read atomic.Int64
 	parallel(len(w.files), func(i int) {
-		w.files[i].sparse = w.Sparse
+		w.files[i].sparse, w.files[i].entire = w.Sparse, w.entire
 		objects[i], errs[i] = w.files[i].read()
 		if w.Progress != nil {
 			w.Progress(int(read.Add(1)), len(w.files), "files read")
 		}
 	})
+	if w.entire {
+		set.all = w.files
+	}
 	judged := map[*File]bool{}
 	for i, f := range w.files {
 		set.Objects += objects[i]
@@ -159,7 +164,7 @@ func (f *File) read() (objects int, errs []report.Error) {
 		return 0, []report.Error{{Position: report.Position{File: f.Name}, Message: "cannot be read: " + encoding}}
 	}
 	objects, errs = f.decode()
-	if len(f.Documents) == 0 {
+	if len(f.Documents) == 0 && !f.entire {
 		f.Data, f.source = nil, nil
 	}
 	return objects, errs

@@ -23,6 +23,8 @@ type Set struct {
 	// Empty are the paths that hold no object at all.
 	Empty []string
 
+	// all are the files that were read for fixing, those too without objects that rules read.
+	all []*File
 	// kustomized are the kustomizations that were rendered, and failed the files and folders that could not be read.
 	kustomized []string
 	failed     map[string]bool
@@ -70,8 +72,8 @@ type File struct {
 	fixable bool
 	// contested numbers the objects of this file that other files have too. See view.
 	contested []int
-	// sparse is the loader's.
-	sparse bool
+	// sparse is the loader's. entire tells to keep the file's text, and to decode what rules read only together with other objects.
+	sparse, entire bool
 	// template is the path within a chart that the whole file was rendered from.
 	template string
 	// overlay is the folder of the kustomization that the file was rendered from, and rendering what tells several renderings

@@ -146,7 +146,7 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	if f.Object == (Ref{}) {
 		f.Object = RefTo(ch.Object())
 	}
-	if f.Fix != nil {
+	if f.Fix != nil && !f.Fix.FilesOnly {
 		f.Remedy = f.Fix.remedy(f.Remedy)
 	}
 }

@@ -59,15 +59,15 @@ var (
 		"spec.template.spec.containers.readinessProbe",
 		"spec.template.spec.initContainers.image", "spec.template.spec.initContainers.name",
 		"spec.template.spec.initContainers.readinessProbe", "spec.template.spec.initContainers.restartPolicy",
-		"spec.volumeClaimTemplates.metadata.name",
-		"spec.volumeClaimTemplates.spec.accessModes", "spec.volumeClaimTemplates.spec.resources.requests",
-		"spec.volumeClaimTemplates.spec.storageClassName", "spec.volumeClaimTemplates.spec.volumeMode",
+		"spec.template.spec.containers.volumeDevices.name", "spec.template.spec.containers.volumeMounts.name",
+		"spec.template.spec.initContainers.volumeDevices.name", "spec.template.spec.initContainers.volumeMounts.name",
+		"spec.volumeClaimTemplates",
 		"status.currentRevision", "status.observedGeneration", "status.readyReplicas", "status.replicas",
 		"status.updateRevision", "status.updatedReplicas"), "scale", "status")
 
 	Deployment = judged(row[*appsv1.Deployment, appsv1.DeploymentList](appsv1.SchemeGroupVersion, "deployments",
-		func(d *appsv1.Deployment) { setDefault(&d.Spec.Replicas, ptr.To[int32](1)) },
-		"spec.replicas", "spec.template.spec.volumes.name", "spec.template.spec.volumes.persistentVolumeClaim"))
+		normaliseDeployment,
+		"spec.replicas", "spec.strategy", "spec.template.spec.volumes.name", "spec.template.spec.volumes.persistentVolumeClaim"))
 
 	Service = row[*corev1.Service, corev1.ServiceList](corev1.SchemeGroupVersion, "services",
 		func(s *corev1.Service) { setDefault(&s.Spec.Type, corev1.ServiceTypeClusterIP) },
@@ -79,7 +79,7 @@ var (
 		"status.conditions", "status.phase"), "status")
 
 	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
-		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status.phase"), "get"))
+		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "spec.storageClassName", "status.phase"), "get", "list"))
 
 	StorageClass = clusterScoped(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
 		"allowVolumeExpansion", "metadata.annotations"))

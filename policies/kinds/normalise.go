@@ -44,6 +44,11 @@ func normaliseStatefulSet(set *appsv1.StatefulSet) {
 	setDefault(&spec.PersistentVolumeClaimRetentionPolicy.WhenScaled, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
 }
 
+func normaliseDeployment(d *appsv1.Deployment) {
+	setDefault(&d.Spec.Replicas, ptr.To[int32](1))
+	setDefault(&d.Spec.Strategy.Type, appsv1.RollingUpdateDeploymentStrategyType)
+}
+
 func setDefault[T comparable](at *T, value T) {
 	var unset T
 	if *at == unset {

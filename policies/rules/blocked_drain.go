@@ -38,7 +38,7 @@ func findsBlockedDrain(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v
 	own := statefulset.BudgetsOf(set, budgets)
 	var found []policies.Finding
 	for _, b := range own {
-		said := len(own) == 1 && replicas > 1 && statefulset.Promised(b, replicas) >= replicas
+		said := len(own) == 1 && replicas > 0 && statefulset.Promised(b, replicas) >= replicas
 		if said || b.Status.ExpectedPods == 0 || b.Status.DesiredHealthy < b.Status.ExpectedPods {
 			continue
 		}
@@ -47,7 +47,7 @@ func findsBlockedDrain(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v
 			Message: fmt.Sprintf("PodDisruptionBudget %s wants %d of the %d Pods of StatefulSet %s. None can be evicted, so no node that runs one can be drained.",
 				b.Name, b.Status.DesiredHealthy, b.Status.ExpectedPods, set.Name),
 			Remedy: "allow one Pod to be unavailable:",
-			Fix:    &policies.Fix{Object: b, Set: []policies.Setting{{Path: "spec.minAvailable"}, {Path: "spec.maxUnavailable", Value: int64(1)}}},
+			Fix:    letOneBeAway(b),
 		})
 	}
 	return found, nil

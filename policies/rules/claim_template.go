@@ -21,7 +21,9 @@ var claimTemplate = policies.Rule{
 	Title: "Claims request storage that exists and can be resized",
 	Doc: `volumeClaimTemplates cannot be changed later, and a claim that asks for a storage class that does not exist leaves its
 Pod pending without a word to whoever applied the StatefulSet. So the template is judged when it is written: its class
-exists (or there is a default one), and class, access modes and size are among what the policy allows. Claims that the
+exists (or there is a default one, or a volume that somebody made for it), and class, access modes and size are among what the
+policy allows. A template without access modes, and a container that mounts a volume which the Pod does not have, pass the API
+server too, and no Pod ever starts. Claims that the
 StatefulSet controller makes of a template are let through, as their owner would never see a refusal; claims that people
 make are judged like templates.`,
 	Severity: policies.Medium,
@@ -31,6 +33,8 @@ make are judged like templates.`,
 	},
 	Checks: []policies.Check{
 		{Name: "no-class", Doc: "the storage class does not exist, or none is asked for and there is no default"},
+		{Name: "no-access-mode", Doc: "the template asks for no access mode, so that no claim can be made of it"},
+		{Name: "no-volume", Doc: "a container mounts a volume that is neither a claim template nor among the Pod's volumes"},
 		{Name: "class", Doc: "the storage class is not among those allowed"},
 		{Name: "access-mode", Doc: "an access mode is not among those allowed"},
 		{Name: "size", Doc: "the size is outside of the bounds"},
@@ -62,8 +66,44 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 		claim := &set.Spec.VolumeClaimTemplates[i]
 		of, err := judgeClaim(claim, "Claim template "+claim.Name, fmt.Sprintf("spec.volumeClaimTemplates[%d].spec", i), c, p)
 		found, errs = append(found, of...), append(errs, err)
+		if len(claim.Spec.AccessModes) == 0 {
+			found = append(found, policies.Finding{
+				Check: "no-access-mode", Path: fmt.Sprintf("spec.volumeClaimTemplates[%d].spec.accessModes", i),
+				Message: fmt.Sprintf("Claim template %s asks for no access mode: the API server refuses the claims made of it, and StatefulSet %s gets no Pod.", claim.Name, set.Name),
+				Remedy:  "set accessModes: [ReadWriteOnce]",
+			})
+		}
 	}
+	found = append(found, mountsNoVolume(set)...)
 	return found, errors.Join(errs...)
+}
+
+// mountsNoVolume finds the mounts of volumes that the StatefulSet's Pods do not have.
+func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
+	pod := set.Spec.Template.Spec
+	var found []policies.Finding
+	look := func(container, path, volume string) {
+		if volume == "" || hasTemplate(set, volume) || slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == volume }) {
+			return
+		}
+		found = append(found, policies.Finding{
+			Check: "no-volume", Path: path,
+			Message: fmt.Sprintf("Container %s mounts volume %s, which StatefulSet %s has neither as a claim template nor as a volume: the API server refuses its Pods.", container, volume, set.Name),
+			Remedy:  fmt.Sprintf("add a claim template or a volume called %s, or take the mount away.", volume),
+		})
+	}
+	for field, containers := range map[string][]corev1.Container{"containers": pod.Containers, "initContainers": pod.InitContainers} {
+		for i, c := range containers {
+			at := fmt.Sprintf("spec.template.spec.%s[%d]", field, i)
+			for j, m := range c.VolumeMounts {
+				look(c.Name, fmt.Sprintf("%s.volumeMounts[%d].name", at, j), m.Name)
+			}
+			for j, d := range c.VolumeDevices {
+				look(c.Name, fmt.Sprintf("%s.volumeDevices[%d].name", at, j), d.Name)
+			}
+		}
+	}
+	return found
 }
 
 func asksForGoodStorageByHand(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
@@ -103,18 +143,27 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c polici
 		return found, err
 	}
 	class := classOf(claim, classes)
+	if class == nil {
+		made, err := madeByHand(claim, c)
+		if err != nil {
+			return found, err
+		}
+		if made {
+			return found, nil
+		}
+	}
 	switch {
-	case class == nil && !known && claim.Spec.StorageClassName == nil:
-		// A cluster has its default class, and files seldom do.
+	case class == nil && !known && (claim.Spec.StorageClassName == nil || slices.Contains(provided, *claim.Spec.StorageClassName)):
+		// A cluster has its default class, and those of its provider, and files seldom do.
 	case class == nil:
 		what := "names no storage class, and the cluster has no default"
 		if claim.Spec.StorageClassName != nil {
 			what = fmt.Sprintf("asks for storage class %s, which does not exist", *claim.Spec.StorageClassName)
 			if !known {
-				what = fmt.Sprintf("asks for storage class %s, which is not in the files", *claim.Spec.StorageClassName)
+				what = fmt.Sprintf("asks for storage class %s, which is not in the files and may not be in the cluster", *claim.Spec.StorageClassName)
 			}
 		}
-		add("no-class", "storageClassName", "name an existing class: kubectl get storageclass", "%s: its Pods would stay Pending", what)
+		add("no-class", "storageClassName", "name an existing class: kubectl get storageclass", "%s. Without it, its Pods stay Pending", what)
 		f := &found[len(found)-1]
 		f.Pending, f.Unknown = true, !known
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):
@@ -125,6 +174,23 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c polici
 			"asks for storage class %s, whose volumes cannot be resized", class.Name)
 	}
 	return found, nil
+}
+
+// provided are the storage classes that clouds, and the usual small clusters, come with.
+var provided = []string{
+	"alicloud-disk-essd", "azurefile", "azurefile-csi", "civo-volume", "default", "do-block-storage", "gp2", "gp3", "hcloud-volumes", "hostpath",
+	"linode-block-storage", "linode-block-storage-retain", "local-path", "managed", "managed-csi", "managed-csi-premium", "managed-premium",
+	"microk8s-hostpath", "oci-bv", "premium-rwo", "premium-rwx", "scw-bssd", "standard", "standard-rwo", "standard-rwx", "vultr-block-storage",
+}
+
+// madeByHand tells whether the claim waits for a volume that somebody made: it names the volume, or there is one of the same class.
+// Then the class is but a name that both have.
+func madeByHand(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (bool, error) {
+	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
+		return claim.Spec.VolumeName != "", nil
+	}
+	volumes, _, err := policies.List[*corev1.PersistentVolume](c, "")
+	return slices.ContainsFunc(volumes, func(v *corev1.PersistentVolume) bool { return v.Spec.StorageClassName == *claim.Spec.StorageClassName }), err
 }
 
 // classOf returns the class that the claim asks for, or the default one where it asks for none; nil where there is no such.

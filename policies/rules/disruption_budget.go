@@ -5,7 +5,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -39,7 +40,7 @@ is only worth a warning.`,
 func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) ([]policies.Finding, error) {
 	set := o.(*appsv1.StatefulSet)
 	replicas := statefulset.OrdinalsOf(set).Count()
-	if replicas < 2 {
+	if replicas < 1 {
 		return nil, nil
 	}
 	budgets, known, err := policies.List[*policyv1.PodDisruptionBudget](c, set.Namespace)
@@ -49,6 +50,8 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 	own := statefulset.BudgetsOf(set, budgets)
 	f := policies.Finding{Path: "spec.replicas"}
 	switch {
+	case len(own) == 0 && replicas == 1:
+		return nil, nil
 	case len(own) == 0:
 		f.Check, f.Pending = "none", true
 		f.Message = fmt.Sprintf("No PodDisruptionBudget selects the %s of StatefulSet %s: draining several nodes can evict the majority at once.", words.Plural(replicas, "Pod"), set.Name)
@@ -56,8 +59,7 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 			f.Unknown = true
 			f.Message = fmt.Sprintf("No PodDisruptionBudget in the files selects the %s of StatefulSet %s: draining several nodes can evict the majority at once.", words.Plural(replicas, "Pod"), set.Name)
 		}
-		f.Remedy = fmt.Sprintf("%s create poddisruptionbudget %s --selector='%s' --max-unavailable=1",
-			policies.Kubectl(set), set.Name, metav1.FormatLabelSelector(set.Spec.Selector))
+		f.Fix = addBudget(set)
 	case len(own) > 1:
 		f.Check = "several"
 		f.Message = fmt.Sprintf("PodDisruptionBudgets %s all select the Pods of StatefulSet %s: the eviction API does not evict a Pod with more than one, so a node that runs one cannot be drained.", words.Names(own), set.Name)
@@ -65,9 +67,32 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 	case statefulset.Promised(own[0], replicas) >= replicas:
 		f.Check = "stuck"
 		f.Message = fmt.Sprintf("PodDisruptionBudget %s allows none of the %s of StatefulSet %s to be evicted: a node that runs one cannot be drained.", own[0].Name, words.Plural(replicas, "Pod"), set.Name)
-		f.Remedy = fmt.Sprintf("%s patch poddisruptionbudget %s --type=merge -p '{\"spec\":{\"minAvailable\":null,\"maxUnavailable\":1}}'", policies.Kubectl(set), own[0].Name)
+		if replicas == 1 {
+			f.Message = fmt.Sprintf("PodDisruptionBudget %s does not allow the only Pod of StatefulSet %s to be evicted: its node cannot be drained.", own[0].Name, set.Name)
+		}
+		f.Fix = letOneBeAway(own[0])
 	default:
 		return nil, nil
 	}
 	return []policies.Finding{f}, nil
+}
+
+// addBudget adds a budget that lets one of the StatefulSet's Pods be away.
+func addBudget(set *appsv1.StatefulSet) *policies.Fix {
+	budget := kinds.PodDisruptionBudget.New().(*policyv1.PodDisruptionBudget)
+	budget.Name, budget.Namespace = set.Name, set.Namespace
+	budget.Spec = policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: set.Spec.Selector}
+	fix := &policies.Fix{Object: budget, Add: true}
+	if !statefulset.Selects(set.Spec.Selector, set.Spec.Template.Labels) {
+		fix.Undecided = "its selector does not select its Pods, so that no PodDisruptionBudget can be made of it"
+	}
+	return fix
+}
+
+// letOneBeAway has a budget allow what it does not.
+func letOneBeAway(b *policyv1.PodDisruptionBudget) *policies.Fix {
+	return &policies.Fix{
+		Object: b, Set: []policies.Setting{{Path: "spec.minAvailable"}, {Path: "spec.maxUnavailable", Value: int64(1)}},
+		Undecided: "somebody may mean to be asked before each drain; to let one Pod be away, set maxUnavailable: 1 in place of what it has",
+	}
 }

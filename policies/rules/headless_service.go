@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -69,7 +71,7 @@ func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.He
 		f := policies.Finding{
 			Check: "missing", Path: "spec.serviceName", Action: p.Missing, Pending: true,
 			Message: fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, does not exist in namespace %s.", name, set.Name, set.Namespace),
-			Remedy:  createService(set),
+			Fix:     addService(set),
 		}
 		if !known {
 			f.Unknown = true
@@ -99,6 +101,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 			Check: "not-headless", Path: "spec.clusterIP",
 			Message: fmt.Sprintf("Service %s is not headless, so the Pods of StatefulSet %s get no DNS names.", service.Name, set.Name),
 			Remedy:  fmt.Sprintf("create a second Service with clusterIP: None for spec.serviceName and keep %s for its clients.", service.Name),
+			Fix:     makeHeadless(service, set),
 		})
 	}
 	template := labels.Set(set.Spec.Template.Labels)
@@ -106,7 +109,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 		return append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector", Unknown: true,
 			Message: fmt.Sprintf("Service %s has no selector, so whether the Pods of StatefulSet %s get DNS names depends on who writes its endpoints.", service.Name, set.Name),
-			Remedy:  fmt.Sprintf("if nobody writes them: %s set selector service %s '%s'", policies.Kubectl(service), service.Name, matchLabels(set)),
+			Remedy:  "if nobody writes them: " + policies.SelectorCommand(service, selectable(set)),
 		})
 	}
 	if !labels.SelectorFromSet(service.Spec.Selector).Matches(template) {
@@ -114,7 +117,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 			Check: "selector", Path: "spec.selector",
 			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",
 				service.Name, orNothing(service.Spec.Selector), set.Name, orNothing(template)),
-			Remedy: fmt.Sprintf("%s set selector service %s '%s'", policies.Kubectl(service), service.Name, matchLabels(set)),
+			Remedy: policies.SelectorCommand(service, selectable(set)),
 		})
 	}
 	return found
@@ -170,20 +173,74 @@ func sameRelease(a, b kinds.Object) bool {
 
 const managedBy = "app.kubernetes.io/managed-by"
 
-// createService is the command that makes the headless Service a StatefulSet names. kubectl gives it the selector
-// app=name, which is corrected where the Pods are labelled otherwise.
-func createService(set *appsv1.StatefulSet) string {
-	name, selector := set.Spec.ServiceName, matchLabels(set)
-	command := fmt.Sprintf("%s create service clusterip %s --clusterip=None", policies.Kubectl(set), name)
-	if selector.String() != "app="+name {
-		command += fmt.Sprintf(" && %s set selector service %s '%s'", policies.Kubectl(set), name, selector)
+// addService adds the headless Service that a StatefulSet names. It is there to name the Pods, ready or not.
+func addService(set *appsv1.StatefulSet) *policies.Fix {
+	service := kinds.Service.New().(*corev1.Service)
+	service.Name, service.Namespace = set.Spec.ServiceName, set.Namespace
+	service.Spec = corev1.ServiceSpec{
+		ClusterIP: corev1.ClusterIPNone, PublishNotReadyAddresses: true, Selector: selectable(set), Ports: portsOf(set.Spec.Template.Spec.Containers),
 	}
-	return command
+	fix := &policies.Fix{Object: service, Add: true}
+	if len(service.Spec.Selector) == 0 {
+		fix.Undecided = fmt.Sprintf("its Pods have no labels by which Service %s could select them", service.Name)
+	}
+	return fix
 }
 
-// matchLabels are the labels that the StatefulSet selects its Pods by; a file's may have no selector.
-func matchLabels(set *appsv1.StatefulSet) labels.Set {
-	return ptr.Deref(set.Spec.Selector, metav1.LabelSelector{}).MatchLabels
+// portsOf are the ports that containers say they listen on, each once. They need names where there are several.
+func portsOf(containers []corev1.Container) []corev1.ServicePort {
+	var ports []corev1.ServicePort
+	type number struct {
+		corev1.Protocol
+		int32
+	}
+	numbers, names := map[number]bool{}, map[string]bool{}
+	for _, c := range containers {
+		for _, p := range c.Ports {
+			n := number{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.ContainerPort}
+			if numbers[n] {
+				continue
+			}
+			numbers[n] = true
+			port := corev1.ServicePort{Name: p.Name, Port: p.ContainerPort}
+			if n.Protocol != corev1.ProtocolTCP {
+				port.Protocol = n.Protocol
+			}
+			if port.Name == "" || names[port.Name] {
+				port.Name = strings.ToLower(fmt.Sprintf("%s-%d", n.Protocol, p.ContainerPort))
+			}
+			names[port.Name] = true
+			ports = append(ports, port)
+		}
+	}
+	return ports
+}
+
+// makeHeadless takes the cluster IP from a Service that was never given one.
+func makeHeadless(service *corev1.Service, set *appsv1.StatefulSet) *policies.Fix {
+	fix := &policies.Fix{
+		Object: service, FilesOnly: true, Set: []policies.Setting{{Path: "spec.clusterIP", Value: corev1.ClusterIPNone}},
+	}
+	why := ""
+	switch {
+	case service.Spec.Type != corev1.ServiceTypeClusterIP:
+		why = fmt.Sprintf("it is a %s, which cannot be headless", service.Spec.Type)
+	case service.Spec.ClusterIP != "":
+		why = fmt.Sprintf("it has the cluster IP %s, which clients may use", service.Spec.ClusterIP)
+	}
+	if why != "" {
+		fix.Undecided = fmt.Sprintf("%s: give StatefulSet %s a second Service with clusterIP: None", why, set.Name)
+	}
+	return fix
+}
+
+// selectable are the labels by which a Service selects the StatefulSet's Pods: those that it selects them by itself, or all that
+// they have where it has expressions.
+func selectable(set *appsv1.StatefulSet) labels.Set {
+	if match := ptr.Deref(set.Spec.Selector, metav1.LabelSelector{}).MatchLabels; len(match) > 0 {
+		return match
+	}
+	return set.Spec.Template.Labels
 }
 
 func orNothing(l labels.Set) string {

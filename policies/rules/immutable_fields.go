@@ -1,13 +1,19 @@
 package rules
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 var immutableFields = policies.Rule{
@@ -22,8 +28,8 @@ StatefulSet without its Pods and claims, and to create it again over them.`,
 	Checks:   []policies.Check{{Name: "changed", Doc: "a field changes that cannot"}},
 	Logic: policies.Typed[v1alpha1.ImmutableFields]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ImmutableFields { return &r.ImmutableFields },
-		Baseline:   &v1alpha1.ImmutableFields{Enforcement: warn},
-		Restricted: &v1alpha1.ImmutableFields{Enforcement: warn},
+		Baseline:   &v1alpha1.ImmutableFields{Enforcement: deny},
+		Restricted: &v1alpha1.ImmutableFields{Enforcement: deny},
 		Change:     changesImmutableFields,
 	},
 }
@@ -48,10 +54,84 @@ func changesImmutableFields(ch policies.Change, _ policies.Cluster, _ v1alpha1.I
 		}
 		found = append(found, policies.Finding{
 			Check: "changed", Path: "spec." + field.name,
-			Message: fmt.Sprintf("spec.%s of StatefulSet %s is immutable: the API server refuses the change.", field.name, newer.Name),
+			Message: fmt.Sprintf("spec.%s of StatefulSet %s is immutable, and the API server refuses the change: %s.", field.name, newer.Name, differences(field.name, field.was, field.now)),
 			Remedy: fmt.Sprintf("undo the change, or recreate the StatefulSet around its Pods and claims: %s delete statefulset %s --cascade=orphan, then apply it again with the same replicas.",
 				policies.Kubectl(newer), newer.Name),
 		})
 	}
 	return found, nil
+}
+
+// differences names what differs between two values of the field, the first few of it.
+func differences(name string, was, now any) string {
+	const most = 3
+	var all []string
+	tell := func(path, was, now string) {
+		all = append(all, fmt.Sprintf("%s is %s in place of %s", path, now, was))
+	}
+	compare(name, plain(was), plain(now), tell)
+	if more := len(all) - most; more > 0 {
+		all = append(all[:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, ", ")
+}
+
+// plain is the value as JSON has it.
+func plain(value any) (decoded any) {
+	text, err := json.Marshal(value)
+	if err == nil {
+		err = json.Unmarshal(text, &decoded)
+	}
+	if err != nil {
+		return nil
+	}
+	return decoded
+}
+
+// compare tells of each leaf in which two values differ.
+func compare(path string, was, now any, tell func(path, was, now string)) {
+	switch was := was.(type) {
+	case map[string]any:
+		now, ok := now.(map[string]any)
+		if !ok {
+			break
+		}
+		keys := slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(now)))
+		slices.Sort(keys)
+		for _, key := range slices.Compact(keys) {
+			at := path + "." + key
+			if strings.ContainsAny(key, "./") {
+				at = fmt.Sprintf("%s[%q]", path, key)
+			}
+			compare(at, was[key], now[key], tell)
+		}
+		return
+	case []any:
+		now, ok := now.([]any)
+		if !ok || len(now) != len(was) {
+			break
+		}
+		for i := range was {
+			compare(fmt.Sprintf("%s[%d]", path, i), was[i], now[i], tell)
+		}
+		return
+	}
+	if !reflect.DeepEqual(was, now) {
+		tell(path, short(was), short(now))
+	}
+}
+
+// short is a value in a message.
+func short(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return fmt.Sprintf("%q", value)
+	case []any:
+		return words.Plural(len(value), "item")
+	case map[string]any:
+		return words.Plural(len(value), "field")
+	}
+	return fmt.Sprint(value)
 }

@@ -219,7 +219,7 @@ func TestConditionsCompile(t *testing.T) {
 
 // TestGuardGoesWithMooring: what is left of the webhook configurations after the rights of Mooring are gone calls nobody.
 func TestGuardGoesWithMooring(t *testing.T) {
-	guard := only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t, nil))
+	guard := validating(t, render(t, nil))
 	if got := calledWhile(t, installed(false), []runtime.Object{guard}, request{old: statefulSet()}); got != nil {
 		t.Errorf("the API server calls %v", got)
 	}
@@ -227,7 +227,7 @@ func TestGuardGoesWithMooring(t *testing.T) {
 
 // TestGuardIsInstalledWithoutRules: it refuses what nobody judges, so it calls nobody before a replica gives it its rules.
 func TestGuardIsInstalledWithoutRules(t *testing.T) {
-	c := only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t, nil))
+	c := validating(t, render(t, nil))
 	for _, w := range c.Webhooks {
 		if fails := *w.FailurePolicy == admissionregistrationv1.Fail; fails != (len(w.Rules) == 0) {
 			t.Errorf("%s: failurePolicy %s and %d rules", w.Name, *w.FailurePolicy, len(w.Rules))

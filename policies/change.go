@@ -65,9 +65,10 @@ func (c Change) NewOwners() []metav1.OwnerReference {
 }
 
 // Destructive tells whether the change takes something away that may be in use: deletes, updates that take ordinals from a
-// StatefulSet, and those that add an owner, without which the object goes. Such a change is worth a read past the cache.
+// StatefulSet or may have its operator do so, and those that add an owner, without which the object goes. Such a change is worth a read
+// past the cache.
 func (c Change) Destructive() bool {
-	if c.Operation == admissionv1.Delete || c.Operation == admissionv1.Update && len(c.NewOwners()) > 0 {
+	if c.Operation == admissionv1.Delete || kinds.Of(c.Object()) == kinds.CustomResource || c.Operation == admissionv1.Update && len(c.NewOwners()) > 0 {
 		return true
 	}
 	older, newer, ok := c.StatefulSets()

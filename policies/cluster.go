@@ -18,7 +18,8 @@ import (
 type Cluster interface {
 	// Get returns the object of that name, nil where there is none.
 	Get(kind *kinds.Kind, namespace, name string) (o kinds.Object, known bool, err error)
-	// List returns the objects of a namespace that the selector selects. Where known is false there may be others.
+	// List returns the objects of a namespace, or of all where it is empty, that the selector selects. Where known is false there
+	// may be others.
 	List(kind *kinds.Kind, namespace string, selector labels.Selector) (all []kinds.Object, known bool, err error)
 	Asker
 }
@@ -29,6 +30,8 @@ type Asker interface {
 	MayBypass(policy, namespace string) (may, known bool, err error)
 	// MayOperate tells whether the owner of an object of the namespace exists, and the user may update its status.
 	MayOperate(namespace string, owner metav1.OwnerReference) (may, known bool, err error)
+	// MayAnything tells whether the user may do anything to everything, as a cluster's administrators and its deployment tools do.
+	MayAnything() (may, known bool, err error)
 	// Owner returns the metadata of an owner of any kind, nil where there is none of that UID. It is unknown where the cluster does
 	// not serve the kind.
 	Owner(namespace string, owner metav1.OwnerReference) (o *metav1.PartialObjectMetadata, known bool, err error)
@@ -42,6 +45,9 @@ func (Nobody) MayBypass(string, string) (bool, bool, error) { return false, fals
 
 // MayOperate is unknown.
 func (Nobody) MayOperate(string, metav1.OwnerReference) (bool, bool, error) { return false, false, nil }
+
+// MayAnything is unknown.
+func (Nobody) MayAnything() (bool, bool, error) { return false, false, nil }
 
 // Owner is unknown.
 func (Nobody) Owner(string, metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
@@ -84,6 +90,8 @@ type Snapshot struct {
 	// Owners are the custom resources; Operates are the kinds of which the user may update the status.
 	Owners   []metav1.PartialObjectMetadata
 	Operates []string
+	// Admin says that the user may do anything.
+	Admin bool
 	// Unserved are kinds of owners that the cluster does not serve, or that nobody may read.
 	Unserved []string
 }
@@ -102,7 +110,7 @@ func (s Snapshot) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, b
 func (s Snapshot) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	var all []kinds.Object
 	for _, o := range s.Objects {
-		if kinds.Of(o) == kind && o.GetNamespace() == namespace && selector.Matches(labels.Set(o.GetLabels())) {
+		if kinds.Of(o) == kind && (namespace == "" || o.GetNamespace() == namespace) && selector.Matches(labels.Set(o.GetLabels())) {
 			all = append(all, o)
 		}
 	}
@@ -119,6 +127,9 @@ func (s Snapshot) MayOperate(namespace string, owner metav1.OwnerReference) (boo
 	o, known, err := s.Owner(namespace, owner)
 	return o != nil && slices.Contains(s.Operates, owner.Kind), known, err
 }
+
+// MayAnything tells whether the user is said to.
+func (s Snapshot) MayAnything() (bool, bool, error) { return s.Admin, true, nil }
 
 // Owner returns the owner of that UID.
 func (s Snapshot) Owner(_ string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {

@@ -67,7 +67,7 @@ func (f Fix) command() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s patch %s %s --type=merge -p '%s'", Kubectl(f.Object), kinds.Of(f.Object).Singular(), f.Object.GetName(), text)
+	return fmt.Sprintf("%s patch %s %s --type=merge -p '%s'", Kubectl(f.Object), kinds.Singular(f.Object), f.Object.GetName(), text)
 }
 
 // creation is the kubectl command that makes a headless Service, or a PodDisruptionBudget that lets one Pod be away; nothing where
@@ -107,5 +107,5 @@ func Kubectl(o metav1.Object) string {
 
 // BypassCommand is the command by which somebody who knows what a rule cannot know asks to be let through.
 func BypassCommand(rule string, o kinds.Object) string {
-	return fmt.Sprintf("%s annotate %s %s %s=%s %s='<why>'", Kubectl(o), kinds.Of(o).Singular(), o.GetName(), BypassAnnotation, rule, BypassReasonAnnotation)
+	return fmt.Sprintf("%s annotate %s %s %s=%s %s='<why>'", Kubectl(o), kinds.Singular(o), o.GetName(), BypassAnnotation, rule, BypassReasonAnnotation)
 }

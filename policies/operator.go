@@ -52,31 +52,53 @@ func warnOperator(findings []Finding, chosen []applied, note string) {
 	}
 }
 
-// operator says why the user counts as the operator of the object, or nothing. What the object says about itself is not enough,
+// operator says why the user counts as the operator of the object, or nothing. A custom resource's operator is its owner's, and its
+// own. What the object says about itself is not enough,
 // as whoever may update it may write it: the owner must be there, and the user have a right that only its operator needs.
 func operator(chosen []applied, ch Change, c Cluster) (string, error) {
 	account, ok := strings.CutPrefix(ch.User.Username, "system:serviceaccount:")
-	if !ok || !stayedWithOperator(ch) {
+	if !ok {
 		return "", nil
 	}
 	o := ch.Object()
-	owner := *metav1.GetControllerOf(o)
+	if stayedWithOperator(ch) {
+		note, err := operates(account, *metav1.GetControllerOf(o), chosen, ch, c)
+		if note != "" || err != nil {
+			return note, err
+		}
+	}
+	if kinds.Of(o) != kinds.CustomResource {
+		return "", nil
+	}
+	// A tool that deploys for everybody may update every status, and is no operator of what it prunes.
+	if admin, _, err := c.MayAnything(); admin || err != nil {
+		return "", err
+	}
+	apiVersion, kind := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
+	return operates(account, metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: o.GetName(), UID: o.GetUID()}, chosen, ch, c)
+}
+
+// operates says why the service account, which asks for the change, counts as the operator of the owner, or nothing.
+func operates(account string, owner metav1.OwnerReference, chosen []applied, ch Change, c Cluster) (string, error) {
+	namespace := ch.Object().GetNamespace()
 	listed := slices.ContainsFunc(chosen, func(p applied) bool {
 		return p.mode != v1alpha1.ModeAudit && slices.Contains(p.Spec.Operators, strings.Replace(account, ":", "/", 1))
 	})
 	if listed {
-		found, known, err := c.Owner(o.GetNamespace(), owner)
+		found, known, err := c.Owner(namespace, owner)
 		if err != nil || known && found == nil {
 			return "", err
 		}
 		return "a policy lists " + account + " as an operator", nil
 	}
-	may, known, err := c.MayOperate(o.GetNamespace(), owner)
+	may, known, err := c.MayOperate(namespace, owner)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("asking whether %s operates %s %s: %w", ch.User.Username, owner.Kind, owner.Name, err)
 	case !known:
 		return fmt.Sprintf("it is unknown whether %s operates %s %s", account, owner.Kind, owner.Name), nil
+	case may && owner.UID == ch.Object().GetUID():
+		return fmt.Sprintf("%s operates %s %s", account, owner.Kind, owner.Name), nil
 	case may:
 		return fmt.Sprintf("%s operates %s %s, which owns it", account, owner.Kind, owner.Name), nil
 	}
@@ -95,11 +117,9 @@ func ownedByOperator(o kinds.Object) bool {
 	return owner != nil && custom(*owner)
 }
 
-// custom tells whether an owner is a custom resource. Built-in groups have no dot or end in .k8s.io, which the Kubernetes
-// project keeps for itself.
+// custom tells whether an owner is a custom resource.
 func custom(owner metav1.OwnerReference) bool {
-	group, err := schema.ParseGroupVersion(owner.APIVersion)
-	return err == nil && strings.Contains(group.Group, ".") && !strings.HasSuffix(group.Group, ".k8s.io")
+	return kinds.IsCustom(schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group)
 }
 
 // finishing says what is being deleted, so that the change only finishes it: the namespace, the StatefulSet itself, or an owner

@@ -138,10 +138,49 @@ func selector(s *metav1.LabelSelector, at *field.Path) (labels.Selector, error) 
 
 // selectFor returns the policies that the change has to answer to, in the order in which their defaults win.
 func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
-	namespace, err := namespaceOf(ch, c)
+	namespaces, err := concerned(ch, c)
 	if err != nil {
 		return nil, err
 	}
+	each := make([][]applied, len(namespaces))
+	for i, namespace := range namespaces {
+		each[i] = s.selectIn(namespace, ch)
+	}
+	return together(each), nil
+}
+
+// together returns the policies that hold in any of several namespaces, in the strictest of their modes. What relaxes counts where it
+// holds in all of them.
+func together(each [][]applied) []applied {
+	all := each[0]
+	for _, more := range each[1:] {
+		for _, p := range more {
+			i := slices.IndexFunc(all, func(q applied) bool { return q.Name == p.Name })
+			if i < 0 {
+				all = append(all, p)
+			} else if slices.Index(modes, p.mode) > slices.Index(modes, all[i].mode) {
+				all[i].mode = p.mode
+			}
+		}
+	}
+	for i := range all {
+		if !slices.ContainsFunc(each, func(in []applied) bool {
+			return !slices.ContainsFunc(in, func(p applied) bool { return p.Name == all[i].Name })
+		}) {
+			continue
+		}
+		partial := *all[i].StatefulPolicy
+		partial.Spec.Exceptions, partial.Spec.Operators = nil, nil
+		all[i].StatefulPolicy = &partial
+	}
+	return all
+}
+
+// modes are the modes, the strictest last.
+var modes = []v1alpha1.Mode{v1alpha1.ModeAudit, v1alpha1.ModeWarn, v1alpha1.ModeEnforce}
+
+// selectIn returns the policies that the change has to answer to in a namespace.
+func (s *Set) selectIn(namespace *corev1.Namespace, ch Change) []applied {
 	var chosen []applied
 	for _, p := range s.policies {
 		if p.matches(ch, namespace) {
@@ -151,7 +190,7 @@ func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 	if profile, ok := s.profiles[s.profileOf(namespace, chosen)]; ok {
 		chosen = append(chosen, applied{profile, namespaceMode(namespace)})
 	}
-	return chosen, nil
+	return chosen
 }
 
 // profileOf returns the name of the namespace's profile: that of its label, else the strictest that the policies set, else the
@@ -185,16 +224,40 @@ func (s *Set) Fills(namespace string, c Cluster) bool {
 	})
 }
 
-// namespaceOf returns the namespace the change happens in, that of its claim for a volume, without its owner's labels where they cannot be known.
-func namespaceOf(ch Change, c Cluster) (*corev1.Namespace, error) {
+// concerned returns the namespace the change happens in, that of its claim for a volume, and for an owner without a namespace those
+// of what it owns; never none.
+func concerned(ch Change, c Cluster) ([]*corev1.Namespace, error) {
 	o := ch.Object()
-	if namespace, ok := o.(*corev1.Namespace); ok {
-		return namespace, nil
+	names := []string{o.GetNamespace()}
+	switch kind := kinds.Of(o); {
+	case kind == kinds.Namespace:
+		return []*corev1.Namespace{o.(*corev1.Namespace)}, nil
+	case kind == kinds.PersistentVolume:
+		if claim := o.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil {
+			names[0] = claim.Namespace
+		}
+	case kind == kinds.CustomResourceDefinition, kind == kinds.CustomResource && names[0] == "":
+		owned, err := OwnedBy(o, c)
+		if err != nil {
+			return nil, err
+		}
+		if losing := owned.Namespaces(); len(losing) > 0 {
+			names = losing
+		}
 	}
-	name := o.GetNamespace()
-	if volume, ok := o.(*corev1.PersistentVolume); ok && volume.Spec.ClaimRef != nil {
-		name = volume.Spec.ClaimRef.Namespace
+	var all []*corev1.Namespace
+	for _, name := range names {
+		namespace, err := namespaceOf(name, c)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, namespace)
 	}
+	return all, nil
+}
+
+// namespaceOf returns the namespace of that name, without its owner's labels where they cannot be known.
+func namespaceOf(name string, c Cluster) (*corev1.Namespace, error) {
 	if name == "" {
 		return &corev1.Namespace{}, nil
 	}

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 type world struct {
 	cached, live client.Reader
 	rights       *rights
+	excluded     []string
 }
 
 // Asked is the client by which a World asks who may do what, and which resource a kind is.
@@ -35,13 +37,14 @@ type Asked interface {
 	RESTMapper() meta.RESTMapper
 }
 
-// NewWorld returns the World that a cache shows and, where that is not enough, live. Who may do what is asked through asked.
-func NewWorld(cached, live client.Reader, asked Asked) World {
-	return world{cached: cached, live: live, rights: newRights(asked)}
+// NewWorld returns the World that a cache shows and, where that is not enough, live. Who may do what is asked through asked. What is
+// in the excluded namespaces is not found by looking through all of them.
+func NewWorld(cached, live client.Reader, asked Asked, excluded ...string) World {
+	return world{cached: cached, live: live, rights: newRights(asked), excluded: excluded}
 }
 
 func (w world) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
-	c := cluster{ctx: ctx, reader: w.cached, live: w.live, rights: w.rights, user: user}
+	c := cluster{ctx: ctx, reader: w.cached, cached: w.cached, live: w.live, rights: w.rights, user: user, excluded: w.excluded}
 	if live {
 		c.reader = w.live
 	}
@@ -77,6 +80,9 @@ type cluster struct {
 	live   client.Reader
 	rights *rights
 	user   authenticationv1.UserInfo
+	// cached is asked for what lies in all namespaces but the excluded ones: it is too much to be read for a request.
+	cached   client.Reader
+	excluded []string
 }
 
 func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
@@ -100,12 +106,20 @@ func (c cluster) get(reader client.Reader, kind *kinds.Kind, namespace, name str
 }
 
 func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
-	list := kind.NewList()
-	err := c.from(kind).List(c.ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy)
+	list, everywhere := kind.NewList(), namespace == "" && kind.Namespaced
+	from := c.from(kind)
+	if everywhere {
+		from = c.cached
+	}
+	err := from.List(c.ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, false, err
 	}
-	return kind.Items(list), true, nil
+	items := kind.Items(list)
+	if everywhere {
+		items = slices.DeleteFunc(items, func(o kinds.Object) bool { return slices.Contains(c.excluded, o.GetNamespace()) })
+	}
+	return items, true, nil
 }
 
 func (c cluster) from(kind *kinds.Kind) client.Reader {
@@ -145,6 +159,11 @@ func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool
 	}
 	o, known, err := c.Owner(namespace, owner)
 	return o != nil || !known, err == nil, err
+}
+
+func (c cluster) MayAnything() (bool, bool, error) {
+	may, err := c.rights.may(c.ctx, c.user, authorizationv1.ResourceAttributes{Group: "*", Resource: "*", Verb: "*"})
+	return may, err == nil, err
 }
 
 // Owner reads the owner's metadata as it is now. It is unknown where Mooring may not, and where the kind is not served: the garbage

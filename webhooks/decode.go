@@ -188,6 +188,9 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.Ra
 func newObject(req *admissionv1.AdmissionRequest) (kinds.Object, error) {
 	gvk := schema.GroupVersionKind(req.Kind)
 	typed, err := scheme.New(gvk)
+	if err != nil && kinds.IsCustom(gvk.Group) {
+		return &kinds.Custom{}, nil
+	}
 	if err != nil {
 		return nil, badRequestf("nothing is judged on kind %s: take it out of the webhook configuration", describe(gvk))
 	}

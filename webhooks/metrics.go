@@ -51,6 +51,10 @@ var (
 		Name: "mooring_guard_registered",
 		Help: "1 on the leader while guard has its rules, 0 before the API server has reached a replica, and on other replicas.",
 	})
+	ownerKinds = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mooring_owner_kinds",
+		Help: "Kinds of custom resources that own StatefulSets or claims, on the leader; 0 on other replicas.",
+	})
 	policiesLoaded = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "mooring_policies",
 		Help: "StatefulPolicies in force, without the profiles.",
@@ -63,7 +67,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, wouldDenyTotal, exceptionsTotal, panicsTotal,
-		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid, registered)
+		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid, registered, ownerKinds)
 	for _, webhook := range []string{"mutate", "validate"} {
 		// The first of what should never be must be seen to come.
 		panicsTotal.WithLabelValues(webhook)

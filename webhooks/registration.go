@@ -90,9 +90,12 @@ func (r *Registration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	result, err := r.register(ctx, validating)
-	return result, errors.Join(err, r.own(ctx, validating), r.own(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: r.Mutating},
-	}))
+	err = errors.Join(err, r.own(ctx, validating))
+	mutating := &admissionregistrationv1.MutatingWebhookConfiguration{}
+	if missing := r.Client.Get(ctx, client.ObjectKey{Name: r.Mutating}, mutating); missing != nil {
+		return result, errors.Join(err, client.IgnoreNotFound(missing))
+	}
+	return result, errors.Join(err, r.own(ctx, mutating))
 }
 
 // register writes the rules that the annotation holds into guard: at once where it has others, else when it can be called.
@@ -171,9 +174,6 @@ func judgeProbe() *admissionv1.AdmissionResponse {
 
 // own makes the namespace an owner of the configuration, where no namespace is one.
 func (r *Registration) own(ctx context.Context, configuration client.Object) error {
-	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
-		return client.IgnoreNotFound(err)
-	}
 	owners := configuration.GetOwnerReferences()
 	if slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool { return o.APIVersion == "v1" && o.Kind == "Namespace" }) {
 		return nil

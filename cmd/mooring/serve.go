@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -44,7 +45,7 @@ import (
 type serveOptions struct {
 	webhookAddress, metricsAddress, healthAddress string
 	leaderElect, metricsSecure                    bool
-	namespace                                     string
+	namespace, owners                             string
 	defaultProfile, guardFailurePolicy            string
 	logLevel                                      string
 	drainDelay                                    time.Duration
@@ -115,11 +116,12 @@ cluster already, and keeps policy reports and metrics of it.`,
 	f.StringVar(&o.certs.Service, "service-name", "mooring-webhook", "Service under which the API server reaches the webhook")
 	f.StringArrayVar(&o.certs.ExtraNames, "cert-extra-name", nil, "further DNS name or IP address the certificate is valid for; may be repeated")
 	f.StringVar(&o.certs.Validating, "validating-webhook-configuration", "mooring", "ValidatingWebhookConfiguration to write the CA into")
+	f.StringVar(&o.owners, "owners-webhook-configuration", "mooring-owners", "ValidatingWebhookConfiguration to write the rules into for custom resources that own StatefulSets and claims")
 	f.StringVar(&o.certs.Mutating, "mutating-webhook-configuration", "mooring", "MutatingWebhookConfiguration to write the CA into")
 	f.BoolVar(&o.scan, "scan", true, "let one of several replicas judge what is in the cluster, and keep policy reports and metrics of it")
 	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
 	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be not ready, or a rollout stand still, before it is reported")
-	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", policies.ExcludedNamespaces(), "namespaces that are not scanned")
+	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", policies.ExcludedNamespaces(), "namespaces that are not scanned, and in which nothing counts that a CustomResourceDefinition would take along")
 	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
 	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
@@ -158,7 +160,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		return err
 	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
 	cached := webhooks.Trimmed()
@@ -188,7 +190,8 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
 	recorder := mgr.GetEventRecorder("mooring")
-	reviewer := webhooks.NewReviewer(webhooks.NewWorld(mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient()), recorder)
+	world := webhooks.NewWorld(mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient(), o.scanExcluded...)
+	reviewer := webhooks.NewReviewer(world, recorder)
 	reviewer.AskAgain = o.guardFailurePolicy == "Fail"
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
 	server := &webhooks.Server{
@@ -236,9 +239,10 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.namespace, Ready: ready,
 		Validating: o.certs.Validating, Mutating: o.certs.Mutating,
 	}
+	ownerRegistration := &webhooks.OwnerRegistration{Registration: registration, Owners: o.owners, World: world}
 	defer server.Wait()
 	return errors.Join(
-		registration.SetupWithManager(mgr),
+		registration.SetupWithManager(mgr), ownerRegistration.SetupWithManager(mgr),
 		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry), mgr.Add(status),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.Start(ctx),

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -93,7 +94,7 @@ var (
 
 	Pod = through(live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
 		"metadata.annotations",
-		"spec.nodeName", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
+		"spec.nodeName", "spec.restartPolicy", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
 		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list"), "status", "binding")
 
 	Namespace = through(clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
@@ -107,12 +108,23 @@ var (
 		StatefulSet, Deployment, Service, PersistentVolumeClaim, PersistentVolume, StorageClass, PodDisruptionBudget,
 		HorizontalPodAutoscaler, Pod, Namespace, Node,
 	}
+
+	// CustomResourceDefinition is no row that readers read: rules ask for one by its name.
+	CustomResourceDefinition = clusterScoped(live(row[*apiextensionsv1.CustomResourceDefinition, apiextensionsv1.CustomResourceDefinitionList](
+		apiextensionsv1.SchemeGroupVersion, "customresourcedefinitions", nil,
+		"spec.group", "spec.names.kind", "spec.versions.name", "spec.versions.subresources.scale.specReplicasPath"), "get"))
+
+	// CustomResource stands for every kind that a CustomResourceDefinition makes. Its objects say themselves which they are.
+	CustomResource = &Kind{GroupVersionKind: schema.GroupVersionKind{Kind: "CustomResource"}, Namespaced: true, Live: true, object: reflect.TypeFor[*Custom]()}
 )
 
 var byType, byKind = func() (map[reflect.Type]*Kind, map[schema.GroupKind]*Kind) {
 	types, kinds := map[reflect.Type]*Kind{}, map[schema.GroupKind]*Kind{}
 	for _, k := range All {
 		types[k.object], kinds[k.GroupKind()] = k, k
+	}
+	for _, k := range []*Kind{CustomResourceDefinition, CustomResource} {
+		types[k.object] = k
 	}
 	return types, kinds
 }()
@@ -138,7 +150,7 @@ func ByResource(of schema.GroupResource) *Kind {
 
 // Named returns the first row whose kind has this name, whatever its group, or nil.
 func Named(kind string) *Kind {
-	for _, k := range All {
+	for _, k := range append(slices.Clone(All), CustomResourceDefinition) {
 		if k.Kind == kind {
 			return k
 		}
@@ -161,6 +173,15 @@ func (k *Kind) Spec() []string {
 
 // Singular is what kubectl calls one object of the kind.
 func (k *Kind) Singular() string { return strings.ToLower(k.Kind) }
+
+// Singular is what kubectl calls an object of this one's kind.
+func Singular(o Object) string {
+	if _, ok := o.(*Custom); ok {
+		of := o.GetObjectKind().GroupVersionKind()
+		return strings.ToLower(of.Kind) + "." + of.Group
+	}
+	return Of(o).Singular()
+}
 
 // GroupResource names the kind in errors of the API server.
 func (k *Kind) GroupResource() schema.GroupResource {
@@ -198,6 +219,7 @@ func (k *Kind) Items(list List) []Object {
 func AddToScheme(scheme *runtime.Scheme) {
 	for _, add := range []func(*runtime.Scheme) error{
 		appsv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, policyv1.AddToScheme, storagev1.AddToScheme,
+		apiextensionsv1.AddToScheme,
 	} {
 		utilruntime.Must(add(scheme))
 	}

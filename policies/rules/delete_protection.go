@@ -9,7 +9,6 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -104,7 +103,7 @@ func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 	return []policies.Finding{{
 		Check: "protected", Action: p.Protected, Path: "metadata.labels",
 		Message: fmt.Sprintf("%s is labelled %s=true, which prevents its deletion.", ref, policies.ProtectLabel),
-		Remedy:  fmt.Sprintf("to delete it, remove the label first: %s label %s %s %s-", policies.Kubectl(o), kinds.Of(o).Singular(), o.GetName(), policies.ProtectLabel),
+		Remedy:  fmt.Sprintf("to delete it, remove the label first: %s label %s %s %s-", policies.Kubectl(o), kinds.Singular(o), o.GetName(), policies.ProtectLabel),
 	}}
 }
 
@@ -122,22 +121,13 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 		f.Remedy = keepClaims(set)
 		return []policies.Finding{f}, nil
 	}
-	// What the StatefulSet owns goes. Its controller makes it the owner of its members' claims a moment after it is told
-	// to, and never takes a claim back whose Pod is gone.
 	pods, _, err := podsOf(set, c)
 	if err != nil {
 		return nil, err
 	}
 	lost := slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
 		n, ok := statefulset.ClaimOrdinal(set, claim)
-		if ok && statefulset.Empty(claim, pods[n]) {
-			return true
-		}
-		if controller := metav1.GetControllerOf(claim); controller != nil && controller.UID != set.UID {
-			// The StatefulSet's controller leaves alone what another controls.
-			return !statefulset.Owns(set, claim)
-		}
-		return !statefulset.Owns(set, claim) && !(told && ok && statefulset.OrdinalsOf(set).Has(n))
+		return !statefulset.Takes(set, claim) || ok && statefulset.Empty(claim, pods[n])
 	})
 	switch {
 	case len(lost) == 0:

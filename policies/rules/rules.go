@@ -37,6 +37,7 @@ var All = []policies.Rule{
 	notReadyAddresses,
 	ordinalShift,
 	orphanedClaim,
+	ownerDelete,
 	profileLabel,
 	protectLabel,
 	readiness,

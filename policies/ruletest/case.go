@@ -13,6 +13,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/yaml"
 
@@ -369,6 +370,10 @@ func (f *File) object(m Manifest) (kinds.Object, error) {
 		return nil, nil
 	}
 	name, _ := m["kind"].(string)
+	apiVersion, _ := m["apiVersion"].(string)
+	if kinds.IsCustom(schema.FromAPIVersionAndKind(apiVersion, name).Group) {
+		return custom(m)
+	}
 	kind := kinds.Named(name)
 	if kind == nil {
 		return nil, fmt.Errorf("kind %q: no rule reads such objects", name)
@@ -401,6 +406,16 @@ func (f *File) object(m Manifest) (kinds.Object, error) {
 		o.SetNamespace(metav1.NamespaceDefault)
 	}
 	return o, nil
+}
+
+// custom is a custom resource, which is taken as it is written.
+func custom(m Manifest) (kinds.Object, error) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	o := &kinds.Custom{}
+	return o, o.UnmarshalJSON(data)
 }
 
 // brief is a finding the way cases want it: rule/check, and the action after a colon where it is not Deny. Where the file tests one

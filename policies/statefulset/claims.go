@@ -130,6 +130,21 @@ func DeletesWithSet(set *appsv1.StatefulSet) bool {
 	return len(set.Spec.VolumeClaimTemplates) > 0 && Retention(set).WhenDeleted == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 }
 
+// Takes tells whether the claim goes when the StatefulSet is deleted. What the StatefulSet owns does. Its controller makes it the
+// owner of its members' claims a moment after it is told to, never takes a claim back whose Pod is gone, and leaves alone what
+// another controls.
+func Takes(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) bool {
+	if claim.Namespace != set.Namespace {
+		return false
+	}
+	if Owns(set, claim) {
+		return true
+	}
+	n, ok := ClaimOrdinal(set, claim)
+	controller := metav1.GetControllerOf(claim)
+	return ok && DeletesWithSet(set) && OrdinalsOf(set).Has(n) && (controller == nil || controller.UID == set.UID)
+}
+
 // DeletesWithScale tells whether a scale-down takes the claims of the Pods along that go.
 func DeletesWithScale(set *appsv1.StatefulSet) bool {
 	return len(set.Spec.VolumeClaimTemplates) > 0 && Retention(set).WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType

@@ -50,6 +50,11 @@ func Finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
+// Lasts tells whether the Pod is to run for good, as a server does and a task does not.
+func Lasts(pod *corev1.Pod) bool {
+	return pod.Spec.RestartPolicy == "" || pod.Spec.RestartPolicy == corev1.RestartPolicyAlways
+}
+
 // Mounts tells whether the Pod uses the claim.
 func Mounts(pod corev1.PodSpec, claim string) bool {
 	return slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool {

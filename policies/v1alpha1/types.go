@@ -322,6 +322,9 @@ type Rules struct {
 	// lostOwner: owners of StatefulSets and claims that do not exist.
 	// +optional
 	LostOwner *LostOwner `json:"lostOwner,omitempty"`
+	// ownerDelete: custom resources that own StatefulSets and claims.
+	// +optional
+	OwnerDelete *OwnerDelete `json:"ownerDelete,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -336,6 +339,20 @@ func (e Enforcement) RuleAction() Action { return e.Action }
 // LostOwner are the parameters of the rule lost-owner.
 type LostOwner struct {
 	Enforcement `json:",inline"`
+}
+
+// OwnerDelete are the parameters of the rule owner-delete.
+type OwnerDelete struct {
+	Enforcement `json:",inline"`
+	// data: claims would be deleted that StatefulSets, or Pods that run for good, have.
+	// +optional
+	Data Action `json:"data,omitempty"`
+	// members: StatefulSets would be deleted, and ready Pods stop.
+	// +optional
+	Members Action `json:"members,omitempty"`
+	// otherClaims: other claims would be deleted, such as those of a pipeline's run or of a virtual machine.
+	// +optional
+	OtherClaims Action `json:"otherClaims,omitempty"`
 }
 
 // HeadlessService are the parameters of the rule headless-service.

@@ -1,0 +1,121 @@
+package policies
+
+import (
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+)
+
+// Owned are the StatefulSets and claims that the garbage collector deletes after a custom resource, or after all custom resources
+// of a CustomResourceDefinition.
+type Owned struct {
+	Sets []*appsv1.StatefulSet
+	// Claims are those with owners of their own, and those that go with one of the Sets.
+	Claims []*corev1.PersistentVolumeClaim
+}
+
+// OwnedBy returns what goes with the owner, over any number of owners between them, as far as these can be read. Of an owner without
+// a namespace it is what goes in all namespaces that are judged.
+func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
+	var owned Owned
+	sets, _, err := List[*appsv1.StatefulSet](c, owner.GetNamespace())
+	if err != nil {
+		return owned, err
+	}
+	claims, _, err := List[*corev1.PersistentVolumeClaim](c, owner.GetNamespace())
+	if err != nil {
+		return owned, err
+	}
+	if owner.GetNamespace() == "" {
+		sets = slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool { return slices.Contains(ExcludedNamespaces(), set.Namespace) })
+		claims = slices.DeleteFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool {
+			return slices.Contains(ExcludedNamespaces(), claim.Namespace)
+		})
+	}
+	l := lineage{Cluster: c, owner: owner, of: kindOf(owner), goes: map[types.UID]bool{}}
+	for _, set := range sets {
+		ok, err := l.allGo(set.Namespace, set.OwnerReferences, 0)
+		if err != nil {
+			return owned, err
+		}
+		if l.goes[set.UID] = ok; ok {
+			owned.Sets = append(owned.Sets, set)
+		}
+	}
+	for _, claim := range claims {
+		ok := slices.ContainsFunc(owned.Sets, func(set *appsv1.StatefulSet) bool { return statefulset.Takes(set, claim) })
+		if !ok {
+			if ok, err = l.allGo(claim.Namespace, claim.OwnerReferences, 0); err != nil {
+				return owned, err
+			}
+		}
+		if ok {
+			owned.Claims = append(owned.Claims, claim)
+		}
+	}
+	return owned, nil
+}
+
+// Namespaces are those that lose something.
+func (o Owned) Namespaces() []string {
+	var all []string
+	for _, set := range o.Sets {
+		all = append(all, set.Namespace)
+	}
+	for _, claim := range o.Claims {
+		all = append(all, claim.Namespace)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// kindOf is the kind of custom resources that go: the owner's own, or that which it defines.
+func kindOf(owner kinds.Object) schema.GroupKind {
+	if definition, ok := owner.(*apiextensionsv1.CustomResourceDefinition); ok {
+		return schema.GroupKind{Group: definition.Spec.Group, Kind: definition.Spec.Names.Kind}
+	}
+	return owner.GetObjectKind().GroupVersionKind().GroupKind()
+}
+
+// lineage follows owner references up to an owner that is deleted.
+type lineage struct {
+	Cluster
+	owner kinds.Object
+	of    schema.GroupKind
+	// goes holds the owners that were looked at.
+	goes map[types.UID]bool
+}
+
+// allGo tells whether all of an object's owners are, or go with, the owner that is deleted: the collector keeps what has one left.
+func (l lineage) allGo(namespace string, owners []metav1.OwnerReference, depth int) (bool, error) {
+	for _, ref := range owners {
+		if ok, err := l.owns(namespace, ref, depth); !ok || err != nil {
+			return false, err
+		}
+	}
+	return len(owners) > 0, nil
+}
+
+func (l lineage) owns(namespace string, ref metav1.OwnerReference, depth int) (bool, error) {
+	if of := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(); of == l.of {
+		return kinds.Of(l.owner) == kinds.CustomResourceDefinition || ref.UID == l.owner.GetUID(), nil
+	}
+	if goes, ok := l.goes[ref.UID]; ok || !custom(ref) || depth == maxOwners {
+		return goes, nil
+	}
+	o, _, err := l.Owner(namespace, ref)
+	if o != nil && err == nil {
+		l.goes[ref.UID], err = l.allGo(namespace, o.OwnerReferences, depth+1)
+	} else {
+		l.goes[ref.UID] = false
+	}
+	return l.goes[ref.UID], err
+}

@@ -1,0 +1,229 @@
+package webhooks
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+const (
+	owners = "owners.mooring.dev"
+	// takesAway is the one of guard's matchConditions that is about what guard judges. The others hold for owners too.
+	takesAway = "takes-away"
+)
+
+// OwnerRegistration has the API server ask about the custom resources that own StatefulSets and claims, and about no others: it
+// keeps a ValidatingWebhookConfiguration of its own, which the chart installs empty. In all but its rules that one is guard's, and it
+// calls nobody before guard does.
+type OwnerRegistration struct {
+	*Registration
+	// Owners is the name of the ValidatingWebhookConfiguration.
+	Owners string
+	World  World
+
+	// above are the owners of custom resources, as they were read since then.
+	above map[types.UID][]metav1.OwnerReference
+	since time.Time
+}
+
+const (
+	// soon is how long owners are waited for that come together.
+	soon = 200 * time.Millisecond
+	// again is how often what nothing tells of is looked at: the configuration, and the owners of owners.
+	again, forget = time.Minute, 10 * time.Minute
+)
+
+// SetupWithManager has the leader reconcile the configuration whenever an owner comes or goes.
+func (r *OwnerRegistration) SetupWithManager(mgr manager.Manager) error {
+	request := ctrl.Request{NamespacedName: client.ObjectKey{Name: r.Owners}}
+	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+	owned := handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if len(e.Object.GetOwnerReferences()) > 0 {
+				q.AddAfter(request, soon)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if !equality.Semantic.DeepEqual(e.ObjectOld.GetOwnerReferences(), e.ObjectNew.GetOwnerReferences()) {
+				q.AddAfter(request, soon)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			if len(e.Object.GetOwnerReferences()) > 0 {
+				q.AddAfter(request, soon)
+			}
+		},
+	}
+	always := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []ctrl.Request { return []ctrl.Request{request} })
+	return ctrl.NewControllerManagedBy(mgr).Named("owners").
+		Watches(&admissionregistrationv1.ValidatingWebhookConfiguration{}, always).
+		Watches(&appsv1.StatefulSet{}, owned).
+		Watches(&corev1.PersistentVolumeClaim{}, owned).
+		Complete(r)
+}
+
+// Reconcile brings the configuration up to date.
+func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	next := ctrl.Result{RequeueAfter: again}
+	is, guarded := &admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: r.Owners}, is); err != nil {
+		// Whoever took it away wants it so.
+		return next, client.IgnoreNotFound(err)
+	}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: r.Validating}, guarded); client.IgnoreNotFound(err) != nil {
+		return next, err
+	}
+	found, err := r.kinds(ctx)
+	if err != nil {
+		return next, err
+	}
+	var want []admissionregistrationv1.ValidatingWebhook
+	if i := slices.IndexFunc(guarded.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool { return w.Name == guard }); i >= 0 {
+		want = ownersWebhook(guarded.Webhooks[i], found)
+	}
+	ownerKinds.Set(float64(len(found)))
+	if !equality.Semantic.DeepEqual(is.Webhooks, want) {
+		before := is.DeepCopy()
+		is.Webhooks = want
+		if err := r.Client.Patch(ctx, is, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return next, unlessBehind(err)
+		}
+		log.FromContext(ctx).Info("owners are registered: deletes of these custom resources are judged", "kinds", found)
+	}
+	return next, r.own(ctx, is)
+}
+
+// ownersWebhook returns guard's webhook with rules for these kinds of owners; none where there are none, or guard calls nobody yet.
+func ownersWebhook(guard admissionregistrationv1.ValidatingWebhook, found []schema.GroupResource) []admissionregistrationv1.ValidatingWebhook {
+	if len(found) == 0 || len(guard.Rules) == 0 {
+		return nil
+	}
+	w := guard.DeepCopy()
+	w.Name, w.Rules = owners, nil
+	var definitions []string
+	byGroup := map[string][]string{}
+	for _, of := range found {
+		byGroup[of.Group] = append(byGroup[of.Group], of.Resource)
+		definitions = append(definitions, "'"+of.String()+"'")
+	}
+	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
+		w.Rules = append(w.Rules, ownersRule(group, byGroup[group]...))
+	}
+	w.Rules = append(w.Rules, ownersRule(kinds.CustomResourceDefinition.Group, kinds.CustomResourceDefinition.Resource))
+	when := admissionregistrationv1.MatchCondition{Name: takesAway, Expression: fmt.Sprintf(
+		"request.resource.group != '%s' ||\n  oldObject.metadata.name in [%s]", kinds.CustomResourceDefinition.Group, strings.Join(definitions, ", "))}
+	w.MatchConditions = append([]admissionregistrationv1.MatchCondition{when}, slices.DeleteFunc(w.MatchConditions, func(m admissionregistrationv1.MatchCondition) bool {
+		return m.Name == takesAway
+	})...)
+	return []admissionregistrationv1.ValidatingWebhook{*w}
+}
+
+func ownersRule(group string, resources ...string) admissionregistrationv1.RuleWithOperations {
+	scope := admissionregistrationv1.AllScopes
+	return admissionregistrationv1.RuleWithOperations{
+		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Delete},
+		Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"*"}, Resources: resources, Scope: &scope},
+	}
+}
+
+// kinds returns the custom resources that own StatefulSets or claims, over any number of owners, as far as these may be read.
+func (r *OwnerRegistration) kinds(ctx context.Context) ([]schema.GroupResource, error) {
+	c := r.World.Around(ctx, authenticationv1.UserInfo{}, false)
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, "")
+	if err != nil {
+		return nil, err
+	}
+	claims, _, err := policies.List[*corev1.PersistentVolumeClaim](c, "")
+	if err != nil {
+		return nil, err
+	}
+	if time.Since(r.since) > forget {
+		r.above, r.since = map[types.UID][]metav1.OwnerReference{}, time.Now()
+	}
+	up := ascent{c: c, above: r.above, seen: map[types.UID]bool{}, found: map[schema.GroupKind]bool{}, unreadable: map[schema.GroupKind]bool{}}
+	for _, set := range sets {
+		if err := up.follow(set.Namespace, set.OwnerReferences); err != nil {
+			return nil, err
+		}
+	}
+	for _, claim := range claims {
+		if err := up.follow(claim.Namespace, claim.OwnerReferences); err != nil {
+			return nil, err
+		}
+	}
+	maps.DeleteFunc(r.above, func(uid types.UID, _ []metav1.OwnerReference) bool { return !up.seen[uid] })
+	var found []schema.GroupResource
+	for kind := range up.found {
+		mapping, err := r.Client.RESTMapper().RESTMapping(kind)
+		if meta.IsNoMatchError(err) {
+			continue // its CustomResourceDefinition is gone
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, mapping.Resource.GroupResource())
+	}
+	slices.SortFunc(found, func(a, b schema.GroupResource) int { return cmp.Compare(a.String(), b.String()) })
+	return found, nil
+}
+
+// ascent collects the kinds of custom resources on the way up from what they own.
+type ascent struct {
+	c                 policies.Cluster
+	above             map[types.UID][]metav1.OwnerReference
+	seen              map[types.UID]bool
+	found, unreadable map[schema.GroupKind]bool
+}
+
+func (a ascent) follow(namespace string, refs []metav1.OwnerReference) error {
+	for _, ref := range refs {
+		kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
+		if a.seen[ref.UID] || !kinds.IsCustom(kind.Group) {
+			continue
+		}
+		a.seen[ref.UID], a.found[kind] = true, true
+		above, ok := a.above[ref.UID]
+		if !ok && !a.unreadable[kind] {
+			o, known, err := a.c.Owner(namespace, ref)
+			if err != nil && !apierrors.IsNotFound(err) {
+				return err
+			}
+			a.unreadable[kind] = !known
+			if o != nil {
+				above = o.OwnerReferences
+			}
+			if known {
+				a.above[ref.UID] = above
+			}
+		}
+		if err := a.follow(namespace, above); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"testing"
@@ -97,16 +98,29 @@ func TestConditions(t *testing.T) {
 		{"provisioner deletes a volume without a status", request{old: volume("")}, nil},
 		{"provisioner makes a volume for a claim", request{new: &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{ClaimRef: &corev1.ObjectReference{}}}}, []string{"defaults.mooring.dev"}},
 		{"user makes a volume", request{new: &corev1.PersistentVolume{}}, nil},
+		{"a volume is kept no more", request{old: reclaimed(corev1.PersistentVolumeReclaimRetain), new: reclaimed(corev1.PersistentVolumeReclaimDelete)}, lint},
+		{"a volume is kept", request{old: reclaimed(corev1.PersistentVolumeReclaimDelete), new: reclaimed(corev1.PersistentVolumeReclaimRetain)}, nil},
+		{"a volume is bound", request{old: volume(corev1.VolumeAvailable), new: claimed(corev1.VolumeAvailable)}, nil},
+		{"claimRef is taken off a bound volume", request{old: claimed(corev1.VolumeBound), new: volume(corev1.VolumeBound)}, lint},
+		{"claimRef is taken off a released volume", request{old: claimed(corev1.VolumeReleased), new: volume(corev1.VolumeReleased)}, nil},
+		{"user deletes a Secret", request{old: &corev1.Secret{}}, lint},
+		{"Helm deletes a revision", request{old: &corev1.Secret{Type: "helm.sh/release.v1"}}, nil},
+		{"user makes a Secret", request{new: &corev1.Secret{}}, nil},
+		{"garbage collector deletes a ConfigMap", request{user: collector, old: &corev1.ConfigMap{}}, nil},
 		{"user deletes a namespace", request{old: &corev1.Namespace{}}, guard},
 		{"autoscaler is made", request{new: &autoscalingv2.HorizontalPodAutoscaler{}}, lint},
 		{"autoscaler's status is written", request{old: &autoscalingv2.HorizontalPodAutoscaler{}, new: &autoscalingv2.HorizontalPodAutoscaler{}}, nil},
 
 		// Their Pods.
-		{"user deletes a Pod", request{old: pod(), grace: 30}, nil},
+		{"user deletes a Pod", request{old: pod(), grace: 30}, lint},
+		{"user deletes a Pod of nobody", request{old: &corev1.Pod{}, grace: 30}, nil},
+		{"scheduler makes room", request{user: "system:kube-scheduler", old: pod(), grace: 30}, nil},
+		{"StatefulSet controller rolls", request{user: sets, old: pod(), grace: 30}, nil},
 		{"user forces a Pod away", request{old: pod()}, guard},
 		{"user forces a Pod of nobody away", request{old: &corev1.Pod{}}, nil},
-		{"node is drained", request{new: &policyv1.Eviction{}}, nil},
-		{"node is drained with time to stop", request{new: eviction(30)}, nil},
+		{"a node with a Deployment's Pod is drained", request{new: &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: "web-6d4cf56db6-x7k2p"}}}, nil},
+		{"node is drained", request{new: &policyv1.Eviction{}}, lint},
+		{"node is drained with time to stop", request{new: eviction(30)}, lint},
 		{"node is drained without", request{new: eviction(0)}, guard},
 		{"kubelet ends a Pod", request{user: "system:node:node-1", old: pod()}, nil},
 		{"Pod garbage collector ends a Pod", request{user: "system:serviceaccount:kube-system:pod-garbage-collector", old: pod()}, nil},
@@ -128,7 +142,7 @@ func TestConditions(t *testing.T) {
 		{"Service becomes ExternalName, clusterIP absent", request{old: service(), new: service(external)}, lint},
 		{"ExternalName stays, clusterIP absent", request{old: service(external), new: service(external)}, nil},
 		{"Service publishes addresses that are not ready", request{old: service(), new: service(notReady)}, lint},
-		{"Service gets a port", request{old: service(), new: service(port)}, nil},
+		{"Service gets a port", request{old: service(), new: service(port)}, lint},
 		{"Service gets a label", request{old: service(), new: service(labelledService)}, nil},
 		{"user deletes a headless Service", request{old: service()}, guard},
 		{"user deletes an ordinary Service", request{old: service(clusterIP("10.0.0.10"))}, nil},
@@ -315,6 +329,9 @@ func guardRules(t *testing.T, c *admissionregistrationv1.ValidatingWebhookConfig
 func (r request) attributes(t *testing.T) admission.Attributes {
 	t.Helper()
 	operation, about, name, namespace := admission.Update, r.new, "db", "default"
+	if e, ok := r.new.(*policyv1.Eviction); ok {
+		name = cmp.Or(e.Name, "db-0")
+	}
 	switch {
 	case r.old == nil:
 		operation = admission.Create
@@ -335,6 +352,10 @@ func (r request) attributes(t *testing.T) admission.Attributes {
 		kind, resource, subresource = policyv1.SchemeGroupVersion.WithKind("Eviction"), corev1.SchemeGroupVersion.WithResource("pods"), "eviction"
 	case *corev1.PersistentVolume:
 		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("PersistentVolume"), corev1.SchemeGroupVersion.WithResource("persistentvolumes"), ""
+	case *corev1.Secret:
+		kind, resource = corev1.SchemeGroupVersion.WithKind("Secret"), corev1.SchemeGroupVersion.WithResource("secrets")
+	case *corev1.ConfigMap:
+		kind, resource = corev1.SchemeGroupVersion.WithKind("ConfigMap"), corev1.SchemeGroupVersion.WithResource("configmaps")
 	case *corev1.Namespace:
 		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("Namespace"), corev1.SchemeGroupVersion.WithResource("namespaces"), ""
 	case *autoscalingv2.HorizontalPodAutoscaler:
@@ -462,4 +483,14 @@ func owned(set *appsv1.StatefulSet) {
 
 func ownedClaim(claim *corev1.PersistentVolumeClaim) {
 	claim.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db", UID: "1"}}
+}
+
+func reclaimed(policy corev1.PersistentVolumeReclaimPolicy) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: policy}}
+}
+
+func claimed(phase corev1.PersistentVolumePhase) *corev1.PersistentVolume {
+	v := volume(phase)
+	v.Spec.ClaimRef = &corev1.ObjectReference{UID: "1"}
+	return v
 }

@@ -36,6 +36,8 @@ type Change struct {
 	User authenticationv1.UserInfo
 	// DryRun tells that nothing will be stored.
 	DryRun bool
+	// Eviction tells that a delete came through the eviction subresource of a Pod, and keeps the PodDisruptionBudgets already.
+	Eviction bool
 	// DeleteOptions are those of a delete, as the API server understood them; nil where they are not known.
 	DeleteOptions *metav1.DeleteOptions
 	// Time of the request, by which a bypass expires.
@@ -64,11 +66,17 @@ func (c Change) NewOwners() []metav1.OwnerReference {
 	return owners
 }
 
-// Destructive tells whether the change takes something away that may be in use: deletes, updates that take ordinals from a
-// StatefulSet or may have its operator do so, and those that add an owner, without which the object goes. Such a change is worth a read
-// past the cache.
+// Destructive tells whether the change takes something away that may be in use and does not come back: deletes, updates that take
+// ordinals from a StatefulSet or may have its operator do so, and those that add an owner, without which the object goes. Such a
+// change is worth a read past the cache.
 func (c Change) Destructive() bool {
-	if c.Operation == admissionv1.Delete || kinds.Of(c.Object()) == kinds.CustomResource || c.Operation == admissionv1.Update && len(c.NewOwners()) > 0 {
+	_, pod := c.Old.(*corev1.Pod)
+	switch {
+	case c.Eviction || pod:
+		return ptr.Deref(ptr.Deref(c.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds, -1) == 0
+	case c.Operation == admissionv1.Delete && kinds.Of(c.Old).Sealed:
+		return false
+	case c.Operation == admissionv1.Delete, kinds.Of(c.Object()) == kinds.CustomResource, c.Operation == admissionv1.Update && len(c.NewOwners()) > 0:
 		return true
 	}
 	older, newer, ok := c.StatefulSets()
@@ -104,15 +112,18 @@ func (c Change) StatefulSets() (older, newer *appsv1.StatefulSet, ok bool) {
 }
 
 // controllers are the users under which the control plane deletes what somebody asked to have deleted before. That request
-// was the one to refuse; refusing theirs would only wedge the cluster. The last is all of them, where
-// kube-controller-manager gives its controllers no accounts of their own.
+// was the one to refuse; refusing theirs would only wedge the cluster. So would it where a taint drives Pods from a node, or the
+// scheduler makes room. One of them is all controllers, where kube-controller-manager gives them no accounts of their own.
 var controllers = []string{
 	"system:serviceaccount:kube-system:generic-garbage-collector",
 	"system:serviceaccount:kube-system:namespace-controller",
+	"system:serviceaccount:kube-system:node-controller",
 	"system:serviceaccount:kube-system:pod-garbage-collector",
 	"system:serviceaccount:kube-system:pvc-protection-controller",
 	"system:serviceaccount:kube-system:statefulset-controller",
+	"system:serviceaccount:kube-system:taint-eviction-controller",
 	"system:kube-controller-manager",
+	"system:kube-scheduler",
 }
 
 // Controllers returns those users.
@@ -125,6 +136,19 @@ func ExcludedNamespaces() []string {
 
 // ByController tells whether a part of the control plane asks.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
+
+// StatefulSetOf returns the StatefulSet that controls the Pod, nil where there is none.
+func StatefulSetOf(pod *corev1.Pod, world Cluster) (*appsv1.StatefulSet, error) {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || owner.Kind != kinds.StatefulSet.Kind {
+		return nil, nil
+	}
+	set, _, err := Get[*appsv1.StatefulSet](world, pod.Namespace, owner.Name)
+	if set == nil || set.UID != owner.UID {
+		return nil, err
+	}
+	return set, err
+}
 
 // Decided tells whether a change only carries out what was decided before: a controller asks for it, or what it is about is on
 // its way out.

@@ -56,6 +56,8 @@ type Finding struct {
 	Standing bool
 	// Pending marks what may only be waiting for another object to arrive or to be known: it warns in a dry run.
 	Pending bool
+	// RetryAfter is in how many seconds the same request may pass, as what is in its way goes by itself. Who evicts is told to wait.
+	RetryAfter int32
 	// Unknown marks what rests on a guess about something nobody can know here: it never denies.
 	Unknown bool
 }

@@ -237,13 +237,14 @@ func evictionChange(ctx context.Context, ch *policies.Change, world World) (*pol
 	if !ok {
 		return nil, badRequestf("an eviction is the CREATE of an Eviction")
 	}
+	ch.Eviction, ch.Operation, ch.New, ch.DeleteOptions = true, admissionv1.Delete, nil, eviction.DeleteOptions
 	pod, err := world.Pod(ctx, client.ObjectKeyFromObject(eviction))
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return ch, err
 	}
-	ch.Operation, ch.Old, ch.New, ch.DeleteOptions = admissionv1.Delete, pod, nil, eviction.DeleteOptions
+	ch.Old = pod
 	return ch, nil
 }

@@ -60,6 +60,8 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	switch bad := (badRequest{}); {
 	case errors.As(err, &bad):
 		return nil, err
+	case err != nil && ch != nil && !ch.Destructive():
+		return nil, err
 	case err != nil:
 		// Only what scales or evicts is looked up.
 		return r.unread(err)
@@ -236,6 +238,11 @@ func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admis
 		Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
 		Message: message(denials),
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Resource.Group, Kind: req.Resource.Resource},
+	}
+	if req.SubResource == "eviction" && !slices.ContainsFunc(denials, func(f policies.Finding) bool { return f.RetryAfter == 0 }) {
+		// By this answer kubectl drain and its like wait, as they do for a PodDisruptionBudget.
+		response.Result.Code, response.Result.Reason = http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests
+		response.Result.Details.RetryAfterSeconds = denials[0].RetryAfter
 	}
 	for _, f := range denials {
 		if f.Object.Kind == kinds.HorizontalPodAutoscaler.Kind {

@@ -11,6 +11,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +40,8 @@ type Kind struct {
 	Live bool
 	// Verbs are how requests read the kind: through a watched cache and past it, or, where it is Live, past it alone.
 	Verbs []string
+	// Sealed tells that nobody reads the kind's objects, or writes them down: rules judge deletes of them, by their names.
+	Sealed bool
 	// Subresources are those through which clients change what rules read.
 	Subresources []string
 
@@ -55,13 +58,19 @@ var (
 		"spec.replicas", "spec.revisionHistoryLimit", "spec.selector", "spec.serviceName", "spec.updateStrategy",
 		"spec.template.metadata.labels",
 		"spec.template.spec.affinity", "spec.template.spec.terminationGracePeriodSeconds", "spec.template.spec.topologySpreadConstraints",
+		"spec.template.spec.imagePullSecrets", "spec.template.spec.priorityClassName", "spec.template.spec.serviceAccountName", "spec.template.spec.serviceAccount",
 		"spec.template.spec.volumes.name", "spec.template.spec.volumes.persistentVolumeClaim",
+		"spec.template.spec.volumes.secret.secretName", "spec.template.spec.volumes.secret.optional",
+		"spec.template.spec.volumes.configMap.name", "spec.template.spec.volumes.configMap.optional",
+		"spec.template.spec.volumes.projected.sources.secret", "spec.template.spec.volumes.projected.sources.configMap",
+		"spec.template.spec.containers.env.valueFrom", "spec.template.spec.containers.envFrom",
+		"spec.template.spec.initContainers.env.valueFrom", "spec.template.spec.initContainers.envFrom",
 		"spec.template.spec.containers.image", "spec.template.spec.containers.name", "spec.template.spec.containers.ports",
 		"spec.template.spec.containers.readinessProbe",
 		"spec.template.spec.initContainers.image", "spec.template.spec.initContainers.name",
 		"spec.template.spec.initContainers.readinessProbe", "spec.template.spec.initContainers.restartPolicy",
-		"spec.template.spec.containers.volumeDevices.name", "spec.template.spec.containers.volumeMounts.name",
-		"spec.template.spec.initContainers.volumeDevices.name", "spec.template.spec.initContainers.volumeMounts.name",
+		"spec.template.spec.containers.volumeDevices.name", "spec.template.spec.containers.volumeMounts.name", "spec.template.spec.containers.volumeMounts.mountPath",
+		"spec.template.spec.initContainers.volumeDevices.name", "spec.template.spec.initContainers.volumeMounts.name", "spec.template.spec.initContainers.volumeMounts.mountPath",
 		"spec.volumeClaimTemplates",
 		"status.currentRevision", "status.observedGeneration", "status.readyReplicas", "status.replicas",
 		"status.updateRevision", "status.updatedReplicas"), "scale", "status")
@@ -72,7 +81,7 @@ var (
 
 	Service = row[*corev1.Service, corev1.ServiceList](corev1.SchemeGroupVersion, "services",
 		func(s *corev1.Service) { setDefault(&s.Spec.Type, corev1.ServiceTypeClusterIP) },
-		"spec.clusterIP", "spec.externalName", "spec.publishNotReadyAddresses", "spec.selector", "spec.type")
+		"spec.clusterIP", "spec.externalName", "spec.ports.name", "spec.publishNotReadyAddresses", "spec.selector", "spec.type")
 
 	PersistentVolumeClaim = through(row[*corev1.PersistentVolumeClaim, corev1.PersistentVolumeClaimList](corev1.SchemeGroupVersion, "persistentvolumeclaims", nil,
 		"metadata.managedFields",
@@ -103,10 +112,16 @@ var (
 	Node = clusterScoped(live(row[*corev1.Node, corev1.NodeList](corev1.SchemeGroupVersion, "nodes", nil,
 		"spec.taints"), "get"))
 
+	Secret         = sealed(row[*corev1.Secret, corev1.SecretList](corev1.SchemeGroupVersion, "secrets", nil))
+	ConfigMap      = sealed(row[*corev1.ConfigMap, corev1.ConfigMapList](corev1.SchemeGroupVersion, "configmaps", nil))
+	ServiceAccount = sealed(row[*corev1.ServiceAccount, corev1.ServiceAccountList](corev1.SchemeGroupVersion, "serviceaccounts", nil))
+	PriorityClass  = sealed(clusterScoped(row[*schedulingv1.PriorityClass, schedulingv1.PriorityClassList](schedulingv1.SchemeGroupVersion, "priorityclasses", nil)))
+
 	// All are the rows.
 	All = []*Kind{
 		StatefulSet, Deployment, Service, PersistentVolumeClaim, PersistentVolume, StorageClass, PodDisruptionBudget,
 		HorizontalPodAutoscaler, Pod, Namespace, Node,
+		Secret, ConfigMap, ServiceAccount, PriorityClass,
 	}
 
 	// CustomResourceDefinition is no row that readers read: rules ask for one by its name.
@@ -218,7 +233,7 @@ func (k *Kind) Items(list List) []Object {
 // AddToScheme registers the Go types of the table.
 func AddToScheme(scheme *runtime.Scheme) {
 	for _, add := range []func(*runtime.Scheme) error{
-		appsv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, policyv1.AddToScheme, storagev1.AddToScheme,
+		appsv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, policyv1.AddToScheme, schedulingv1.AddToScheme, storagev1.AddToScheme,
 		apiextensionsv1.AddToScheme,
 	} {
 		utilruntime.Must(add(scheme))
@@ -247,5 +262,8 @@ func clusterScoped(k *Kind) *Kind { k.Namespaced = false; return k }
 func live(k *Kind, verbs ...string) *Kind { k.Live, k.Verbs = true, verbs; return k }
 
 func judged(k *Kind) *Kind { k.Reads, k.Verbs = false, nil; return k }
+
+// sealed has nothing read but the names of objects of which deletes are judged.
+func sealed(k *Kind) *Kind { k.Sealed, k.Live = true, true; return judged(k) }
 
 func through(k *Kind, subresources ...string) *Kind { k.Subresources = subresources; return k }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,7 @@ and access modes is not applied to them. That is how data is restored, and how a
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create)},
 	Checks: []policies.Check{
 		{Name: "adopts", Doc: "claims of its names exist, so that its Pods would start on old data (by default a warning at most)"},
+		{Name: "renamed", Doc: "claims of its Pods exist under the name of another template, so that the data stays behind (by default a warning at most)"},
 		{Name: "disagrees", Doc: "such a claim is smaller or of another kind than the template says"},
 	},
 	Logic: policies.Typed[v1alpha1.ClaimAdoption]{
@@ -40,6 +42,18 @@ and access modes is not applied to them. That is how data is restored, and how a
 func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdoption) ([]policies.Finding, error) {
 	set := ch.New.(*appsv1.StatefulSet)
 	claims, _, err := policies.List[*corev1.PersistentVolumeClaim](c, set.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	left, err := underOtherTemplates(set, claims, c)
+	if len(left) > 0 {
+		return []policies.Finding{{
+			Check: "renamed", Path: "spec.volumeClaimTemplates", Action: cmp.Or(p.Adopts, p.Action.AtMost(v1alpha1.Warn)),
+			Message: fmt.Sprintf("StatefulSet %s would start on new, empty claims: %s of another template name %s the data (%s).",
+				set.Name, words.Plural(len(left), "claim"), map[bool]string{true: "keeps", false: "keep"}[len(left) == 1], words.Names(left)),
+			Remedy: "name the claim template as before.",
+		}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +75,30 @@ func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdo
 		})
 	}
 	return found, err
+}
+
+// underOtherTemplates returns the claims of the StatefulSet's Pods that none of its templates has a name for, where its own do not
+// exist.
+func underOtherTemplates(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
+	if len(set.Spec.VolumeClaimTemplates) == 0 || len(statefulset.ClaimsOf(set, claims, statefulset.Ranges{statefulset.OrdinalsOf(set)})) > 0 {
+		return nil, nil
+	}
+	var left []*corev1.PersistentVolumeClaim
+	for _, claim := range claims {
+		name, n, ok := statefulset.CutOrdinal(claim.Name)
+		if !ok || !strings.HasSuffix(name, "-"+set.Name) || !statefulset.OrdinalsOf(set).Has(n) || claim.DeletionTimestamp != nil || !(statefulset.LeftBehind(claim) || statefulset.Named(claim)) {
+			continue
+		}
+		// The claim of a StatefulSet whose name ends alike is its own.
+		other, _, err := policies.ClaimantOf(claim, c)
+		if err != nil {
+			return nil, err
+		}
+		if other == nil {
+			left = append(left, claim)
+		}
+	}
+	return left, nil
 }
 
 // withoutPod returns the claims on which no Pod runs that outlived its StatefulSet. Where one does, the data is its own.

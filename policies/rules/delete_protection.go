@@ -278,21 +278,7 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
 		return nil, err
 	}
-	set, _, err := policies.ClaimantOf(claim, c)
-	if err != nil {
-		return nil, err
-	}
-	whose := ""
-	if set != nil {
-		n, _ := statefulset.ClaimOrdinal(set, claim)
-		whose = "Pod " + statefulset.PodName(set, n)
-	} else if pod, err := memberOn(claim, c); err != nil {
-		return nil, err
-	} else if pod != nil {
-		whose = "Pod " + pod.Name
-	} else if statefulset.LeftBehind(claim) || statefulset.Named(claim) {
-		whose = "a deleted StatefulSet"
-	}
+	whose, err := memberOf(claim, c)
 	if whose != "" {
 		return []policies.Finding{{
 			Check: "volume", Action: p.InUse, Path: "metadata.name",

@@ -38,6 +38,7 @@ Service without a selector has endpoints that somebody else writes, as Patroni d
 		{Name: "external-name", Doc: "the Service is an ExternalName"},
 		{Name: "not-headless", Doc: "the Service has a cluster IP"},
 		{Name: "selector", Doc: "the Service does not select the Pods"},
+		{Name: "taken-back", Doc: "peers lose ports, or names of Pods that are not ready, that they could find each other by (a warning at most)"},
 		{Name: "in-use", Doc: "the Service is deleted while a StatefulSet relies on it"},
 	},
 	Logic: policies.Typed[v1alpha1.HeadlessService]{
@@ -154,6 +155,13 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			})
 			continue
 		}
+		if lost := takenBack(older, newer); lost != "" {
+			found = append(found, policies.Finding{
+				Check: "taken-back", Action: p.Action.AtMost(v1alpha1.Warn), Path: "spec",
+				Message: fmt.Sprintf("Service %s of StatefulSet %s %s: peers that rely on it cannot find each other.", older.Name, set.Name, lost),
+				Remedy:  "if members look for each other in this way, leave it.",
+			})
+		}
 		before := whyNotGoverning(older, set)
 		for _, f := range whyNotGoverning(newer, set) {
 			f.Standing = slices.ContainsFunc(before, func(b policies.Finding) bool { return b.Check == f.Check })
@@ -161,6 +169,19 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 		}
 	}
 	return found, err
+}
+
+// takenBack says what DNS says no more of the Pods that the Service governs.
+func takenBack(older, newer *corev1.Service) string {
+	if older.Spec.PublishNotReadyAddresses && !newer.Spec.PublishNotReadyAddresses {
+		return "has no names any more for Pods that are not ready"
+	}
+	for _, port := range older.Spec.Ports {
+		if port.Name != "" && !slices.ContainsFunc(newer.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == port.Name }) {
+			return fmt.Sprintf("has no port %s any more, nor its SRV records", port.Name)
+		}
+	}
+	return ""
 }
 
 // sameRelease tells whether one Helm release installed both.

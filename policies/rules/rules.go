@@ -26,6 +26,7 @@ var All = []policies.Rule{
 	blockedDrain,
 	claimAdoption,
 	claimAtRisk,
+	claimMount,
 	claimTemplate,
 	deleteProtection,
 	disruptionBudget,
@@ -34,10 +35,12 @@ var All = []policies.Rule{
 	immutableFields,
 	lostOwner,
 	memberDown,
+	neededObject,
 	notReadyAddresses,
 	ordinalShift,
 	orphanedClaim,
 	ownerDelete,
+	podDisruption,
 	profileLabel,
 	protectLabel,
 	readiness,
@@ -51,6 +54,7 @@ var All = []policies.Rule{
 	unsafeRollout,
 	updateStrategy,
 	volumeReclaim,
+	volumeRetain,
 }
 
 // Judge tells whether any rule is about objects of the kind.

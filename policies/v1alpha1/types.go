@@ -325,6 +325,18 @@ type Rules struct {
 	// ownerDelete: custom resources that own StatefulSets and claims.
 	// +optional
 	OwnerDelete *OwnerDelete `json:"ownerDelete,omitempty"`
+	// podDisruption: Pods of StatefulSets that are deleted or evicted while others are down.
+	// +optional
+	PodDisruption *PodDisruption `json:"podDisruption,omitempty"`
+	// volumeRetain: volumes of StatefulSets that are not kept any more.
+	// +optional
+	VolumeRetain *VolumeRetain `json:"volumeRetain,omitempty"`
+	// neededObject: deletes of what the Pods of StatefulSets cannot start without.
+	// +optional
+	NeededObject *NeededObject `json:"neededObject,omitempty"`
+	// claimMount: where containers mount the claims.
+	// +optional
+	ClaimMount *ClaimMount `json:"claimMount,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -353,6 +365,32 @@ type OwnerDelete struct {
 	// otherClaims: other claims would be deleted, such as those of a pipeline's run or of a virtual machine.
 	// +optional
 	OtherClaims Action `json:"otherClaims,omitempty"`
+}
+
+// PodDisruption are the parameters of the rule pod-disruption.
+type PodDisruption struct {
+	Enforcement `json:",inline"`
+	// majority is the action where too few members would be ready; by default the rule's action.
+	// +optional
+	Majority Action `json:"majority,omitempty"`
+	// budget is the action where a plain delete would break what a PodDisruptionBudget promises; by default the rule's action.
+	// +optional
+	Budget Action `json:"budget,omitempty"`
+}
+
+// VolumeRetain are the parameters of the rule volume-retain.
+type VolumeRetain struct {
+	Enforcement `json:",inline"`
+}
+
+// NeededObject are the parameters of the rule needed-object.
+type NeededObject struct {
+	Enforcement `json:",inline"`
+}
+
+// ClaimMount are the parameters of the rule claim-mount.
+type ClaimMount struct {
+	Enforcement `json:",inline"`
 }
 
 // HeadlessService are the parameters of the rule headless-service.

@@ -25,6 +25,12 @@ type Accident struct {
 	Left Loss
 }
 
+// nobody is an owner that does not exist, and nowhere a template whose Pods no node takes.
+const (
+	nobody  = `{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"11111111-2222-3333-4444-555555555555"}`
+	nowhere = `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"repaired"}}}}}'`
+)
+
 // Accidents is the table. Where nothing else is said, StatefulSet db has three ready members with a claim each, its namespace
 // has no label, and what refuses the accident is the profile baseline.
 var Accidents = []Accident{
@@ -244,6 +250,120 @@ kubectl --as=eve delete statefulset db`,
 		Name: "a member's claim gets an owner that does not exist, as in a manifest of another cluster",
 		Do:   `kubectl patch pvc data-db-0 --type=merge -p '` + nobodys + `'`,
 		Lost: Loss{Claims: 1}, By: "lost-owner/missing",
+	},
+
+	// Claims, StatefulSets and volumes go by what names them.
+	{
+		Name: "a claim gets an owner that does not exist, and its member restarts",
+		Do: `kubectl patch pvc data-db-0 --type=merge -p '{"metadata":{"ownerReferences":[` + nobody + `]}}'
+kubectl wait pvc/data-db-0 --for=jsonpath='{.metadata.deletionTimestamp}' --timeout=15s
+kubectl delete pod db-0`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "lost-owner/missing",
+	},
+	{
+		Name:  "a manifest is applied with the owners that it had in another cluster",
+		Stage: Stage{Spec: claimsGo},
+		Do: `sed -i '0,/^  labels:/s/^  labels:/  ownerReferences: [` + nobody + `]\n  labels:/' db.yaml
+kubectl apply -f db.yaml`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "lost-owner/missing",
+	},
+	{
+		Name: "a manifest is replaced by one with the owners of another namespace",
+		Do: `kubectl create namespace of-$NAMESPACE
+kubectl -n of-$NAMESPACE create configmap owner
+uid=$(kubectl -n of-$NAMESPACE get configmap owner -o jsonpath='{.metadata.uid}')
+kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"'$uid'"}]}}'`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "lost-owner/missing",
+	},
+	{
+		Name: "a claim may go because its volume is kept, which somebody takes back",
+		Stage: Stage{Profile: "restricted", Replicas: 4, Given: `kubectl patch pv $(kubectl get pvc data-db-3 -o jsonpath='{.spec.volumeName}') -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
+kubectl scale statefulset db --replicas=3
+kubectl wait pod/db-3 --for=delete`},
+		Do: `kubectl patch pv $(kubectl get pvc data-db-3 -o jsonpath='{.spec.volumeName}') -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}'
+kubectl annotate pvc data-db-3 mooring.dev/bypass=retained-claim mooring.dev/bypass-reason='the volume is kept'
+kubectl delete pvc data-db-3`,
+		Lost: Loss{Claims: 1, Volumes: 1}, By: "volume-retain/reclaim", Left: Loss{Claims: 1},
+	},
+	{
+		Name:  "the volume of a member is given to a claim that is mistyped",
+		Stage: Stage{Profile: "restricted"},
+		Do:    `kubectl patch pv $(kubectl get pvc data-db-1 -o jsonpath='{.spec.volumeName}') -p '{"spec":{"claimRef":{"name":"data-bd-1","uid":null}}}'`,
+		Lost:  Loss{Claims: 1}, By: "volume-retain/unbound",
+	},
+
+	// Pods go, one too many.
+	{
+		Name:  "all Pods are deleted for a new template, which does not start",
+		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere},
+		Do:    `kubectl delete pods -l app=db`,
+		Lost:  Loss{Pods: 3, Majority: true}, By: "pod-disruption/majority", Left: Loss{Pods: 1},
+	},
+	{
+		Name:  "Pods are deleted as a collection",
+		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere},
+		Do:    `kubectl delete --raw "/api/v1/namespaces/$NAMESPACE/pods?labelSelector=app=db"`,
+		Lost:  Loss{Pods: 3, Majority: true}, By: "pod-disruption/majority", Left: Loss{Pods: 1},
+	},
+	{
+		Name: "a member is deleted while another is down",
+		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere + `
+kubectl delete pod db-2`},
+		Do:   `kubectl delete pod db-1`,
+		Lost: Loss{Pods: 1, Majority: true}, By: "pod-disruption/majority",
+	},
+	{
+		Name: "a member is evicted while another is down, and there is no budget",
+		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere + `
+kubectl delete pod db-2`},
+		Do: `echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1"}}' > eviction.json
+kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-1/eviction" -f eviction.json`,
+		Lost: Loss{Pods: 1, Majority: true}, By: "pod-disruption/majority",
+	},
+	{
+		Name: "the node of a member is drained while another is down",
+		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere + `
+kubectl delete pod db-2`},
+		Do: `node=$(kubectl get pod db-1 -o jsonpath='{.spec.nodeName}')
+kubectl drain $node --pod-selector=statefulset.kubernetes.io/pod-name=db-1,in=$NAMESPACE --timeout=25s
+kubectl uncordon $node`,
+		Lost: Loss{Pods: 1, Majority: true}, By: "pod-disruption/majority",
+	},
+	{
+		Name: "one of two members is deleted while the other is down",
+		Stage: Stage{Profile: "restricted", Replicas: 2, Spec: onDelete, Given: nowhere + `
+kubectl delete pod db-1`},
+		Do:   `kubectl delete pod db-0`,
+		Lost: Loss{Pods: 1}, By: "pod-disruption/majority",
+	},
+	{
+		Name: "a Pod is deleted that a budget has promised",
+		Stage: Stage{Profile: "restricted", Replicas: 5, Spec: onDelete, Given: nowhere + `
+kubectl create poddisruptionbudget db --selector=app=db --min-available=4
+kubectl wait poddisruptionbudget/db --for=jsonpath='{.status.disruptionsAllowed}'=1 --timeout=90s
+kubectl delete pod db-4`},
+		Do:   `kubectl delete pod db-3`,
+		Lost: Loss{Pods: 1}, By: "pod-disruption/budget",
+	},
+
+	// What Pods need goes.
+	{
+		Name: "a ServiceAccount is tidied away, and a restart follows",
+		Stage: Stage{Profile: "restricted", Given: `kubectl create serviceaccount db
+kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"serviceAccountName":"db"}}}}'
+kubectl rollout status statefulset db --timeout=90s`},
+		Do: `kubectl delete serviceaccount db
+kubectl rollout restart statefulset db`,
+		Lost: Loss{Pods: 1}, By: "needed-object/in-use",
+	},
+	{
+		Name: "every ServiceAccount is deleted, and a member restarts",
+		Stage: Stage{Profile: "restricted", Given: `kubectl create serviceaccount db
+kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"serviceAccountName":"db"}}}}'
+kubectl rollout status statefulset db --timeout=90s`},
+		Do: `kubectl delete serviceaccounts --all
+kubectl delete pod db-0`,
+		Lost: Loss{Pods: 1}, By: "needed-object/in-use",
 	},
 
 	// Namespaces go.
@@ -547,7 +667,7 @@ END
 kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
 echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -`
 	// nobodys names an owner that nobody has made.
-	nobodys = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"5b3e4b9c-9d2f-4c55-a4cb-1b7a2f1a9d10"}]}}`
+	nobodys = `{"metadata":{"ownerReferences":[` + nobody + `]}}`
 	// mounted is a StatefulSet whose member mounts a claim by its name.
 	mounted = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: files}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' > files.yaml
 sed -e '/volumeClaimTemplates:/,$d' -e 's/replicas: 3/replicas: 1/' db.yaml > one.yaml

@@ -25,10 +25,12 @@ const limits = `
 - **The delete of a custom resource whose operator's StatefulSet has ` + "`whenDeleted: Delete`" + `.** The request names the custom resource;
   the garbage collector deletes the StatefulSet, and refusing that would wedge it. Label the claims ` + "`mooring.dev/protect: \"true\"`" + `
   against everybody else's deletes, and keep ` + "`whenDeleted: Retain`" + `.
+- **An owner of a kind that Mooring may not read, or that the cluster does not serve.** Whether it exists cannot be told. Whoever names
+  one is warned, unless they operate the kind.
 - **The delete of Mooring's webhook configurations, or of the StatefulPolicy CRD.** The API server calls no webhook about webhook
   configurations, so that nobody can lock a cluster. RBAC has to keep them, and a ValidatingAdmissionPolicy can.
 - **Labels that turn Mooring off.** Who may label a namespace ` + "`mooring.dev/profile: off`" + ` may delete what is in it.
-- **All Pods deleted at once, with time to stop.** Each is an ordinary delete. They come back, on their claims.
+- **All nodes drained, or all Pods deleted, of a StatefulSet that has no majority anyway.** Nothing is left to keep.
 - **What happens to nodes, disks and etcd.** A node that is deleted while it still runs has its Pods forced away by the Pod garbage
   collector; only whoever deletes it knows that it is off.
 `

@@ -111,6 +111,43 @@ kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-0/eviction" -f evict
 kubectl rollout status deployment web --timeout=90s
 kubectl delete pods -l app=web --force`},
 
+	{Name: "the nodes of all members are drained at once, which waits for each", Do: `nodes=$(kubectl get pods -l app=db -o jsonpath='{.items[*].spec.nodeName}')
+kubectl drain $nodes --pod-selector=in=$NAMESPACE --timeout=90s
+kubectl uncordon $nodes`},
+
+	// Owners, Pods, volumes and what Pods need.
+	{Name: "a StatefulSet and a claim get an owner that exists", Do: `kubectl create configmap owner
+uid=$(kubectl get configmap owner -o jsonpath='{.metadata.uid}')
+for object in statefulset/db pvc/data-db-0; do
+  kubectl patch $object --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"'$uid'"}]}}'
+done
+kubectl patch pvc data-db-0 --type=merge -p '{"metadata":{"ownerReferences":null}}'`},
+	{Name: "members are restarted by hand, one after the other", Do: `for pod in db-2 db-1 db-0; do
+  kubectl delete pod $pod
+  kubectl wait pod/$pod --for=create --timeout=90s
+  kubectl wait pod/$pod --for=condition=Ready --timeout=90s
+done`},
+	{Name: "the member that is down is deleted", Stage: Stage{Spec: onDelete, Given: nowhere + `
+kubectl delete pod db-2`}, Do: `kubectl wait pod/db-2 --for=create --timeout=90s
+kubectl delete pod db-2`},
+	{Name: "the only member is restarted", Stage: Stage{Replicas: 1}, Do: `kubectl delete pod db-0`},
+	{Name: "both members are restarted, one after the other", Stage: Stage{Replicas: 2}, Do: `for pod in db-1 db-0; do
+  kubectl delete pod $pod
+  kubectl wait pod/$pod --for=create --timeout=90s
+  kubectl wait pod/$pod --for=condition=Ready --timeout=90s
+done`},
+	{Name: "volumes are kept from now on", Do: `kubectl get pvc -o jsonpath='{range .items[*]}{.spec.volumeName}{"\n"}{end}' |
+  xargs -I{} kubectl patch pv {} -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`},
+	{Name: "what no StatefulSet needs is deleted", Do: `kubectl create secret generic spare --from-literal=a=b
+kubectl create configmap spare --from-literal=a=b
+kubectl create serviceaccount spare
+kubectl create priorityclass spare-$NAMESPACE --value=1
+kubectl delete secret/spare configmap/spare serviceaccount/spare priorityclass/spare-$NAMESPACE`},
+	{Name: "a Secret that Pods need is changed in place", Do: `kubectl create secret generic db --from-literal=password=old
+kubectl set env statefulset/db --from=secret/db
+kubectl rollout status statefulset db --timeout=90s
+kubectl create secret generic db --from-literal=password=new --dry-run=client -o yaml | kubectl apply -f -`},
+
 	// Manifests and tools.
 	{Name: "Service and StatefulSet are applied in order, as Helm does", Stage: Stage{Empty: true}, Do: `kubectl create serviceaccount db
 kubectl create configmap db --from-literal=mode=cluster

@@ -34,15 +34,9 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 		return `!(oldObject.?status.?phase.orValue('') in ['Pending', 'Lost']) ||
 oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
 
-	case c == call{kinds.Pod, "eviction", admissionv1.Create}:
-		// An eviction does not say whose the Pod is.
-		return `object.?deleteOptions.?gracePeriodSeconds.orValue(-1) == 0`
-
-	case c == call{kinds.Pod, "", admissionv1.Delete}:
-		// Node agents know that a Pod has stopped.
-		return `request.options.?gracePeriodSeconds.orValue(-1) == 0 &&
-oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
-!request.userInfo.username.startsWith('system:node:')`
+	case c == call{kinds.Pod, "eviction", admissionv1.Create}, c == call{kinds.Pod, "", admissionv1.Delete}:
+		return members(c) + ` &&
+` + forced(c)
 
 	case c == call{kinds.Service, "", admissionv1.Delete}:
 		// It can give Pods their names, or is labelled against deletes.
@@ -52,10 +46,28 @@ oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
 	case c == call{kinds.PersistentVolume, "", admissionv1.Delete}:
 		return `oldObject.?status.?phase.orValue('') == 'Bound'`
 
-	case c.operation == admissionv1.Delete:
+	case c.operation == admissionv1.Delete && !c.kind.Sealed:
 		return always
 	}
 	return never
+}
+
+// members is when the Pod may be a StatefulSet's. An eviction says no more of it than its name.
+func members(c call) condition {
+	if c.subresource == "eviction" {
+		return `request.name.matches('-[0-9]+$')`
+	}
+	// Node agents know that a Pod has stopped.
+	return `oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
+!request.userInfo.username.startsWith('system:node:')`
+}
+
+// forced is when nobody waits for the Pod to stop. Any other delete lets it come back.
+func forced(c call) condition {
+	if c.subresource == "eviction" {
+		return `object.?deleteOptions.?gracePeriodSeconds.orValue(-1) == 0`
+	}
+	return `request.options.?gracePeriodSeconds.orValue(-1) == 0`
 }
 
 // ownerIsNew is when an update adds an owner. If that does not exist, the garbage collector deletes the object.
@@ -64,22 +76,44 @@ const ownerIsNew = `object.metadata.?ownerReferences.orValue([]).exists(o,
 
 // lints is when a request that guard does not judge is judged: both entries judge every rule, so that one call is enough.
 func lints(c call) condition {
-	guarded := guards(c)
+	concerned, guarded := concerns(c), guards(c)
+	switch {
+	case concerned == never || guarded == always:
+		return never
+	case guarded == never:
+		return concerned
+	case concerned == always:
+		return condition(fmt.Sprintf("!(\n%s\n)", indented(guarded)))
+	}
+	return condition(fmt.Sprintf("(\n%s\n) && !(\n%s\n)", indented(concerned), indented(guarded)))
+}
+
+// concerns is when a request is worth judging, be it by guard or by lint.
+func concerns(c call) condition {
 	switch {
 	case c.kind == kinds.Deployment:
 		// Deployments are judged in files and audits. To be asked about each would cost a cluster more than it brings.
 		return never
-	case c.subresource != "" || guarded == always || c.operation == admissionv1.Delete:
+	case c.kind == kinds.Pod:
+		return members(c)
+	case c.kind == kinds.Secret && c.operation == admissionv1.Delete:
+		// Helm keeps each revision of a release in one.
+		return `oldObject.?type.orValue('') != 'helm.sh/release.v1'`
+	case c.kind.Sealed:
+		return always
+	case c.subresource != "" || c.operation == admissionv1.Delete:
 		return never
 	case c.operation == admissionv1.Create:
 		return always
 	case c.kind == kinds.PersistentVolumeClaim:
 		// Claims are updated eight times in their life by controllers. Guard judges the updates that matter.
 		return never
-	case guarded == never:
-		return changes(c.kind)
+	case c.kind == kinds.PersistentVolume:
+		// It is not kept any more, or taken from its claim.
+		return `oldObject.spec.?persistentVolumeReclaimPolicy.orValue('') == 'Retain' && object.spec.?persistentVolumeReclaimPolicy.orValue('') != 'Retain' ||
+oldObject.?status.?phase.orValue('') == 'Bound' && object.spec.?claimRef.?uid != oldObject.spec.?claimRef.?uid`
 	}
-	return condition(fmt.Sprintf("%s && !(\n%s\n)", changes(c.kind), indented(guarded)))
+	return changes(c.kind)
 }
 
 // changes is when an update changes what rules read of the kind's spec.

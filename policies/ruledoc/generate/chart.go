@@ -57,6 +57,9 @@ func rights(verbs func(*kinds.Kind) []string) []rbacv1.PolicyRule {
 
 // scanned is how the scanner reads what requests do not watch. Pods it lists as they do, and nodes nobody needs.
 func scanned(kind *kinds.Kind) []string {
+	if kind.Sealed {
+		return nil
+	}
 	if !kind.Reads || kind == kinds.PersistentVolume {
 		return []string{"list", "watch"}
 	}
@@ -65,10 +68,10 @@ func scanned(kind *kinds.Kind) []string {
 
 // audited is how mooring audit reads the kind.
 func audited(kind *kinds.Kind) []string {
-	switch kind {
-	case kinds.Node:
+	switch {
+	case kind == kinds.Node, kind.Sealed:
 		return nil
-	case kinds.Namespace:
+	case kind == kinds.Namespace:
 		return []string{"get", "list"} // get, for an audit of namespaces that are named
 	}
 	return []string{"list"}
@@ -86,6 +89,10 @@ func auditPolicy() ([]byte, error) {
 	changes := []string{"create", "update", "patch", "delete", "deletecollection"}
 	judged, besides, read := map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for _, kind := range kinds.All {
+		if kind.Sealed {
+			// A log is no place for Secrets.
+			continue
+		}
 		to := besides
 		switch asked := onAdmission(kind); {
 		case asked && !kind.Live:

@@ -1,0 +1,149 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var podDisruption = policies.Rule{
+	ID:    "pod-disruption",
+	Title: "Members restart one after the other",
+	Doc: `A deleted Pod comes back, but until it is ready the others have to carry on. A ready member is not deleted or evicted while
+so many others are away that no majority would be left; of two members, one has to stay. Pods that are being deleted are away. A
+PodDisruptionBudget holds for evictions alone, so what it promises is held against plain deletes here. An eviction is answered with
+429 Too Many Requests, so that kubectl drain and its like wait and try again. A Pod that is not ready may go, and so may the Pods of a
+StatefulSet that has no majority anyway. Rolling updates, node agents, the scheduler and the other controllers of the cluster
+pass. The operator of the StatefulSet is warned.`,
+	Severity: policies.High,
+	On:       []policies.Trigger{policies.On(kinds.Pod, remove)},
+	Checks: []policies.Check{
+		{Name: "majority", Doc: "the members that stay ready are no majority"},
+		{Name: "budget", Doc: "fewer Pods would be ready than a PodDisruptionBudget promises, which sees evictions alone"},
+	},
+	Logic: policies.Typed[v1alpha1.PodDisruption]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.PodDisruption { return &r.PodDisruption },
+		Baseline:   &v1alpha1.PodDisruption{Enforcement: warn},
+		Restricted: &v1alpha1.PodDisruption{Enforcement: deny},
+		Change:     leavesEnoughReady,
+	},
+}
+
+// shortly is how long who evicts is told to wait before the next try, in seconds. client-go waits that long ten times in silence,
+// before kubectl drain says why.
+const shortly = 1
+
+func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDisruption) ([]policies.Finding, error) {
+	pod := ch.Old.(*corev1.Pod)
+	if !statefulset.Ready(pod) || strings.HasPrefix(ch.User.Username, "system:node:") {
+		return nil, nil
+	}
+	set, err := policies.StatefulSetOf(pod, c)
+	if set == nil || set.DeletionTimestamp != nil || err != nil {
+		return nil, err
+	}
+	if decided, err := ch.Decided(c); decided || err != nil {
+		return nil, err
+	}
+	pods, known, err := podsOf(set, c)
+	if !known || err != nil {
+		return nil, err
+	}
+	var found []policies.Finding
+	if f, ok := losesMajority(pod, set, pods); ok {
+		found = append(found, f)
+	}
+	if !ch.Eviction {
+		broken, err := breaksBudget(pod, c)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, broken...)
+	}
+	if len(found) > 0 {
+		if node, known, err := policies.Get[*corev1.Node](c, "", pod.Spec.NodeName); known && node == nil || err != nil {
+			// The Pod went with its node.
+			return nil, err
+		}
+	}
+	for i := range found {
+		found[i].Path, found[i].RetryAfter = "metadata.name", shortly
+		found[i].Action = map[string]v1alpha1.Action{"majority": p.Majority, "budget": p.Budget}[found[i].Check]
+	}
+	return found, nil
+}
+
+// losesMajority says that the Pod is the last one that the members can spare. Where they have too few already, nothing is lost.
+func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*corev1.Pod) (policies.Finding, bool) {
+	ordinals := statefulset.OrdinalsOf(set)
+	members := ordinals.Count()
+	// Of one or two members a majority allows none to restart, ever: all but one have to stay.
+	needed := min(statefulset.Majority(members), members-1)
+	var ready int64
+	var down statefulset.Ranges
+	for n := range (statefulset.Ranges{ordinals}).All() {
+		if member := pods[n]; member != nil && statefulset.Ready(member) {
+			ready++
+		} else if len(down) < 4 {
+			down = append(down, statefulset.One(n))
+		}
+	}
+	n, _ := statefulset.OrdinalIn(pod.Name, set.Name)
+	if needed <= 0 || ready != needed || !ordinals.Has(n) {
+		return policies.Finding{}, false
+	}
+	enough := fmt.Sprintf("a majority is %d, and Pod %s is one of them", needed, pod.Name)
+	if needed == 1 {
+		enough = fmt.Sprintf("Pod %s is the last one", pod.Name)
+	}
+	return policies.Finding{
+		Check: "majority",
+		Message: fmt.Sprintf("%d of %s of StatefulSet %s are ready; %s. Not ready: %s.",
+			ready, words.Plural(members, "member"), set.Name, enough, statefulset.PodNames(set, down)),
+		Remedy: fmt.Sprintf("wait until %[1]s is back: %[2]s wait pod/%[1]s --for=condition=Ready --timeout=5m",
+			statefulset.PodName(set, down[0].Start), policies.Kubectl(set)),
+	}, true
+}
+
+// breaksBudget says which budgets would not be kept that are kept now.
+func breaksBudget(pod *corev1.Pod, c policies.Cluster) ([]policies.Finding, error) {
+	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, pod.Namespace)
+	var found []policies.Finding
+	for _, b := range budgets {
+		if !statefulset.Selects(b.Spec.Selector, pod.Labels) {
+			continue
+		}
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err != nil {
+			return found, err
+		}
+		pods, known, err := policies.Select[*corev1.Pod](c, pod.Namespace, selector)
+		if !known || err != nil {
+			return found, err
+		}
+		ready := int64(len(slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return !statefulset.Ready(p) })))
+		promised := statefulset.Promised(b, cmp.Or(int64(b.Status.ExpectedPods), int64(len(pods))))
+		if ready != promised {
+			continue
+		}
+		found = append(found, policies.Finding{
+			Check: "budget",
+			Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without Pod %s there would be %d. It is asked about evictions, and not about deletes.",
+				b.Name, words.Plural(promised, "ready Pod"), pod.Name, ready-1),
+			Remedy: fmt.Sprintf("wait until ALLOWED DISRUPTIONS is more than 0: %s get poddisruptionbudget %s", policies.Kubectl(pod), b.Name),
+		})
+	}
+	return found, err
+}

@@ -1,0 +1,97 @@
+package rules
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var volumeRetain = policies.Rule{
+	ID:    "volume-retain",
+	Title: "A volume that is kept stays kept",
+	Doc: `A reclaim policy Retain is often the last thing between a deleted claim and its data. Taken back to Delete, the volume goes
+with its claim, and a volume whose claim is gone already goes at once. A bound volume from which claimRef is taken or that
+names another claim, is free for others, while the claim that it was taken from is Lost. Both are judged for volumes of StatefulSets' claims. Delete to Retain
+passes, and so does claimRef taken off a volume that is released, which is how data is attached again.`,
+	Severity: policies.High,
+	On:       []policies.Trigger{policies.On(kinds.PersistentVolume, update)},
+	Checks: []policies.Check{
+		{Name: "reclaim", Doc: "the reclaim policy goes from Retain to one that deletes the volume"},
+		{Name: "unbound", Doc: "claimRef is taken off a bound volume, or names another claim"},
+	},
+	Logic: policies.Typed[v1alpha1.VolumeRetain]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.VolumeRetain { return &r.VolumeRetain },
+		Baseline:   &v1alpha1.VolumeRetain{Enforcement: warn},
+		Restricted: &v1alpha1.VolumeRetain{Enforcement: deny},
+		Change:     staysKept,
+	},
+}
+
+func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) ([]policies.Finding, error) {
+	older, newer := ch.Old.(*corev1.PersistentVolume), ch.New.(*corev1.PersistentVolume)
+	ref := older.Spec.ClaimRef
+	if ref == nil || older.DeletionTimestamp != nil {
+		return nil, nil
+	}
+	const retain = corev1.PersistentVolumeReclaimRetain
+	weakened := older.Spec.PersistentVolumeReclaimPolicy == retain && newer.Spec.PersistentVolumeReclaimPolicy != retain
+	now := newer.Spec.ClaimRef
+	freed := older.Status.Phase == corev1.VolumeBound && (now == nil || now.Namespace != ref.Namespace || now.Name != ref.Name || now.UID != ref.UID)
+	if !weakened && !freed {
+		return nil, nil
+	}
+	claim, _, err := policies.Get[*corev1.PersistentVolumeClaim](c, ref.Namespace, ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	goes := "with its claim"
+	if claim == nil {
+		goes, claim = "at once, as its claim is gone", &corev1.PersistentVolumeClaim{}
+		claim.Namespace, claim.Name = ref.Namespace, ref.Name
+	}
+	whose, err := memberOf(claim, c)
+	if whose == "" || err != nil {
+		return nil, err
+	}
+	if weakened {
+		return []policies.Finding{{
+			Check: "reclaim", Path: "spec.persistentVolumeReclaimPolicy",
+			Message: fmt.Sprintf("Volume %s holds the data of %s. With reclaim policy %s instead of Retain it is deleted %s.",
+				older.Name, whose, newer.Spec.PersistentVolumeReclaimPolicy, goes),
+			Remedy: "leave Retain. Once nobody needs the data, delete the claim and then the volume.",
+		}}, nil
+	}
+	return []policies.Finding{{
+		Check: "unbound", Path: "spec.claimRef",
+		Message: fmt.Sprintf("Volume %s is bound to claim %s/%s and holds the data of %s. With another claimRef its claim is Lost, and another claim can take the volume.",
+			older.Name, ref.Namespace, ref.Name, whose),
+		Remedy: fmt.Sprintf("leave claimRef while the claim exists: kubectl -n %s get persistentvolumeclaim %s", ref.Namespace, ref.Name),
+	}}, nil
+}
+
+// memberOf names the Pod that the claim holds the data of, or says that its StatefulSet is deleted; nothing for other claims.
+func memberOf(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (string, error) {
+	set, _, err := policies.ClaimantOf(claim, c)
+	if err != nil {
+		return "", err
+	}
+	if set != nil {
+		n, _ := statefulset.ClaimOrdinal(set, claim)
+		return "Pod " + statefulset.PodName(set, n), nil
+	}
+	pod, err := memberOn(claim, c)
+	switch {
+	case err != nil:
+		return "", err
+	case pod != nil:
+		return "Pod " + pod.Name, nil
+	case statefulset.LeftBehind(claim) || statefulset.Named(claim):
+		return "a deleted StatefulSet", nil
+	}
+	return "", nil
+}

@@ -67,14 +67,14 @@ func (d document) decode(into any) error {
 	if err != nil {
 		return d.errorAt("", err)
 	}
-	for _, unknown := range strict {
-		var field kjson.FieldError
-		if errors.As(unknown, &field) {
-			return d.errorAt(field.FieldPath(), unknown)
-		}
-		return d.errorAt("", unknown)
+	if len(strict) == 0 {
+		return nil
 	}
-	return nil
+	var field kjson.FieldError
+	if errors.As(strict[0], &field) {
+		return d.errorAt(field.FieldPath(), strict[0])
+	}
+	return d.errorAt("", strict[0])
 }
 
 // kind is what the document says it is.

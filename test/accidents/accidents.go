@@ -242,6 +242,11 @@ kubectl --as=eve delete statefulset db`,
 	},
 
 	{
+		Name:  "a custom resource is deleted, and the StatefulSet that it owns with it",
+		Stage: Stage{Spec: claimsGo, Given: owned + guarded}, Do: `kubectl delete database db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
 		Name: "a StatefulSet gets an owner that does not exist, as in a manifest of another cluster",
 		Do:   `kubectl patch statefulset db --type=merge -p '` + nobodys + `'`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "lost-owner/missing",
@@ -685,6 +690,10 @@ func adopt(as string) string {
 	return `uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
 kubectl ` + as + ` patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
 }
+
+// guarded waits until Mooring is asked about the custom resource's kind, which it learns from the first StatefulSet that one owns.
+const guarded = `
+timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q databases; do sleep 0.2; done'`
 
 // owned gives the StatefulSet to a custom resource.
 var owned = resource + "\n" + adopt("")

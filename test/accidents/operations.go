@@ -255,7 +255,8 @@ kubectl scale deployment web --replicas=0
 kubectl delete deployment web`},
 
 	// Operators.
-	{Name: "an operator's finalizer empties what its custom resource owns", Stage: Stage{Given: owned + `
+	{Name: "a custom resource is deleted and leaves what it owns", Stage: Stage{Given: owned + guarded}, Do: `kubectl delete database db --cascade=orphan`},
+	{Name: "an operator's finalizer empties what its custom resource owns", Stage: Stage{Profile: "baseline", Given: owned + `
 kubectl apply -f - <<END
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

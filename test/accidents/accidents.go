@@ -693,6 +693,7 @@ kubectl ` + as + ` patch statefulset db --type=merge -p '{"metadata":{"ownerRefe
 
 // guarded waits until Mooring is asked about the custom resource's kind, which it learns from the first StatefulSet that one owns.
 const guarded = `
+kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
 timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q databases; do sleep 0.2; done'`
 
 // owned gives the StatefulSet to a custom resource.

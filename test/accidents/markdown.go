@@ -22,9 +22,6 @@ What no admission webhook can stop is at the end.
 const limits = `
 ## What admission cannot stop
 
-- **The delete of a custom resource whose operator's StatefulSet has ` + "`whenDeleted: Delete`" + `.** The request names the custom resource;
-  the garbage collector deletes the StatefulSet, and refusing that would wedge it. Label the claims ` + "`mooring.dev/protect: \"true\"`" + `
-  against everybody else's deletes, and keep ` + "`whenDeleted: Retain`" + `.
 - **An owner of a kind that Mooring may not read, or that the cluster does not serve.** Whether it exists cannot be told. Whoever names
   one is warned, unless they operate the kind.
 - **The delete of Mooring's webhook configurations, or of the StatefulPolicy CRD.** The API server calls no webhook about webhook

@@ -172,7 +172,13 @@ func playable(c ruletest.Case) bool {
 		// Nothing can be made in a namespace that is going.
 		return false
 	}
-	return !c.InFiles && !c.About(kinds.Deployment) && !c.About(kinds.StorageClass) && !c.About(kinds.Node) && !slices.ContainsFunc(append([]ruletest.Manifest{c.Old, c.New}, c.Given...), func(m ruletest.Manifest) bool {
+	if play, err := c.Build(); err != nil || slices.ContainsFunc(append(play.World.Objects, play.Change.Object()), func(o kinds.Object) bool {
+		// All cases would share it.
+		return slices.Contains([]*kinds.Kind{kinds.Node, kinds.StorageClass, kinds.PriorityClass}, kinds.Of(o))
+	}) {
+		return false
+	}
+	return !c.InFiles && !c.About(kinds.Deployment) && !slices.ContainsFunc(append([]ruletest.Manifest{c.Old, c.New}, c.Given...), func(m ruletest.Manifest) bool {
 		// Volumes lie in no namespace: one case alone can have the ordinary one.
 		return m["kind"] == "PersistentVolume" && len(m) > 1
 	})

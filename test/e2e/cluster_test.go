@@ -119,7 +119,7 @@ func TestBadInput(t *testing.T) {
 		{"10 MiB", "application/json", bytes.NewReader(bytes.Repeat([]byte(" "), 10<<20)), 413, "larger than"},
 		{"an object that does not decode", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE","object":{"spec":{"replicas":"three"}}}`)), 400, "/request/object/spec/replicas"},
 		{"no object", "application/json", strings.NewReader(review(`{"uid":"1",` + sts + `,"operation":"CREATE"}`)), 400, "has no object"},
-		{"an unknown kind", "application/json", strings.NewReader(review(`{"uid":"1","kind":{"group":"x.example","version":"v1","kind":"Thing"},"operation":"CREATE","object":{}}`)), 400, "x.example/v1 Thing"},
+		{"an unknown kind", "application/json", strings.NewReader(review(`{"uid":"1","kind":{"group":"example","version":"v1","kind":"Thing"},"operation":"CREATE","object":{}}`)), 400, "example/v1 Thing"},
 	} {
 		for _, path := range []string{"/mutate", "/validate"} {
 			t.Run(c.name+path, func(t *testing.T) {

@@ -63,10 +63,12 @@ spec: {maxUnavailable: 1, selector: {matchLabels: {app: db}}}
 END
 sed "s/    spec:$/    spec:\n      nodeSelector: {scene: $NAMESPACE}/" db.yaml | sed '/volumeClaimTemplates/,$ s/^      nodeSelector.*//' | kubectl apply -f -
 settled db 3
-kubectl drain $NAMESPACE-a --force --ignore-daemonsets --timeout=90s
+kubectl drain $NAMESPACE-a --force --ignore-daemonsets --timeout=150s
 settled db 3
+# A Pod that is back at once, under its name, counts as disrupted for up to two minutes.
+retry 130 disruptable db
 kubectl uncordon $NAMESPACE-a
-kubectl drain $NAMESPACE-b --force --ignore-daemonsets --timeout=90s
+kubectl drain $NAMESPACE-b --force --ignore-daemonsets --timeout=150s
 settled db 3
 test -z "$(kubectl get pods -o name --field-selector=spec.nodeName=$NAMESPACE-b)"
 kubectl delete node $NAMESPACE-b`,

@@ -1,5 +1,5 @@
-// Package compat runs programs that nobody here wrote on a cluster with Mooring: Helm
-// and Kubernetes' own end-to-end cases. Each does its work without Mooring's rules first, then under each profile, and what it
+// Package compat runs programs that nobody here wrote on a cluster with Mooring: kubectl, Helm,
+// GitOps tools, operators, and Kubernetes' own end-to-end cases. Each does its work without Mooring's rules first, then under each profile, and what it
 // was refused, what drifted and what was written again and again is compared. The programs come from the Go module proxy.
 package compat
 
@@ -16,7 +16,10 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-var quick = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
+var (
+	quick = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
+	table = flag.String("table", "", "write what became of every case to this `file`, as Markdown")
+)
 
 // shared is the one cluster that all cases run on, each in namespaces of its own.
 var shared cluster
@@ -67,5 +70,13 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer in.Stop()
 	shared = cluster{in, &auditLog{path: log}}
-	return m.Run(), nil
+	serving, stop := context.WithCancel(context.Background())
+	defer stop()
+	if err := in.ServeMetrics(serving); err != nil {
+		return 0, err
+	}
+	if code = m.Run(); *table != "" {
+		return code, writeTable(context.Background(), *table)
+	}
+	return code, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -63,3 +64,14 @@ func (p program) build(ctx context.Context) (string, error) {
 }
 
 func (p program) source() string { return filepath.Join("programs", p.name) }
+
+// about returns what go list says of the module that the program comes from.
+func (p program) about(ctx context.Context, format string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-C", p.source(), "-m", "-f", format, p.module)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", p.module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

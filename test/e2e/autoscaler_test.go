@@ -1,11 +1,7 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +61,9 @@ spec:
 // are enough, and asks for three until it has them.
 func TestHorizontalPodAutoscaler(t *testing.T) {
 	s := clamped(t)
-	serveMetric(t, s, "3")
+	if err := cluster.ServeMetrics(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	sets := clientFor(t, cluster.Kubeconfig).AppsV1().StatefulSets(s.namespace)
 	watch, err := sets.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=db"})
 	if err != nil {
@@ -81,7 +79,7 @@ spec:
   minReplicas: 2
   maxReplicas: 5
   metrics:
-  - {type: External, external: {metric: {name: load}, target: {type: AverageValue, averageValue: "1"}}}
+  - {type: External, external: {metric: {name: load-3}, target: {type: AverageValue, averageValue: "1"}}}
   behavior: {scaleDown: {stabilizationWindowSeconds: 0}}
 `, "apply", "-f", "-")
 	t.Cleanup(func() { s.must("delete", "horizontalpodautoscaler", "db") })
@@ -116,51 +114,6 @@ spec:
 		}
 	}
 	t.Logf("it went %v:\n%s", walked, s.must("describe", "horizontalpodautoscaler", "db"))
-}
-
-// serveMetric makes the external metric "load" have this value, by a metrics API of the test's own that the API server finds
-// on loopback. A Service with endpoints must not lead there; one with an external name may.
-func serveMetric(t *testing.T, s shell, value string) {
-	t.Helper()
-	const group, version = "external.metrics.k8s.io", "v1beta1"
-	mux := http.NewServeMux()
-	answer := func(path string, body map[string]any) {
-		mux.HandleFunc("GET /apis/"+group+"/"+version+path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(body)
-		})
-	}
-	answer("", map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group + "/" + version, "resources": []any{}})
-	answer("/namespaces/{namespace}/load", map[string]any{
-		"kind": "ExternalMetricValueList", "apiVersion": group + "/" + version, "metadata": map[string]any{},
-		"items": []any{map[string]any{"metricName": "load", "metricLabels": map[string]any{}, "timestamp": time.Now().UTC().Format(time.RFC3339), "value": value}},
-	})
-	server := httptest.NewTLSServer(mux)
-	t.Cleanup(server.Close)
-	at, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api := version + "." + group
-	s.mustWith(fmt.Sprintf(`
-apiVersion: v1
-kind: Service
-metadata: {name: metrics}
-spec: {type: ExternalName, externalName: localhost}
----
-apiVersion: apiregistration.k8s.io/v1
-kind: APIService
-metadata: {name: %s}
-spec:
-  group: %s
-  version: %s
-  groupPriorityMinimum: 100
-  versionPriority: 100
-  insecureSkipTLSVerify: true
-  service: {namespace: NAMESPACE, name: metrics, port: %s}
-`, api, group, version, at.Port()), "apply", "-f", "-")
-	t.Cleanup(func() { s.must("delete", "apiservice", api) })
-	s.must("wait", "apiservice/"+api, "--for=condition=Available", "--timeout=60s")
 }
 
 // TestRefusedAutoscaler: kubectl autoscale drops the message of a refusal, so that a warning has to carry it.

@@ -40,3 +40,9 @@ unchanged() {
   specs > after
   diff before after | grep '^>' | tee -a drift || true
 }
+
+# disruptable BUDGET: one of its Pods may be disrupted.
+disruptable() { [ "$(kubectl get poddisruptionbudget "$1" -o jsonpath='{.status.disruptionsAllowed}')" = 1 ]; }
+
+# has NAME JSONPATH VALUE: the StatefulSet has it.
+has() { [ "$(kubectl get statefulset "$1" -o jsonpath="{$2}")" = "$3" ]; }

@@ -1,0 +1,95 @@
+package compat
+
+import "strings"
+
+// gitopsCases are what a GitOps tool does with a namespace, the same for Flux and for Argo CD.
+func gitopsCases(program string) []compatCase {
+	// sync FILE applies it, prune FILE takes away what it holds, and insync FILE fails where the tool would say that the cluster
+	// differs from it.
+	tool := `
+sync() { flux -cluster "$KUBECONFIG" -namespace "$NAMESPACE" sync < "$1"; }
+prune() { flux -cluster "$KUBECONFIG" -namespace "$NAMESPACE" delete < "$1"; }
+insync() { flux -cluster "$KUBECONFIG" -namespace "$NAMESPACE" diff < "$1" > diff; ! grep -v ' unchanged$' diff; }
+`
+	if program == "argocd" {
+		tool = `
+sync() { argocd -cluster "$KUBECONFIG" -namespace "$NAMESPACE" sync < "$1"; }
+prune() { echo '{apiVersion: v1, kind: ConfigMap, metadata: {name: rest}}' > rest.yaml; sync rest.yaml; }
+insync() { argocd -cluster "$KUBECONFIG" -namespace "$NAMESPACE" diff < "$1" > diff; ! grep . diff; }
+`
+	}
+	all := []compatCase{
+		{
+			name: "sync, self-heal, update, prune",
+			does: `
+sync db.yaml
+settled db 3
+unchanged sync db.yaml
+insync db.yaml
+kubectl scale statefulset db --replicas=4
+settled db 4
+! insync db.yaml
+sync db.yaml
+settled db 3
+sed s/db:1/db:2/ db.yaml > next.yaml
+sync next.yaml
+settled db 3
+unchanged sync next.yaml
+insync next.yaml
+prune next.yaml
+none statefulsets services pods
+sync db.yaml
+settled db 3`,
+			refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
+		},
+		{
+			name: "a StatefulSet before its Service",
+			does: `
+{ sed '1,/^---$/d' db.yaml; echo ---; sed '/^---$/,$d' db.yaml; } > turned.yaml
+sync turned.yaml
+settled db 3
+unchanged sync turned.yaml
+insync turned.yaml`,
+		},
+		{
+			// A default that the tool does not know of must neither be taken back by it nor be called a difference.
+			name: "a policy's defaults stay",
+			does: `
+[ "$PROFILE" = off ] || {
+kubectl apply -f - <<END
+apiVersion: mooring.dev/v1alpha1
+kind: StatefulPolicy
+metadata: {name: $NAMESPACE}
+spec:
+  match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: $NAMESPACE}}}
+  priority: 1
+  rules:
+    updateStrategy: {action: Warn, default: {partition: 1}}
+    retentionPolicy: {action: Warn, default: {whenScaled: Retain, whenDeleted: Retain}}
+END
+kubectl wait statefulpolicy/$NAMESPACE --for=condition=Ready --timeout=30s
+retry 30 grown
+}
+sync db.yaml
+settled db 3
+[ "$PROFILE" = off ] || has db .spec.updateStrategy.rollingUpdate.partition 1
+unchanged sync db.yaml
+insync db.yaml
+unchanged sync db.yaml
+kubectl label statefulset db touched=1
+unchanged sync db.yaml
+insync db.yaml
+[ "$PROFILE" = off ] || has db .spec.updateStrategy.rollingUpdate.partition 1
+[ "$PROFILE" = off ] || kubectl delete statefulpolicy $NAMESPACE`,
+		},
+	}
+	// grown asks for the default without leaving anything.
+	tool += `
+grown() { kubectl apply --dry-run=server -f db.yaml -o jsonpath='{.items[*].spec.updateStrategy.rollingUpdate.partition}' | grep -qx 1; }
+`
+	for i := range all {
+		all[i].program = program
+		all[i].does = tool + strings.TrimPrefix(all[i].does, "\n")
+	}
+	return all
+}

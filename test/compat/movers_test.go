@@ -1,0 +1,103 @@
+package compat
+
+var adoptsClaims = refusal{finding: "claim-adoption/adopts", request: "create statefulsets", why: "its Pods start on data that is already there"}
+
+// moverCases are programs that move, count and bring back Pods.
+var moverCases = []compatCase{
+	{
+		program: "kubectl", name: "a HorizontalPodAutoscaler up and down",
+		does: `
+kubectl apply -f db.yaml
+settled db 3
+autoscale() {
+kubectl apply -f - <<END
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: db}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: db}
+  minReplicas: 3
+  maxReplicas: $2
+  metrics:
+  - {type: External, external: {metric: {name: load-$1}, target: {type: AverageValue, averageValue: "1"}}}
+  behavior: {scaleDown: {stabilizationWindowSeconds: 0}}
+END
+}
+autoscale 7 7
+retry 120 ready db 7
+autoscale 3 7
+retry 180 ready db 3
+autoscale 7 7
+retry 120 ready db 7
+# An autoscaler does not step: it asks for what the maximum has become.
+autoscale 7 3
+retry 180 ready db 3
+kubectl get events | tee events
+! grep FailedRescale events`,
+	},
+	{
+		program: "kubectl", name: "KEDA's scaler",
+		does: `
+keda() { kubectl "$@" --as=system:serviceaccount:keda:keda-operator --as-group=system:masters; }
+kubectl apply -f db.yaml
+settled db 3
+keda scale statefulset db --replicas=5
+settled db 5
+to() { keda scale statefulset db --replicas=3 && ready db 3; }
+retry 90 to
+retry 10 keda get statefulset db --subresource=scale`,
+	},
+	{
+		program: "descheduler", name: "Pods that are old are evicted",
+		does: `
+cat > policy.yaml <<END
+apiVersion: descheduler/v1alpha2
+kind: DeschedulerPolicy
+maxNoOfPodsToEvictPerNamespace: 1
+profiles:
+- name: old
+  pluginConfig:
+  - {name: DefaultEvictor, args: {evictLocalStoragePods: true}}
+  - {name: PodLifeTime, args: {maxPodLifeTimeSeconds: 1, namespaces: {include: [$NAMESPACE]}}}
+  plugins: {deschedule: {enabled: [PodLifeTime]}}
+END
+kubectl apply -f db.yaml
+settled db 3
+before=$(kubectl get pods -l app=db -o jsonpath='{.items[*].metadata.uid}')
+for round in 1 2; do
+  sleep 2
+  descheduler --kubeconfig="$KUBECONFIG" --policy-config-file=policy.yaml --descheduling-interval=0 --secure-port=0
+  settled db 3
+done
+[ "$before" != "$(kubectl get pods -l app=db -o jsonpath='{.items[*].metadata.uid}')" ]`,
+	},
+	{
+		// As Velero does it: claims, Pods, Services, then what owns them, each with its label and without owners.
+		program: "kubectl", name: "a backup is restored",
+		does: `
+kubectl create -f - <<END
+$(for i in 0 1 2; do cat <<CLAIM
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data-db-$i, labels: {app: db, velero.io/restore-name: r, velero.io/backup-name: b}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db-$i, labels: {app: db, statefulset.kubernetes.io/pod-name: db-$i, apps.kubernetes.io/pod-index: "$i", velero.io/restore-name: r, velero.io/backup-name: b}}
+spec:
+  hostname: db-$i
+  subdomain: db
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data-db-$i}}]
+  containers: [{name: db, image: "registry.example/db:1", volumeMounts: [{name: data, mountPath: /data}]}]
+---
+CLAIM
+done)
+END
+sed '/^---$/,$d' db.yaml | kubectl create -f -
+sed '1,/^---$/d; s/^  labels: {app: db}/  labels: {app: db, velero.io\/restore-name: r, velero.io\/backup-name: b}/' db.yaml | kubectl create -f -
+settled db 3
+[ "$(kubectl get pvc -o name | wc -l)" = 3 ]`,
+		refused: map[string][]refusal{"restricted": {adoptsClaims}},
+	},
+}

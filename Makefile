@@ -188,8 +188,8 @@ test-long: controlplane ## Let every accident happen, and break everything under
 test: test-unit test-cluster ## Run every test.
 
 .PHONY: compat
-compat: controlplane ## Run other people's programs under every profile: kubectl, Helm 3 and 4, Kubernetes' own cases.
-	go -C test/compat test -count=1 -timeout 60m -v .
+compat: controlplane ## Run other people's programs under every profile, and write docs/measurements/compatibility.md.
+	go -C test/compat test -count=1 -timeout 60m -v . -table=$(CURDIR)/docs/measurements/compatibility.md
 
 .PHONY: compat-quick
 compat-quick: controlplane ## Run the part of it that takes less than ten minutes.

@@ -42,8 +42,6 @@ type compatCase struct {
 	does string
 	// slow leaves the case out of the quick part.
 	slow bool
-	// alone has nothing else run beside it.
-	alone bool
 	// refused is what is refused under a profile. The script goes on past a command that fails there, and how it ends is no
 	// matter.
 	refused map[string][]refusal
@@ -280,5 +278,5 @@ func TestCompat(t *testing.T) {
 }
 
 func cases() []compatCase {
-	return slices.Concat(kubectlCases, helmCases("helm3"), helmCases("helm4"), gitopsCases("flux"), gitopsCases("argocd"), moverCases, operatorCases)
+	return slices.Concat(kubectlCases, helmCases("helm3"), helmCases("helm4"), gitopsCases("flux"), gitopsCases("argocd"), moverCases)
 }

@@ -1,3 +1,0 @@
-package compat
-
-var operatorCases []compatCase

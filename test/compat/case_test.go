@@ -60,10 +60,15 @@ type outcome struct {
 // patience is how long a case may take on a busy machine.
 const patience = 6 * time.Minute
 
+// namespace is the case's own under a profile.
+func (c compatCase) namespace(profile string) string {
+	namespace := strings.ToLower(c.program + "-" + strings.NewReplacer(" ", "-", ",", "", ":", "", "'", "").Replace(c.name))
+	return strings.Trim(namespace[:min(len(namespace), 50)], "-") + "-" + profile
+}
+
 // run runs the case under one profile, in a namespace of its own.
 func (c compatCase) run(ctx context.Context, profile string) (outcome, error) {
-	namespace := strings.ToLower(c.program + "-" + strings.NewReplacer(" ", "-", ",", "", ":", "", "'", "").Replace(c.name))
-	namespace = strings.Trim(namespace[:min(len(namespace), 50)], "-") + "-" + profile
+	namespace := c.namespace(profile)
 	s, err := newScene(ctx, namespace, profile, c.program)
 	if err != nil {
 		return outcome{}, err

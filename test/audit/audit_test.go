@@ -78,7 +78,7 @@ func TestAudit(t *testing.T) {
 		if code != 1 {
 			t.Errorf("exit code %d: %s", code, errs)
 		}
-		for _, want := range []string{"orphaned-claim/unused", "Claim data-old-0 of 5Gi", "claim-at-risk/reclaim", "blocked-drain/budget", "protect-label/value"} {
+		for _, want := range []string{"orphaned-claim/unused", "Claim data-old-0 of 5Gi", "claim-at-risk/reclaim", "disruption-budget/stuck", "protect-label/value"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the report does not say %q", want)
 			}

@@ -211,7 +211,10 @@ func stage(t *testing.T, admin client.Client, namespace string, ch policies.Chan
 	t.Helper()
 	all := world.Objects
 	if ch.Old != nil {
-		all = append(all, ch.Old)
+		// What goes may be among what is around it, too.
+		all = append(slices.DeleteFunc(all, func(o kinds.Object) bool {
+			return kinds.Of(o) == kinds.Of(ch.Old) && o.GetName() == ch.Old.GetName()
+		}), ch.Old)
 	}
 	var namespaced kinds.Object = &corev1.Namespace{}
 	if i := slices.IndexFunc(all, isNamespace); i >= 0 {

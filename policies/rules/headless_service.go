@@ -64,6 +64,10 @@ func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.He
 			Remedy:  fmt.Sprintf("set spec.serviceName to a headless Service, such as %s.", set.Name),
 		}}, nil
 	}
+	where := "namespace " + set.Namespace
+	if set.Namespace == "" {
+		where = "its namespace"
+	}
 	service, known, err := policies.Get[*corev1.Service](c, set.Namespace, name)
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.He
 	if service == nil {
 		f := policies.Finding{
 			Check: "missing", Path: "spec.serviceName", Action: p.Missing, Pending: true,
-			Message: fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, does not exist in namespace %s.", name, set.Name, set.Namespace),
+			Message: fmt.Sprintf("Service %s, which gives the Pods of StatefulSet %s their DNS names, does not exist in %s.", name, set.Name, where),
 			Fix:     addService(set),
 		}
 		if !known {

@@ -82,9 +82,11 @@ func newOwnersExist(ch policies.Change, c policies.Cluster, _ v1alpha1.LostOwner
 
 // ownerInFile judges objects of files, which nobody has given a UID yet and around which nothing can be known.
 func ownerInFile(o kinds.Object, c policies.Cluster, _ v1alpha1.LostOwner) ([]policies.Finding, error) {
-	_, known, err := c.List(kinds.StatefulSet, o.GetNamespace(), labels.Everything())
 	i := slices.IndexFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool { return owner.UID != "" })
-	if known || i < 0 || err != nil {
+	if i < 0 {
+		return nil, nil
+	}
+	if _, known, err := c.List(kinds.StatefulSet, o.GetNamespace(), labels.Everything()); known || err != nil {
 		return nil, err
 	}
 	owner := o.GetOwnerReferences()[i]

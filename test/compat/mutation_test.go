@@ -24,7 +24,8 @@ func TestWrongRuleIsSeen(t *testing.T) {
 	if _, err := shared.Apply(t.Context(), fmt.Sprintf(wrongRule, namespace)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shared.Run(t.Context(), shared.Kubeconfig, "", "wait", "statefulpolicy/"+namespace, "--for=condition=Ready", "--timeout=60s"); err != nil {
+	// It is in force once it has a status, which says that its namespace is still to come.
+	if _, err := shared.Run(t.Context(), shared.Kubeconfig, "", "wait", "statefulpolicy/"+namespace, "--for=jsonpath={.status.conditions[0].type}=Ready", "--timeout=60s"); err != nil {
 		t.Fatal(err)
 	}
 	o, err := c.run(t.Context(), "baseline")

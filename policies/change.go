@@ -6,6 +6,7 @@ package policies
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -136,6 +137,9 @@ func ExcludedNamespaces() []string {
 
 // ByController tells whether a part of the control plane asks.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
+
+// ByNode tells whether a node's own agent asks, which knows what has stopped there.
+func (c Change) ByNode() bool { return strings.HasPrefix(c.User.Username, "system:node:") }
 
 // StatefulSetOf returns the StatefulSet that controls the Pod, nil where there is none.
 func StatefulSetOf(pod *corev1.Pod, world Cluster) (*appsv1.StatefulSet, error) {

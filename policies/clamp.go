@@ -1,10 +1,6 @@
 package policies
 
 import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
@@ -25,7 +21,7 @@ func clamp(rules []Rule, chosen []applied, ch Change, c Cluster) (Filled, error)
 	if !ok || asked < 0 || asked >= now {
 		return Filled{}, nil
 	}
-	c = &memory{Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{}, may: map[string]answer[bool]{}, owners: map[string]answer[*metav1.PartialObjectMetadata]{}}
+	c = Remember(c)
 	refused := func(replicas int32) (bool, error) {
 		tried := *newer
 		tried.Spec.Replicas = &replicas
@@ -63,50 +59,4 @@ func clamping(rules []Rule, chosen []applied, ch Change) (Rule, applied, bool) {
 		}
 	}
 	return Rule{}, applied{}, false
-}
-
-// memory is a Cluster that is asked everything once, however many numbers are tried.
-type memory struct {
-	Cluster
-	got    map[string]answer[kinds.Object]
-	listed map[string]answer[[]kinds.Object]
-	may    map[string]answer[bool]
-	owners map[string]answer[*metav1.PartialObjectMetadata]
-}
-
-type answer[T any] struct {
-	value T
-	known bool
-}
-
-func (m *memory) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
-	return recall(m.got, kind.Resource+" "+namespace+"/"+name, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
-}
-
-func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
-	return recall(m.listed, kind.Resource+" "+namespace+" "+selector.String(), func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
-}
-
-func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
-	return recall(m.may, "bypass "+policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
-}
-
-func (m *memory) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
-	return recall(m.may, "operate "+string(owner.UID), func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
-}
-
-func (m *memory) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
-	return recall(m.owners, string(owner.UID), func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
-}
-
-// recall returns what was answered before, or asks. A failing read ends the search.
-func recall[T any](answers map[string]answer[T], question string, ask func() (T, bool, error)) (T, bool, error) {
-	if a, ok := answers[question]; ok {
-		return a.value, a.known, nil
-	}
-	value, known, err := ask()
-	if err == nil {
-		answers[question] = answer[T]{value, known}
-	}
-	return value, known, err
 }

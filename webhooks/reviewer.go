@@ -72,17 +72,23 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		return judgePolicy(r.policies.Load(), ch.Old, ch.New, ch.Time), nil
 	}
 	set := r.policies.Load()
-	cached, live := r.world.Around(ctx, req.UserInfo, false), r.world.Around(ctx, req.UserInfo, true)
+	cached := r.world.Around(ctx, req.UserInfo, false)
 	meets, err := ch.MeetsPods(cached)
 	if err != nil {
 		return nil, err
 	}
 	var verdict policies.Verdict
-	if meets || ch.Destructive() {
-		verdict, err = set.Judge(*ch, live)
-	} else if verdict, err = set.Judge(*ch, cached); err == nil && verdict.Denied() {
+	live := meets || ch.Destructive()
+	if !live {
+		if verdict, err = set.Judge(*ch, cached); err != nil {
+			return nil, err
+		}
 		// The cache may be behind: what is refused is refused for what is there now.
-		verdict, err = set.Judge(*ch, live)
+		live = verdict.Denied()
+	}
+	if live {
+		// Several rules and policies ask the same, and each answer is a request.
+		verdict, err = set.Judge(*ch, policies.Remember(r.world.Around(ctx, req.UserInfo, true)))
 	}
 	if err != nil && ch.Destructive() {
 		return r.unread(err)

@@ -41,7 +41,7 @@ func stopsBeforeItGoes(ch policies.Change, c policies.Cluster, _ v1alpha1.ForceD
 	pod := ch.Old.(*corev1.Pod)
 	// The API server fills in the Pod's own grace period before admission: 0 stands there whoever asked for it.
 	grace := ptr.Deref(ch.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds
-	if grace == nil || *grace != 0 || strings.HasPrefix(ch.User.Username, "system:node:") {
+	if grace == nil || *grace != 0 || ch.ByNode() {
 		return nil, nil
 	}
 	owner := ptr.Deref(metav1.GetControllerOf(pod), metav1.OwnerReference{})

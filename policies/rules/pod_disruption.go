@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -47,7 +46,7 @@ const shortly = 1
 
 func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDisruption) ([]policies.Finding, error) {
 	pod := ch.Old.(*corev1.Pod)
-	if !statefulset.Ready(pod) || strings.HasPrefix(ch.User.Username, "system:node:") {
+	if !statefulset.Ready(pod) || ch.ByNode() {
 		return nil, nil
 	}
 	set, err := policies.StatefulSetOf(pod, c)

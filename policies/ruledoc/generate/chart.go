@@ -87,6 +87,7 @@ const auditPolicyHead = `# What an API server should write down so that ` + "`mo
 // auditPolicy is what an API server has to record for a replay.
 func auditPolicy() ([]byte, error) {
 	changes := []string{"create", "update", "patch", "delete", "deletecollection"}
+	asked := askedAbout(entries.For(rules.All))
 	judged, besides, read := map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for _, kind := range kinds.All {
 		if kind.Sealed {
@@ -94,7 +95,7 @@ func auditPolicy() ([]byte, error) {
 			continue
 		}
 		to := besides
-		switch asked := onAdmission(kind); {
+		switch asked := asked(kind); {
 		case asked && !kind.Live:
 			to = judged
 			read[kind.Group] = append(read[kind.Group], kind.Resource)
@@ -133,10 +134,12 @@ func grouped(resources map[string][]string) []auditv1.GroupResources {
 	return all
 }
 
-// onAdmission tells whether the API server asks about the kind.
-func onAdmission(kind *kinds.Kind) bool {
-	all := entries.For(rules.All)
-	return slices.ContainsFunc(slices.Concat(all.Defaults.Rules, all.Lint.Rules, all.Guard.Rules), func(r admissionregistrationv1.RuleWithOperations) bool {
-		return r.APIGroups[0] == kind.Group && slices.Contains(r.Resources, kind.Resource)
-	})
+// askedAbout tells of a kind whether the API server asks about it.
+func askedAbout(all entries.Entries) func(*kinds.Kind) bool {
+	asked := slices.Concat(all.Defaults.Rules, all.Lint.Rules, all.Guard.Rules)
+	return func(kind *kinds.Kind) bool {
+		return slices.ContainsFunc(asked, func(r admissionregistrationv1.RuleWithOperations) bool {
+			return r.APIGroups[0] == kind.Group && slices.Contains(r.Resources, kind.Resource)
+		})
+	}
 }

@@ -1,0 +1,66 @@
+package policies
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+// Remember returns the Cluster, asked everything once: however many rules and policies want to know it, and however many numbers are
+// tried. It is for one request, and not for several goroutines.
+func Remember(c Cluster) Cluster {
+	return &memory{
+		Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{},
+		may: map[string]answer[bool]{}, owners: map[string]answer[*metav1.PartialObjectMetadata]{},
+	}
+}
+
+type memory struct {
+	Cluster
+	got    map[string]answer[kinds.Object]
+	listed map[string]answer[[]kinds.Object]
+	may    map[string]answer[bool]
+	owners map[string]answer[*metav1.PartialObjectMetadata]
+}
+
+type answer[T any] struct {
+	value T
+	known bool
+}
+
+func (m *memory) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	return recall(m.got, kind.Resource+" "+namespace+"/"+name, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
+}
+
+func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	// That which selects everything and that which selects nothing are the same in words.
+	question := fmt.Sprintf("%s %s %t %s", kind.Resource, namespace, selector.Empty(), selector)
+	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
+}
+
+func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
+	return recall(m.may, "bypass "+namespace+"/"+policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
+}
+
+func (m *memory) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
+	return recall(m.may, "operate "+string(owner.UID), func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
+}
+
+func (m *memory) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
+	return recall(m.owners, string(owner.UID), func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
+}
+
+// recall returns what was answered before, or asks. A failing read ends the search.
+func recall[T any](answers map[string]answer[T], question string, ask func() (T, bool, error)) (T, bool, error) {
+	if a, ok := answers[question]; ok {
+		return a.value, a.known, nil
+	}
+	value, known, err := ask()
+	if err == nil {
+		answers[question] = answer[T]{value, known}
+	}
+	return value, known, err
+}

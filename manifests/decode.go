@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"regexp"
-	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 	"sigs.k8s.io/json"
 
 	"github.com/mooring-dev/mooring/policies/crd"
@@ -209,32 +207,26 @@ func (t *tree) into(item string, o kinds.Object) (path string, err error) {
 	return pathIn(err), err
 }
 
-var quotedPath = regexp.MustCompile(`field "([^"]+)"`)
-
-// pathIn returns the path that a decoder's error names, if it names one.
+// pathIn returns the path of the field that a decoder's error is about, if it is about one.
 func pathIn(err error) string {
 	var mistyped *stdjson.UnmarshalTypeError
 	if errors.As(err, &mistyped) {
 		return mistyped.Field
 	}
-	if err != nil {
-		if m := quotedPath.FindStringSubmatch(err.Error()); m != nil {
-			return m[1]
-		}
+	var unknown json.FieldError
+	if errors.As(err, &unknown) {
+		return unknown.FieldPath()
 	}
 	return ""
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
-// place takes the line off a YAML parser's message.
+// place returns the line of a YAML parser's error, 0 where it names none, and what it says of it.
 func place(err error) (line int, message string) {
-	m := yamlLine.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 1, err.Error()
+	var broken *yaml.LoadError
+	if errors.As(err, &broken) {
+		return broken.Mark.Line, broken.Message
 	}
-	line, _ = strconv.Atoi(m[1])
-	return max(line, 1), strings.TrimPrefix(err.Error(), m[0])
+	return 0, err.Error()
 }
 
 // Bounds of what a document may be once its aliases are followed. No object that an API server takes comes near.

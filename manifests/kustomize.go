@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // kustomized is a kustomization that a path led to.
@@ -107,12 +107,7 @@ func readKustomization(folder string) (k kustomization, named string, err error)
 		if err != nil {
 			return k, named, err
 		}
-		err = yaml.Unmarshal(data, &k)
-		var wrong *yaml.TypeError
-		if errors.As(err, &wrong) {
-			err = errors.New("yaml: " + wrong.Errors[0])
-		}
-		return k, named, err
+		return k, named, yaml.Unmarshal(data, &k)
 	}
 	return k, "", fs.ErrNotExist
 }

@@ -175,9 +175,6 @@ func unreadable(name string, err error) report.Error {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	line, message := 0, err.Error()
-	if yamlLine.MatchString(message) {
-		line, message = place(err)
-	}
+	line, message := place(err)
 	return report.Error{Position: report.Position{File: name, Line: line}, Message: "cannot be read: " + message}
 }

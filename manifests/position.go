@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/mooring-dev/mooring/report"
 )
@@ -27,7 +27,7 @@ func parse(text []byte) (*tree, error) {
 		return nil, err
 	}
 	if err := stream.Decode(&yaml.Node{}); err == nil {
-		return nil, errors.New("yaml: more than one document")
+		return nil, errors.New("more than one document")
 	} else if !errors.Is(err, io.EOF) {
 		return nil, err
 	}

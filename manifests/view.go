@@ -142,7 +142,7 @@ func (v view) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool,
 	}
 	if v.live != nil {
 		o, known, err := v.live.Get(kind, namespace, name)
-		return v.permitted(o, known, err)
+		return v.permitted(kind, namespace, o, known, err)
 	}
 	// Pods and nodes are never among files.
 	return nil, v.complete && !kind.Live, nil
@@ -173,34 +173,27 @@ func (v view) List(kind *kinds.Kind, namespace string, selector labels.Selector)
 			found = append(found, o)
 		}
 	}
-	return v.permittedAll(found, known, err)
+	if v.refused(kind, namespace, err) {
+		return found, false, nil
+	}
+	return found, known, err
 }
 
 // permitted makes unknown of what may not be read.
-func (x *index) permitted(o kinds.Object, known bool, err error) (kinds.Object, bool, error) {
-	if x.refused(err) {
+func (x *index) permitted(kind *kinds.Kind, namespace string, o kinds.Object, known bool, err error) (kinds.Object, bool, error) {
+	if x.refused(kind, namespace, err) {
 		return nil, false, nil
 	}
 	return o, known, err
 }
 
-func (x *index) permittedAll(all []kinds.Object, known bool, err error) ([]kinds.Object, bool, error) {
-	if x.refused(err) {
-		return all, false, nil
-	}
-	return all, known, err
-}
-
-// refused tells whether the cluster lets nobody know, and says so once for each resource and namespace.
-func (x *index) refused(err error) bool {
+// refused tells whether the cluster lets nobody know, and says so once for each kind and namespace.
+func (x *index) refused(kind *kinds.Kind, namespace string, err error) bool {
 	if !apierrors.IsForbidden(err) {
 		return false
 	}
 	if x.tell != nil {
-		// The name is all that differs between two of one resource.
-		what, _, _ := strings.Cut(err.Error(), " ")
-		_, where, _ := strings.Cut(err.Error(), ": ")
-		if _, told := x.forbidden.LoadOrStore(what+where, true); !told {
+		if _, told := x.forbidden.LoadOrStore(inNamespace{kind.Kind, namespace}, true); !told {
 			x.tell(err)
 		}
 	}
@@ -226,7 +219,7 @@ func (v view) stored(o kinds.Object) (kinds.Object, error) {
 		return nil, nil
 	}
 	live, _, err := v.live.Get(kind, o.GetNamespace(), o.GetName())
-	older, _, err := v.permitted(live, true, err)
+	older, _, err := v.permitted(kind, o.GetNamespace(), live, true, err)
 	if older == nil || err != nil {
 		return nil, err
 	}

@@ -226,7 +226,7 @@ func TestChart(t *testing.T) {
 		},
 		{
 			name: "values that its schema does not take", files: with(map[string]string{"db/values.schema.json": `{"properties": {"replicas": {"minimum": 5}}}`}),
-			want: []string{"db/values.schema.json: cannot be rendered: the values of chart db: - at '/replicas': minimum: got 3, want 5"},
+			want: []string{"db/values.schema.json: cannot be rendered: the values of chart db: /replicas: minimum: got 3, want 5"},
 		},
 		{
 			name: "the Kubernetes that it is for", files: with(map[string]string{"db/templates/service.yaml": `{{ if semverCompare "<1.34-0" .Capabilities.KubeVersion.Version }}{{ fail "too old" }}{{ end }}`}),
@@ -339,7 +339,7 @@ func TestKustomization(t *testing.T) {
 		},
 		{
 			name: "no YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a: b\n"},
-			want: []string{"a/kustomization.yaml:1: cannot be read: did not find expected ',' or ']'"},
+			want: []string{"a/kustomization.yaml:2: cannot be read: did not find expected ',' or ']'"},
 		},
 		{
 			name: "an unknown field", files: map[string]string{"a/kustomization.yaml": "resurces: [a.yaml]\n"},

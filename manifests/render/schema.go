@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -21,8 +22,7 @@ func validate(c *chart.Chart, values map[string]any) error { return validateIn("
 func validateIn(folder string, c *chart.Chart, values map[string]any) error {
 	if c.Schema != nil {
 		if err := validateAgainst(c.Schema, values); err != nil {
-			message := strings.TrimPrefix(err.Error(), "jsonschema validation failed with 'file:///"+schemaFile+"#'\n")
-			return &manifests.RenderError{Source: path.Join(folder, schemaFile), Message: "the values of chart " + c.Name() + ": " + message}
+			return &manifests.RenderError{Source: path.Join(folder, schemaFile), Message: "the values of chart " + c.Name() + ": " + inOneLine(err)}
 		}
 	}
 	for _, dependency := range c.Dependencies() {
@@ -35,6 +35,21 @@ func validateIn(folder string, c *chart.Chart, values map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// inOneLine says which values a schema refuses and why, without the schema's name, which is the file's.
+func inOneLine(err error) string {
+	var refused *jsonschema.ValidationError
+	if !errors.As(err, &refused) {
+		return err.Error()
+	}
+	var all []string
+	for _, unit := range refused.BasicOutput().Errors {
+		if unit.Error != nil {
+			all = append(all, cmp.Or(unit.InstanceLocation, "/")+": "+unit.Error.String())
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 func validateAgainst(schema []byte, values map[string]any) error {

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 
-	yamlv3 "go.yaml.in/yaml/v3"
+	yamlv4 "go.yaml.in/yaml/v4"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -19,7 +18,7 @@ import (
 // document is one YAML document, which knows the line of every field.
 type document struct {
 	file string
-	root *yamlv3.Node
+	root *yamlv4.Node
 }
 
 // documentsOf returns the documents of a file that are not empty.
@@ -33,8 +32,8 @@ func documentsOf(name string) ([]document, error) {
 
 func parse(name string, data []byte) ([]document, error) {
 	var all []document
-	for stream := yamlv3.NewDecoder(bytes.NewReader(data)); ; {
-		var n yamlv3.Node
+	for stream := yamlv4.NewDecoder(bytes.NewReader(data)); ; {
+		var n yamlv4.Node
 		switch err := stream.Decode(&n); {
 		case errors.Is(err, io.EOF):
 			return all, nil
@@ -52,7 +51,7 @@ func (d document) decode(into any) error {
 	if err := d.root.Decode(new(any)); err != nil {
 		return syntaxError(d.file, err)
 	}
-	text, err := yamlv3.Marshal(d.root)
+	text, err := yamlv4.Marshal(d.root)
 	if err != nil {
 		return d.errorAt("", err)
 	}
@@ -101,14 +100,11 @@ func (d document) errorAt(path string, err error) error {
 	return &Error{File: d.file, Line: d.lineOf(path), Err: err}
 }
 
-// lineSaid is how the parser says a line, once or several times.
-var lineSaid = regexp.MustCompile(`line (\d+): (.*)`)
-
-// syntaxError takes the place out of what the parser says.
+// syntaxError puts the place that the parser found before its error.
 func syntaxError(file string, err error) error {
-	if said := lineSaid.FindStringSubmatch(err.Error()); said != nil {
-		line, _ := strconv.Atoi(said[1])
-		return &Error{File: file, Line: line, Err: errors.New(said[2])}
+	var unreadable *yamlv4.LoadError
+	if errors.As(err, &unreadable) {
+		return &Error{File: file, Line: unreadable.Mark.Line, Err: errors.New(unreadable.Message)}
 	}
 	return &Error{File: file, Err: err}
 }
@@ -143,14 +139,14 @@ func (d document) lineOf(path string) int {
 }
 
 // child returns what a segment of a path names, a key or a number in the form 0].
-func child(n *yamlv3.Node, segment string) *yamlv3.Node {
+func child(n *yamlv4.Node, segment string) *yamlv4.Node {
 	if digits, ok := strings.CutSuffix(segment, "]"); ok {
-		if i, err := strconv.Atoi(digits); err == nil && n.Kind == yamlv3.SequenceNode && i < len(n.Content) {
+		if i, err := strconv.Atoi(digits); err == nil && n.Kind == yamlv4.SequenceNode && i < len(n.Content) {
 			return n.Content[i]
 		}
 		return nil
 	}
-	for i := 0; n.Kind == yamlv3.MappingNode && i+1 < len(n.Content); i += 2 {
+	for i := 0; n.Kind == yamlv4.MappingNode && i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == segment {
 			return n.Content[i+1]
 		}

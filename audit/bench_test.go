@@ -17,7 +17,7 @@ func BenchmarkJudge(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	v := newView(b.Context(), &surroundings{unknown: &unknown{}}, "a")
+	v := newCluster(b.Context(), &shared{unknown: &unknown{}}, "a")
 	for i := range 10 {
 		name := fmt.Sprintf("s%d", i)
 		o := set("a", name)

@@ -22,15 +22,15 @@ type judgement struct {
 }
 
 // judge has the policies say what they have against what stands in the namespace, of what the selector selects.
-func (v *view) judge(set *policies.Set, selector labels.Selector, clock policies.Clock) (judgement, error) {
+func (c *cluster) judge(set *policies.Set, selector labels.Selector, clock policies.Clock) (judgement, error) {
 	var j judgement
-	for _, o := range v.judged() {
+	for _, o := range c.judged() {
 		if !selector.Matches(labels.Set(o.GetLabels())) {
 			continue
 		}
-		verdict, err := set.Inspect(o, v, clock)
+		verdict, err := set.Inspect(o, c, clock)
 		if err != nil {
-			return j, inNamespace(v.name, err)
+			return j, inNamespace(c.name, err)
 		}
 		j.objects++
 		if _, ok := o.(*appsv1.StatefulSet); ok {
@@ -43,34 +43,34 @@ func (v *view) judge(set *policies.Set, selector labels.Selector, clock policies
 
 // judged are the objects that rules judge: of the Services only those that govern a StatefulSet, as no rule is about others. They
 // come in an order of their own, so that the same namespace is judged in the same words.
-func (v *view) judged() []kinds.Object {
+func (c *cluster) judged() []kinds.Object {
 	governing := map[string]bool{}
-	for _, set := range all[*appsv1.StatefulSet](v) {
+	for _, set := range all[*appsv1.StatefulSet](c) {
 		governing[set.Spec.ServiceName] = true
 	}
 	var judged []kinds.Object
 	for _, kind := range inNamespaces {
-		for _, o := range byName(v.objects[kind]) {
+		for _, o := range byName(c.objects[kind]) {
 			if rules.Judge(kind) && (kind != kinds.Service || governing[o.GetName()]) {
 				judged = append(judged, o)
 			}
 		}
 	}
-	if namespace := v.namespace(); namespace != nil {
+	if namespace := c.namespace(); namespace != nil {
 		judged = append(judged, namespace)
 	}
 	return judged
 }
 
 // inventory lists the StatefulSets of the namespace and what they hold.
-func (v *view) inventory(selector labels.Selector, defaultProfile string) []report.Workload {
+func (c *cluster) inventory(selector labels.Selector, defaultProfile string) []report.Workload {
 	profile := defaultProfile
-	if namespace := v.namespace(); namespace != nil {
+	if namespace := c.namespace(); namespace != nil {
 		profile = cmp.Or(namespace.Labels[policies.ProfileLabel], profile)
 	}
-	claims := v.claimsBySet()
+	claims := c.claimsBySet()
 	var found []report.Workload
-	for _, set := range all[*appsv1.StatefulSet](v) {
+	for _, set := range all[*appsv1.StatefulSet](c) {
 		if !selector.Matches(labels.Set(set.Labels)) {
 			continue
 		}

@@ -23,5 +23,5 @@ func init() {
 }
 
 // inNamespaces are the kinds of which all objects are read, namespace by namespace. Pods are read only where they tell something
-// that nothing else does: see view.pods.
+// that nothing else does: see cluster.pods.
 var inNamespaces = slices.DeleteFunc(slices.Clone(kinds.All), func(k *kinds.Kind) bool { return !k.Namespaced || k.Live })

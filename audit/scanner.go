@@ -213,11 +213,11 @@ func (s *Scanner) scan(ctx context.Context, name string) error {
 	}
 	var findings []policies.Finding
 	if !slices.Contains(s.Excluded, name) {
-		v, err := s.view(ctx, namespace)
+		c, err := s.cluster(ctx, namespace)
 		if err != nil {
 			return err
 		}
-		if findings, err = s.judge(v); err != nil {
+		if findings, err = s.judge(c); err != nil {
 			return err
 		}
 	}
@@ -225,23 +225,23 @@ func (s *Scanner) scan(ctx context.Context, name string) error {
 	return s.written.write(ctx, name, findings)
 }
 
-func (s *Scanner) judge(v *view) ([]policies.Finding, error) {
-	judged, err := v.judge(s.policies.Load(), labels.Everything(), policies.Clock{Now: time.Now(), StuckAfter: s.StuckAfter})
-	for _, set := range all[*appsv1.StatefulSet](v) {
+func (s *Scanner) judge(c *cluster) ([]policies.Finding, error) {
+	judged, err := c.judge(s.policies.Load(), labels.Everything(), policies.Clock{Now: time.Now(), StuckAfter: s.StuckAfter})
+	for _, set := range all[*appsv1.StatefulSet](c) {
 		if int64(set.Status.ReadyReplicas) < statefulset.OrdinalsOf(set).Count() || statefulset.Behind(set) > 0 {
 			// Nothing changes when something that is on its way becomes something that is stuck.
-			s.queue.AddAfter(v.name, s.StuckAfter)
+			s.queue.AddAfter(c.name, s.StuckAfter)
 			break
 		}
 	}
 	return judged.findings, err
 }
 
-// view returns the namespace as the cache shows it.
-func (s *Scanner) view(ctx context.Context, namespace *corev1.Namespace) (*view, error) {
+// cluster returns the namespace as the cache shows it.
+func (s *Scanner) cluster(ctx context.Context, namespace *corev1.Namespace) (*cluster, error) {
 	none := &unknown{}
 	namespace.SetGroupVersionKind(kinds.Namespace.GroupVersionKind)
-	around := &surroundings{
+	around := &shared{
 		namespaces: map[string]kinds.Object{namespace.Name: namespace}, classes: map[string]kinds.Object{}, unknown: none,
 	}
 	storage, err := s.list(ctx, kinds.StorageClass, "")
@@ -266,16 +266,16 @@ func (s *Scanner) view(ctx context.Context, namespace *corev1.Namespace) (*view,
 		}
 		return volume, err == nil, err
 	}
-	v := newView(ctx, around, namespace.Name)
+	c := newCluster(ctx, around, namespace.Name)
 	var errs []error
 	for _, k := range inNamespaces {
 		objects, err := s.list(ctx, k, namespace.Name)
 		errs = append(errs, err)
 		for _, o := range objects {
-			v.add(o)
+			c.add(o)
 		}
 	}
-	return v, errors.Join(errs...)
+	return c, errors.Join(errs...)
 }
 
 // list returns the objects of the kind that the cache has. They are shared.

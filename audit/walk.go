@@ -90,7 +90,7 @@ type walk struct {
 	Options
 	reader    client.Reader
 	candidate *policies.Set
-	around    *surroundings
+	around    *shared
 	report    report.Report
 
 	// unknown is written by the streams while the walk goes on.
@@ -122,7 +122,7 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 		from.in = slices.Compact(from.in)
 	}
 	var err error
-	if w.around, err = from.surroundings(ctx, w.unknown); err != nil {
+	if w.around, err = from.shared(ctx, w.unknown); err != nil {
 		return err
 	}
 	var streams []*stream
@@ -141,17 +141,17 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 				total += int64(len(s.page.objects)) + s.page.more
 			}
 		}
-		p := newView(ctx, w.around, name)
+		c := newCluster(ctx, w.around, name)
 		for _, s := range streams {
 			taken, err := s.take(name)
 			if err != nil {
 				return err
 			}
 			for _, o := range taken {
-				p.add(o)
+				c.add(o)
 			}
 		}
-		w.judge(p)
+		w.judge(c)
 		if w.Progress != nil {
 			w.Progress(name, w.report.Objects, int(total))
 		}
@@ -175,13 +175,13 @@ func least(streams []*stream) (string, bool, error) {
 }
 
 // judge judges one namespace and adds it to the report.
-func (w *walk) judge(p *view) {
-	namespace := p.namespace()
+func (w *walk) judge(c *cluster) {
+	namespace := c.namespace()
 	if !w.Selected.Empty() && (namespace == nil || !w.Selected.Matches(labels.Set(namespace.Labels))) {
 		return
 	}
-	inventory := p.inventory(w.Objects, w.DefaultProfile)
-	judged, err := p.judge(w.Policies, w.Objects, policies.Clock{Now: w.Now, StuckAfter: w.StuckAfter})
+	inventory := c.inventory(w.Objects, w.DefaultProfile)
+	judged, err := c.judge(w.Policies, w.Objects, policies.Clock{Now: w.Now, StuckAfter: w.StuckAfter})
 	w.failed(err)
 	w.report.Objects += judged.objects
 	w.report.StatefulSets += judged.sets
@@ -193,8 +193,8 @@ func (w *walk) judge(p *view) {
 		w.report.Inventory = append(w.report.Inventory, workload)
 	}
 	if w.candidate != nil {
-		p.overlookLabels()
-		judged, err := p.judge(w.candidate, w.Objects, policies.Clock{})
+		c.overlookLabels()
+		judged, err := c.judge(w.candidate, w.Objects, policies.Clock{})
 		w.failed(err)
 		for _, f := range judged.findings {
 			w.report.Candidate.Findings = append(w.report.Candidate.Findings, report.Finding{Finding: f, Cluster: w.Cluster})
@@ -203,17 +203,17 @@ func (w *walk) judge(p *view) {
 }
 
 // overlookLabels takes the profile and mode that the namespace chose off it, for a profile that is asked about all.
-func (p *view) overlookLabels() {
-	namespace := p.namespace()
+func (c *cluster) overlookLabels() {
+	namespace := c.namespace()
 	if namespace == nil {
 		return
 	}
 	unlabelled := namespace.DeepCopy()
 	delete(unlabelled.Labels, policies.ProfileLabel)
 	delete(unlabelled.Labels, policies.ModeLabel)
-	bare := *p.surroundings
-	bare.namespaces = map[string]kinds.Object{p.name: unlabelled}
-	p.surroundings = &bare
+	bare := *c.shared
+	bare.namespaces = map[string]kinds.Object{c.name: unlabelled}
+	c.shared = &bare
 }
 
 // failed keeps what could not be judged, so that the rest can be.

@@ -64,10 +64,10 @@ func TestRulesMissNothingInFiles(t *testing.T) {
 						}
 					}
 					play.Change.Old = read(play.Change.Old)
-					for i, o := range play.World.Objects {
-						play.World.Objects[i] = read(o)
+					for i, o := range play.Cluster.Objects {
+						play.Cluster.Objects[i] = read(o)
 					}
-					play.World.Objects = slices.DeleteFunc(play.World.Objects, func(o kinds.Object) bool { return o == nil })
+					play.Cluster.Objects = slices.DeleteFunc(play.Cluster.Objects, func(o kinds.Object) bool { return o == nil })
 					set, err := play.Set()
 					if err != nil {
 						t.Fatal(err)

@@ -144,7 +144,7 @@ func runs(set *appsv1.StatefulSet) []string {
 }
 
 // change is what becomes of one object.
-func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policies.Change, error) {
+func (p pair) change(c cluster, renamed map[*Document]*appsv1.StatefulSet) (policies.Change, error) {
 	if p.now == nil {
 		return policies.Change{Operation: admissionv1.Delete, Old: p.was.Object, InFiles: true, Replacement: renamed[p.was]}, nil
 	}
@@ -152,7 +152,7 @@ func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policie
 	if p.was != nil {
 		ch.Old = p.was.Object
 	} else {
-		stored, err := v.stored(p.now.Object)
+		stored, err := c.stored(p.now.Object)
 		if err != nil {
 			return ch, err
 		}
@@ -164,7 +164,7 @@ func (p pair) change(v view, renamed map[*Document]*appsv1.StatefulSet) (policie
 	ch.Operation, ch.InFiles = admissionv1.Update, true
 	older, ok1 := ch.Old.(*appsv1.StatefulSet)
 	newer, ok2 := ch.New.(*appsv1.StatefulSet)
-	if ok1 && ok2 && p.now.silent && v.autoscaled(newer) {
+	if ok1 && ok2 && p.now.silent && c.autoscaled(newer) {
 		// The number is the autoscaler's, and stays what it is. The object itself is what others are judged beside meanwhile.
 		kept := *newer
 		kept.Spec.Replicas = older.Spec.Replicas

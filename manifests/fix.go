@@ -110,11 +110,11 @@ func (f *fixer) edit(d *Document) *edit {
 
 // fix collects the edits that are due to one StatefulSet.
 func (f *fixer) fix(d *Document, set *appsv1.StatefulSet) error {
-	v := view{index: f.index, from: d.File}
-	if err := f.defaults(d, set, v); err != nil {
+	c := cluster{index: f.index, from: d.File}
+	if err := f.defaults(d, set, c); err != nil {
 		return err
 	}
-	verdict, err := f.policies.Judge(policies.Change{Operation: admissionv1.Create, New: set}, v)
+	verdict, err := f.policies.Judge(policies.Change{Operation: admissionv1.Create, New: set}, c)
 	if err != nil {
 		return err
 	}
@@ -126,9 +126,9 @@ func (f *fixer) fix(d *Document, set *appsv1.StatefulSet) error {
 		case fix == nil:
 			f.Remaining++
 		case fix.Add:
-			f.add(at, d, set, v, *fix)
+			f.add(at, d, set, c, *fix)
 		default:
-			f.mend(at, set, v, *fix)
+			f.mend(at, set, c, *fix)
 		}
 	}
 	return nil
@@ -145,7 +145,7 @@ func (f *fixer) left(r Remedy, format string, args ...any) {
 }
 
 // defaults writes what the policies fill in where the file is silent.
-func (f *fixer) defaults(d *Document, set *appsv1.StatefulSet, v view) error {
+func (f *fixer) defaults(d *Document, set *appsv1.StatefulSet, c cluster) error {
 	sent, err := appendJSON(nil, d.parsed().find(d.Item), 0)
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (f *fixer) defaults(d *Document, set *appsv1.StatefulSet, v view) error {
 	set = set.DeepCopy()
 	set.ManagedFields = nil
 	metav1.SetMetaDataAnnotation(&set.ObjectMeta, corev1.LastAppliedConfigAnnotation, string(sent))
-	filled, err := f.policies.Default(policies.Change{Operation: admissionv1.Create, New: set}, v)
+	filled, err := f.policies.Default(policies.Change{Operation: admissionv1.Create, New: set}, c)
 	if err != nil {
 		return err
 	}
@@ -196,9 +196,9 @@ func (f *fixer) set(at Remedy, d *Document, path string, value any) {
 }
 
 // mend sets the fields of an object that is among the files.
-func (f *fixer) mend(at Remedy, set *appsv1.StatefulSet, v view, fix policies.Fix) {
+func (f *fixer) mend(at Remedy, set *appsv1.StatefulSet, c cluster, fix policies.Fix) {
 	at.Object = policies.RefTo(fix.Object)
-	d := v.nearest(v.names[identity(fix.Object)])
+	d := c.nearest(c.names[identity(fix.Object)])
 	if d == nil || len(fix.Set) == 0 {
 		f.Remaining++
 		return
@@ -263,14 +263,14 @@ func (f *fixer) calledByIP(service *corev1.Service) string {
 var byServer = regexp.MustCompile(`(?m)^kind: *"?(APIService|MutatingWebhookConfiguration|ValidatingWebhookConfiguration|CustomResourceDefinition)\b`)
 
 // add adds an object in a document of its own after the StatefulSet's, unless one that was added serves it too.
-func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, v view, fix policies.Fix) {
+func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, c cluster, fix policies.Fix) {
 	ref := policies.RefTo(fix.Object)
 	for _, other := range f.created {
-		if v.sees(other.File) && other.Object.GetNamespace() == set.Namespace && serves(other.Object, fix.Object, set) {
+		if c.sees(other.File) && other.Object.GetNamespace() == set.Namespace && serves(other.Object, fix.Object, set) {
 			return
 		}
 	}
-	if why := cmp.Or(fix.Undecided, f.suitsOthers(fix.Object, set, v)); why != "" {
+	if why := cmp.Or(fix.Undecided, f.suitsOthers(fix.Object, set, c)); why != "" {
 		f.left(at, "%s", why)
 		return
 	}
@@ -299,20 +299,20 @@ func serves(added, wanted kinds.Object, set *appsv1.StatefulSet) bool {
 }
 
 // suitsOthers says what the object would do to other workloads among the files, where it is not for this StatefulSet alone.
-func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, v view) string {
-	if v.nearest(v.names[identity(o)]) != nil {
+func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, c cluster) string {
+	if c.nearest(c.names[identity(o)]) != nil {
 		return fmt.Sprintf("there is a %s, which does not select its Pods: mend its selector", policies.RefTo(o))
 	}
 	switch o := o.(type) {
 	case *corev1.Service:
 		selector := labels.SelectorFromSet(o.Spec.Selector)
-		for other := range v.workloads(set) {
+		for other := range c.workloads(set) {
 			if named, ok := other.(*appsv1.StatefulSet); ok && named.Spec.ServiceName == o.Name && !selector.Matches(podLabels(other)) {
 				return fmt.Sprintf("Service %s is missing, and StatefulSet %s names it too: add one with a selector that selects the Pods of each", o.Name, named.Name)
 			}
 		}
 	case *policyv1.PodDisruptionBudget:
-		for other := range v.workloads(set) {
+		for other := range c.workloads(set) {
 			if statefulset.Selects(o.Spec.Selector, podLabels(other)) {
 				return fmt.Sprintf("its selector selects the Pods of %s too: add a PodDisruptionBudget with one that selects its Pods alone", policies.RefTo(other))
 			}
@@ -322,11 +322,11 @@ func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, v view) str
 }
 
 // workloads are the other StatefulSets and Deployments of the namespace.
-func (v view) workloads(but *appsv1.StatefulSet) iter.Seq[kinds.Object] {
+func (c cluster) workloads(but *appsv1.StatefulSet) iter.Seq[kinds.Object] {
 	return func(yield func(kinds.Object) bool) {
 		for _, kind := range []*kinds.Kind{kinds.StatefulSet, kinds.Deployment} {
-			for _, d := range v.kinds[inNamespace{kind.Kind, but.Namespace}] {
-				if d.Object != kinds.Object(but) && v.sees(d.File) && !yield(d.Object) {
+			for _, d := range c.kinds[inNamespace{kind.Kind, but.Namespace}] {
+				if d.Object != kinds.Object(but) && c.sees(d.File) && !yield(d.Object) {
 					return
 				}
 			}

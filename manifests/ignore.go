@@ -9,13 +9,13 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// IgnoreAnnotation on an object in a file names rules, or rule/check, each with the reason why its findings may stay: rule=reason, several
+// ignoreAnnotation on an object in a file names rules, or rule/check, each with the reason why its findings may stay: rule=reason, several
 // separated by semicolons or lines. Files alone heed it: in a cluster an exception or a bypass takes a right.
-const IgnoreAnnotation = "mooring.dev/ignore"
+const ignoreAnnotation = "mooring.dev/ignore"
 
 // reasonsOf returns the reasons by rule, or rule/check. The error says what in the annotation means nothing.
 func reasonsOf(o kinds.Object) (map[string]string, error) {
-	value, ok := o.GetAnnotations()[IgnoreAnnotation]
+	value, ok := o.GetAnnotations()[ignoreAnnotation]
 	if !ok {
 		return nil, nil
 	}
@@ -26,9 +26,9 @@ func reasonsOf(o kinds.Object) (map[string]string, error) {
 		switch {
 		case id == "" && reason == "":
 		case !policies.Named(rules.All, id):
-			return nil, fmt.Errorf("annotation %s: %w", IgnoreAnnotation, policies.UnknownRule(rules.All, id))
+			return nil, fmt.Errorf("annotation %s: %w", ignoreAnnotation, policies.UnknownRule(rules.All, id))
 		case reason == "":
-			return nil, fmt.Errorf("annotation %s: %s has no reason. Fix: write %[2]s=<why>", IgnoreAnnotation, id)
+			return nil, fmt.Errorf("annotation %s: %s has no reason. Fix: write %[2]s=<why>", ignoreAnnotation, id)
 		default:
 			reasons[id] = reason
 		}

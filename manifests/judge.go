@@ -114,13 +114,13 @@ func (p pair) judge(set *policies.Set, x *index, renamed map[*Document]*appsv1.S
 	if _, ok := d.Object.(*v1alpha1.StatefulPolicy); ok {
 		return nil, nil
 	}
-	v := view{index: x, from: d.File}
-	ch, err := p.change(v, renamed)
+	c := cluster{index: x, from: d.File}
+	ch, err := p.change(c, renamed)
 	if err != nil {
 		return nil, err
 	}
 	ch.Time = time.Now()
-	verdict, err := set.Judge(ch, v)
+	verdict, err := set.Judge(ch, c)
 	if err != nil {
 		return nil, err
 	}

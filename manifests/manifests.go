@@ -70,7 +70,7 @@ type File struct {
 
 	// fixable tells that the file may be written to. See Loader.Sources.
 	fixable bool
-	// contested numbers the objects of this file that other files have too. See view.
+	// contested numbers the objects of this file that other files have too. See cluster.
 	contested []int
 	// sparse is the loader's. entire tells to keep the file's text, and to decode what rules read only together with other objects.
 	sparse, entire bool

@@ -168,7 +168,7 @@ func TestBypassStandsOnTheObjectOfTheRequest(t *testing.T) {
 		"on the StatefulSet": {"kind: Service", "{kind: StatefulSet, " + annotated + "}", []string{"headless-service/in-use:Deny@a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := world(t, test.statefulSet)
+			c := cluster(t, test.statefulSet)
 			c.Bypass = []string{"a"}
 			if diff := cmp.Diff(test.want, judge(t, set, change(t, test.service, ""), c)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
@@ -199,7 +199,7 @@ func TestBypassOfAGroup(t *testing.T) {
 			for _, o := range []kinds.Object{ch.Old, ch.New} {
 				o.SetLabels(map[string]string{"rollout-group": test.follower})
 			}
-			c := world(t, leader)
+			c := cluster(t, leader)
 			c.Complete, c.Bypass = true, test.may
 			if diff := cmp.Diff(test.want, judge(t, set, ch, c)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)

@@ -84,9 +84,9 @@ func (c Change) Destructive() bool {
 	return ok && statefulset.OrdinalsOf(older).Minus(statefulset.OrdinalsOf(newer)).Count() > 0
 }
 
-// MeetsPods tells whether a new StatefulSet meets Pods of its names, which it may adopt and remove. The world need not be the
+// MeetsPods tells whether a new StatefulSet meets Pods of its names, which it may adopt and remove. The cluster need not be the
 // latest: it may still know them by the owner they had.
-func (c Change) MeetsPods(world Cluster) (bool, error) {
+func (c Change) MeetsPods(cluster Cluster) (bool, error) {
 	set, ok := c.New.(*appsv1.StatefulSet)
 	if !ok || c.Operation != admissionv1.Create {
 		return false, nil
@@ -95,7 +95,7 @@ func (c Change) MeetsPods(world Cluster) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	pods, _, err := Select[*corev1.Pod](world, set.Namespace, selector)
+	pods, _, err := Select[*corev1.Pod](cluster, set.Namespace, selector)
 	return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool {
 		_, ok := statefulset.OrdinalIn(pod.Name, set.Name)
 		return ok
@@ -142,12 +142,12 @@ func (c Change) ByController() bool { return slices.Contains(controllers, c.User
 func (c Change) ByNode() bool { return strings.HasPrefix(c.User.Username, "system:node:") }
 
 // StatefulSetOf returns the StatefulSet that controls the Pod, nil where there is none.
-func StatefulSetOf(pod *corev1.Pod, world Cluster) (*appsv1.StatefulSet, error) {
+func StatefulSetOf(pod *corev1.Pod, cluster Cluster) (*appsv1.StatefulSet, error) {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || owner.Kind != kinds.StatefulSet.Kind {
 		return nil, nil
 	}
-	set, _, err := Get[*appsv1.StatefulSet](world, pod.Namespace, owner.Name)
+	set, _, err := Get[*appsv1.StatefulSet](cluster, pod.Namespace, owner.Name)
 	if set == nil || set.UID != owner.UID {
 		return nil, err
 	}
@@ -156,11 +156,11 @@ func StatefulSetOf(pod *corev1.Pod, world Cluster) (*appsv1.StatefulSet, error) 
 
 // Decided tells whether a change only carries out what was decided before: a controller asks for it, or what it is about is on
 // its way out.
-func (c Change) Decided(world Cluster) (bool, error) {
+func (c Change) Decided(cluster Cluster) (bool, error) {
 	if c.ByController() {
 		return true, nil
 	}
-	goes, err := finishing(c, world)
+	goes, err := finishing(c, cluster)
 	return goes != "", err
 }
 

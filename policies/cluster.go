@@ -10,7 +10,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// Cluster is what the rules may ask about the world around a change. One Cluster serves one change: whoever makes it binds
+// Cluster is what the rules may ask about the cluster around a change. One Cluster serves one change: whoever makes it binds
 // the deadline of its reads. What is returned is shared and must not be changed.
 //
 // An error says that a read failed, so that the change cannot be judged. That something cannot be known (a set of files has no

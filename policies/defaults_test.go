@@ -309,15 +309,15 @@ func TestDefaultsSatisfyRequirements(t *testing.T) {
   retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Delete}}`))
 	ch := change(t, "", `{kind: StatefulSet, metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"spec":{}}'}}}`)
 	want := []string{"retention-policy/required:Deny@a", "update-strategy/required:Deny@a"}
-	if diff := cmp.Diff(want, judge(t, set, ch, world(t))); diff != "" {
+	if diff := cmp.Diff(want, judge(t, set, ch, cluster(t))); diff != "" {
 		t.Fatalf("findings before (-want +got):\n%s", diff)
 	}
-	filled, err := set.Default(ch, world(t))
+	filled, err := set.Default(ch, cluster(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ch.New = patched(t, ch.New, filled)
-	if got := judge(t, set, ch, world(t)); got != nil {
+	if got := judge(t, set, ch, cluster(t)); got != nil {
 		t.Errorf("findings after: %v", got)
 	}
 }

@@ -48,7 +48,7 @@ func TestDiagnose(t *testing.T) {
 			if test.b != "" {
 				all = append(all, policy(t, "b", test.b))
 			}
-			found, err := policies.Diagnose(rules.All, all, world(t, "kind: Namespace", "{kind: StorageClass, metadata: {name: fast}}"))
+			found, err := policies.Diagnose(rules.All, all, cluster(t, "kind: Namespace", "{kind: StorageClass, metadata: {name: fast}}"))
 			if err != nil {
 				t.Fatal(err)
 			}

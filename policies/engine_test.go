@@ -64,8 +64,8 @@ func only(t *testing.T, given ...v1alpha1.StatefulPolicy) *policies.Set {
 	return set
 }
 
-// world is a complete cluster that holds the objects.
-func world(t *testing.T, objects ...string) policies.Snapshot {
+// cluster is a complete cluster that holds the objects.
+func cluster(t *testing.T, objects ...string) policies.Snapshot {
 	t.Helper()
 	s := policies.Snapshot{Complete: true}
 	for _, text := range objects {
@@ -140,7 +140,7 @@ func TestStrictestWins(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := judge(t, only(t, test.policies...), change(t, "", "kind: StatefulSet"), world(t))
+			got := judge(t, only(t, test.policies...), change(t, "", "kind: StatefulSet"), cluster(t))
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
@@ -154,7 +154,7 @@ func TestFindingsAreOrderedAndComplete(t *testing.T) {
   updateStrategy: {action: Deny}
   retentionPolicy: {action: Deny, require: {whenDeleted: Delete, whenScaled: Delete}}`))
 	ch := change(t, "", "{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 3, maxUnavailable: 3}}}}")
-	verdict, err := set.Judge(ch, world(t))
+	verdict, err := set.Judge(ch, cluster(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestCaps(t *testing.T) {
 			set := only(t, policy(t, "a", test.spec+"\nrules: {headlessService: {action: Deny}}"))
 			ch := change(t, test.older, test.newer)
 			ch.DryRun = test.dryRun
-			verdict, err := set.Judge(ch, world(t))
+			verdict, err := set.Judge(ch, cluster(t))
 			if err != nil || len(verdict.Findings) != 1 {
 				t.Fatalf("want one finding: %v, %v", verdict, err)
 			}
@@ -275,7 +275,7 @@ func TestRatchet(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := judge(t, only(t, policy(t, "a", rules)), change(t, test.older, test.newer), world(t, "kind: Service"))
+			got := judge(t, only(t, policy(t, "a", rules)), change(t, test.older, test.newer), cluster(t, "kind: Service"))
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
@@ -355,7 +355,7 @@ func TestFailingRead(t *testing.T) {
 	} {
 		cause := errors.New("the API server is away")
 		t.Run(read, func(t *testing.T) {
-			c := world(t, "kind: Service")
+			c := cluster(t, "kind: Service")
 			if _, err := set.Judge(ch, broken{Snapshot: c, errs: map[string]error{read: cause}}); !errors.Is(err, cause) {
 				t.Errorf("the read failed and the verdict stands: %v", err)
 			}
@@ -366,7 +366,7 @@ func TestFailingRead(t *testing.T) {
 	}
 	t.Run("Namespace of defaults", func(t *testing.T) {
 		cause := errors.New("the API server is away")
-		c := broken{Snapshot: world(t), errs: map[string]error{"namespaces": cause}}
+		c := broken{Snapshot: cluster(t), errs: map[string]error{"namespaces": cause}}
 		if _, err := set.Default(change(t, "", "kind: StatefulSet"), c); !errors.Is(err, cause) {
 			t.Errorf("the read failed and defaults were chosen: %v", err)
 		}

@@ -86,7 +86,7 @@ func TestExceptions(t *testing.T) {
 			}
 			ch := change(t, "kind: StatefulSet", "{kind: StatefulSet, spec: {replicas: 0}}")
 			ch.Time, ch.Scale = now, true
-			verdict, err := set.Judge(ch, world(t, "kind: Service"))
+			verdict, err := set.Judge(ch, cluster(t, "kind: Service"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -44,7 +44,7 @@ func TestInspect(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := object(t, c.object)
-			verdict, err := only(t, policy(t, "p", c.policy)).Inspect(o, world(t, c.around...), policies.Clock{})
+			verdict, err := only(t, policy(t, "p", c.policy)).Inspect(o, cluster(t, c.around...), policies.Clock{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestInspect(t *testing.T) {
 // TestInspectFails holds that a read that failed is an error, not an object without findings.
 func TestInspectFails(t *testing.T) {
 	set := only(t, policy(t, "p", `{rules: {headlessService: {action: Deny}}}`))
-	if _, err := set.Inspect(object(t, `kind: StatefulSet`), broken{Snapshot: world(t), errs: map[string]error{"services": errors.New("timeout")}}, policies.Clock{}); err == nil {
+	if _, err := set.Inspect(object(t, `kind: StatefulSet`), broken{Snapshot: cluster(t), errs: map[string]error{"services": errors.New("timeout")}}, policies.Clock{}); err == nil {
 		t.Error("nobody is told")
 	}
 }

@@ -26,7 +26,7 @@ func (c *counted) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, b
 }
 
 func TestRemember(t *testing.T) {
-	asked := &counted{Cluster: world(t, "kind: Service")}
+	asked := &counted{Cluster: cluster(t, "kind: Service")}
 	c := policies.Remember(asked)
 	service := object(t, "kind: Service")
 	for range 2 {

@@ -38,7 +38,7 @@ func TestOperators(t *testing.T) {
 		spec         string
 		older, newer string
 		user         string
-		world        policies.Snapshot
+		cluster        policies.Snapshot
 		want         string
 		note         string
 	}{
@@ -50,29 +50,29 @@ func TestOperators(t *testing.T) {
 		"a policy that audits":               {spec: "mode: Audit", older: mine(3), newer: mine(0), user: operator, want: "Audit"},
 		"an account that may not update the status": {
 			older: mine(3), newer: mine(0), user: operator, want: "Deny",
-			world: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
+			cluster: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
 		},
 		"an owner that does not exist": {
 			older: mine(3), newer: mine(0), user: operator, want: "Deny",
-			world: policies.Snapshot{Complete: true, Operates: []string{"MySQL"}},
+			cluster: policies.Snapshot{Complete: true, Operates: []string{"MySQL"}},
 		},
 		"an owner of another UID": {
 			older: mine(3), newer: mine(0), user: operator, want: "Deny",
-			world: policies.Snapshot{Complete: true, Operates: []string{"MySQL"}, Owners: []metav1.PartialObjectMetadata{custom("other", false)}},
+			cluster: policies.Snapshot{Complete: true, Operates: []string{"MySQL"}, Owners: []metav1.PartialObjectMetadata{custom("other", false)}},
 		},
-		"where nobody can know":          {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "it is unknown", world: policies.Snapshot{Owners: nil, Operates: []string{"-"}}},
-		"a person where nobody can know": {older: mine(3), newer: mine(0), user: person, want: "Deny", world: policies.Snapshot{Operates: []string{"-"}}},
+		"where nobody can know":          {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "it is unknown", cluster: policies.Snapshot{Owners: nil, Operates: []string{"-"}}},
+		"a person where nobody can know": {older: mine(3), newer: mine(0), user: person, want: "Deny", cluster: policies.Snapshot{Operates: []string{"-"}}},
 		"listed in the policy": {
 			spec: "operators: [mysql/operator]", older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "lists mysql:operator",
-			world: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
+			cluster: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
 		},
 		"listed, and the owner does not exist": {
 			spec: "operators: [mysql/operator]", older: mine(3), newer: mine(0), user: operator, want: "Deny",
-			world: policies.Snapshot{Complete: true, Operates: []string{"-"}},
+			cluster: policies.Snapshot{Complete: true, Operates: []string{"-"}},
 		},
 		"another is listed": {
 			spec: "operators: [mysql/backup]", older: mine(3), newer: mine(0), user: operator, want: "Deny",
-			world: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
+			cluster: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
 		},
 		"an owner that comes with the request": {older: ownedBy("", "", "", false, 3), newer: mine(0), user: operator, want: "Deny"},
 		"an owner that goes with the request":  {older: mine(3), newer: ownedBy("", "", "", false, 0), user: operator, want: "Deny"},
@@ -83,13 +83,13 @@ func TestOperators(t *testing.T) {
 		"an unreadable owner":                  {older: ownedBy("a/b/c", "MySQL", "u", true, 3), newer: ownedBy("a/b/c", "MySQL", "u", true, 0), user: operator, want: "Deny"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if test.world.Owners == nil && test.world.Operates == nil {
-				test.world = policies.Snapshot{Complete: true, Operates: []string{"MySQL"}, Owners: []metav1.PartialObjectMetadata{custom("u", false)}}
+			if test.cluster.Owners == nil && test.cluster.Operates == nil {
+				test.cluster = policies.Snapshot{Complete: true, Operates: []string{"MySQL"}, Owners: []metav1.PartialObjectMetadata{custom("u", false)}}
 			}
 			set := only(t, policy(t, "a", test.spec+"\nrules: {scaleDown: {action: Deny}}"))
 			ch := change(t, test.older, test.newer)
 			ch.User.Username = test.user
-			verdict, err := set.Judge(ch, test.world)
+			verdict, err := set.Judge(ch, test.cluster)
 			if err != nil || len(verdict.Findings) == 0 {
 				t.Fatalf("want a finding: %v, %v", verdict, err)
 			}
@@ -143,7 +143,7 @@ func TestFinishing(t *testing.T) {
 			set := only(t, policy(t, "a", "rules: {scaleDown: {action: Deny}, deleteProtection: {action: Deny}}"))
 			ch := change(t, test.older, test.newer)
 			ch.User.Username = "ada"
-			c := world(t, test.around...)
+			c := cluster(t, test.around...)
 			c.Owners = test.owners
 			verdict, err := set.Judge(ch, c)
 			if err != nil {

@@ -29,7 +29,7 @@ const (
 func TestOperatorOfItsOwnResource(t *testing.T) {
 	for name, test := range map[string]struct {
 		user  string
-		world policies.Snapshot
+		cluster policies.Snapshot
 		want  []string
 	}{
 		"its operator":                {"system:serviceaccount:db:operator", policies.Snapshot{Operates: []string{"Database"}}, []string{"owner-delete/data:Warn@a"}},
@@ -41,8 +41,8 @@ func TestOperatorOfItsOwnResource(t *testing.T) {
 			set := only(t, policy(t, "a", "rules: {ownerDelete: {action: Deny}}"))
 			ch := change(t, database, "")
 			ch.User.Username = test.user
-			c := world(t, append(ownedIn("shop", "u"), database)...)
-			c.Operates, c.Admin = test.world.Operates, test.world.Admin
+			c := cluster(t, append(ownedIn("shop", "u"), database)...)
+			c.Operates, c.Admin = test.cluster.Operates, test.cluster.Admin
 			if diff := cmp.Diff(test.want, judge(t, set, ch, c)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}
@@ -76,7 +76,7 @@ func TestStrictestNamespace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := world(t, append(append(ownedIn("shop", "u"), ownedIn("pay", "v")...), namespace("shop", test.shop), namespace("pay", test.pay))...)
+			c := cluster(t, append(append(ownedIn("shop", "u"), ownedIn("pay", "v")...), namespace("shop", test.shop), namespace("pay", test.pay))...)
 			if diff := cmp.Diff(test.want, judge(t, set, change(t, definition, ""), c)); diff != "" {
 				t.Errorf("findings (-want +got):\n%s", diff)
 			}

@@ -137,18 +137,18 @@ func (h *history) all(kind *kinds.Kind, namespace string) []kinds.Object {
 	return all
 }
 
-// remembered is what rules may ask of a history for one request.
-type remembered struct {
+// cluster is what rules may ask of a history for one request.
+type cluster struct {
 	*history
 	user authenticationv1.UserInfo
 	policies.Nobody
 }
 
-var _ policies.Cluster = remembered{}
+var _ policies.Cluster = cluster{}
 
 // Get returns the object where it was seen. One that was not is known not to be there where the namespace was seen from its
 // beginning, or where it was seen to go.
-func (r remembered) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+func (r cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
 	p, ok := r.places[namespace]
 	if !ok {
 		return nil, false, nil
@@ -160,7 +160,7 @@ func (r remembered) Get(kind *kinds.Kind, namespace, name string) (kinds.Object,
 // List returns those that were seen. Pods are all where the namespace was seen from its beginning, or where every member of the
 // StatefulSets whose Pods are asked for was; and where the log has no word from the nodes, nobody knows which of them are ready.
 // Of other kinds, one that was not seen can only keep a rule from finding something.
-func (r remembered) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+func (r cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	found := slices.DeleteFunc(r.all(kind, namespace), func(o kinds.Object) bool { return !selector.Matches(labels.Set(o.GetLabels())) })
 	switch kind {
 	case kinds.Pod:
@@ -174,7 +174,7 @@ func (r remembered) List(kind *kinds.Kind, namespace string, selector labels.Sel
 }
 
 // sawMembers tells whether what became of each member of the StatefulSets that the selector selects has been seen.
-func (r remembered) sawMembers(namespace string, selector labels.Selector) bool {
+func (r cluster) sawMembers(namespace string, selector labels.Selector) bool {
 	selected := false
 	pods := r.places[namespace]
 	for _, o := range r.all(kinds.StatefulSet, namespace) {
@@ -193,7 +193,7 @@ func (r remembered) sawMembers(namespace string, selector labels.Selector) bool 
 }
 
 // MayBypass is certain only of those who may do anything. Who else may is not in the log.
-func (r remembered) MayBypass(string, string) (bool, bool, error) {
+func (r cluster) MayBypass(string, string) (bool, bool, error) {
 	root := slices.Contains(r.user.Groups, user.SystemPrivilegedGroup)
 	return root, root, nil
 }

@@ -19,7 +19,7 @@ import (
 
 // denials is a log with a denial in its first line after the prelude and in its last.
 func denials() []string {
-	s := cluster("RequestResponse")
+	s := threeReady("RequestResponse")
 	s.add("update statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
 	s.add("get nodes node-1", "{}")
 	s.add("get nodes node-2", "{}")

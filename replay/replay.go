@@ -103,14 +103,14 @@ func (r *replay) judge(req request, changes []policies.Change, err error) {
 		if ch.Operation == admissionv1.Update && sameSpec(ch.Old, ch.New) {
 			continue
 		}
-		world := remembered{history: r.history, user: ch.User}
-		defaults, err := r.options.Policies.Default(ch, world)
+		around := cluster{history: r.history, user: ch.User}
+		defaults, err := r.options.Policies.Default(ch, around)
 		if err == nil {
 			ch.New, err = fill(ch.New, defaults)
 		}
 		var verdict policies.Verdict
 		if err == nil {
-			verdict, err = r.options.Policies.Judge(ch, world)
+			verdict, err = r.options.Policies.Judge(ch, around)
 		}
 		if err != nil {
 			r.tally.unjudged(err)

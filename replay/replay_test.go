@@ -72,8 +72,8 @@ const (
 	refusal = `'admission webhook "guard.example" denied the request: no'`
 )
 
-// cluster is a namespace with a database of three members, all ready, as a log of the level shows how it came to be.
-func cluster(level string) *script {
+// threeReady is a namespace with a database of three members, all ready, as a log of the level shows how it came to be.
+func threeReady(level string) *script {
 	s := newScript().
 		add("create namespaces shop", "{level: "+level+", request: {kind: Namespace, metadata: {name: shop}}}").
 		add("create services shop/db", "{level: "+level+", request: "+namesIt+"}").
@@ -330,7 +330,7 @@ func TestReplay(t *testing.T) {
 			t.Run(c.name+"/"+level, func(t *testing.T) {
 				s := c.prelude
 				if s == nil {
-					s = cluster(level)
+					s = threeReady(level)
 				} else {
 					s = newScript()
 				}

@@ -196,22 +196,22 @@ type bar struct {
 // Total is the bar's length in findings.
 func (b bar) Total() int { return b.Deny + b.Warn + b.Audit }
 
-// Segment is a part of a bar; Start and Width are percentages of the longest bar.
-type Segment struct {
+// segment is a part of a bar; Start and Width are percentages of the longest bar.
+type segment struct {
 	Action       string
 	Start, Width float64
 }
 
 // Segments are the parts of the bar that are not empty, the strictest first.
-func (b bar) Segments() []Segment {
-	var segments []Segment
+func (b bar) Segments() []segment {
+	var segments []segment
 	start := 0.0
 	for _, part := range []struct {
 		action string
 		count  int
 	}{{"deny", b.Deny}, {"warn", b.Warn}, {"audit", b.Audit}} {
 		if width := 100 * float64(part.count) / float64(b.Most); width > 0 {
-			segments = append(segments, Segment{part.action, start, width})
+			segments = append(segments, segment{part.action, start, width})
 			start += width
 		}
 	}

@@ -147,13 +147,13 @@ func recorded(t testing.TB, name string) []byte {
 	return compact.Bytes()
 }
 
-// benchReviewer judges by a profile alone, in a world that no rule has anything against.
+// benchReviewer judges by a profile alone, in a cluster that no rule has anything against.
 func benchReviewer(t testing.TB, profile string) *Reviewer {
 	t.Helper()
-	set := databaseWorld(t).set
+	set := databaseClusters(t).set
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "default"} }
 	selector := map[string]string{"app": "orders"}
-	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []kinds.Object{
+	clusters := fixedClusters{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []kinds.Object{
 		set,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
 		&corev1.Service{ObjectMeta: meta("orders"), Spec: corev1.ServiceSpec{
@@ -171,7 +171,7 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 		t.Fatal(err)
 	}
 	// Without a channel it keeps nothing, however many rules warn.
-	r := NewReviewer(world, &events.FakeRecorder{})
+	r := NewReviewer(clusters, &events.FakeRecorder{})
 	r.policies.Store(compiled)
 	return r
 }

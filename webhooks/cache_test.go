@@ -13,7 +13,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/ruletest"
 )
 
-// TestRulesMissNothingInTheCache judges every rule's cases once more with the world as the cache has it, and with what stands in
+// TestRulesMissNothingInTheCache judges every rule's cases once more with the cluster as the cache has it, and with what stands in
 // the cluster as the scanner reads it.
 func TestRulesMissNothingInTheCache(t *testing.T) {
 	for _, rule := range rules.All {
@@ -35,7 +35,7 @@ func TestRulesMissNothingInTheCache(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				cached := play.World.Objects
+				cached := play.Cluster.Objects
 				if c.Stands != nil {
 					cached = append(slices.Clone(cached), play.Change.New)
 				}

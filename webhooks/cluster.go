@@ -24,38 +24,38 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// world reads a cluster through a cache and past it.
-type world struct {
+// clusters reads one through a cache and past it.
+type clusters struct {
 	cached, live client.Reader
 	rights       *rights
 	excluded     []string
 }
 
-// Asked is the client by which a World asks who may do what, and which resource a kind is.
+// Asked is the client by which Clusters ask who may do what, and which resource a kind is.
 type Asked interface {
 	client.Writer
 	RESTMapper() meta.RESTMapper
 }
 
-// NewWorld returns the World that a cache shows and, where that is not enough, live. Who may do what is asked through asked. What is
+// NewClusters returns the Clusters that a cache shows and, where that is not enough, live. Who may do what is asked through asked. What is
 // in the excluded namespaces is not found by looking through all of them.
-func NewWorld(cached, live client.Reader, asked Asked, excluded ...string) World {
-	return world{cached: cached, live: live, rights: newRights(asked), excluded: excluded}
+func NewClusters(cached, live client.Reader, asked Asked, excluded ...string) Clusters {
+	return clusters{cached: cached, live: live, rights: newRights(asked), excluded: excluded}
 }
 
-func (w world) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
-	c := cluster{ctx: ctx, reader: w.cached, cached: w.cached, live: w.live, rights: w.rights, user: user, excluded: w.excluded}
+func (cs clusters) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
+	c := cluster{ctx: ctx, reader: cs.cached, cached: cs.cached, live: cs.live, rights: cs.rights, user: user, excluded: cs.excluded}
 	if live {
-		c.reader = w.live
+		c.reader = cs.live
 	}
 	return c
 }
 
 // Scaled returns the cached StatefulSet where it is the one the Scale was made of, else the one that is there now.
-func (w world) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
+func (cs clusters) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
 	set := &appsv1.StatefulSet{}
-	if err := w.cached.Get(ctx, key, set, client.UnsafeDisableDeepCopy); err != nil || set.ResourceVersion != resourceVersion {
-		if err := w.live.Get(ctx, key, set); err != nil {
+	if err := cs.cached.Get(ctx, key, set, client.UnsafeDisableDeepCopy); err != nil || set.ResourceVersion != resourceVersion {
+		if err := cs.live.Get(ctx, key, set); err != nil {
 			return nil, err
 		}
 	}
@@ -64,9 +64,9 @@ func (w world) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion
 }
 
 // Pod returns the Pod that is there now.
-func (w world) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error) {
+func (cs clusters) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error) {
 	pod := &corev1.Pod{}
-	err := w.live.Get(ctx, key, pod)
+	err := cs.live.Get(ctx, key, pod)
 	pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
 	return pod, err
 }

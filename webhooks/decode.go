@@ -117,9 +117,9 @@ func describe(gvk schema.GroupVersionKind) string {
 }
 
 // decodeChange turns an admission request into the change that the rules judge. A request to scale becomes an update of
-// its StatefulSet, and an eviction the delete of its Pod, which are looked up in the world; where they are gone, the change
+// its StatefulSet, and an eviction the delete of its Pod, which are looked up in the cluster; where they are gone, the change
 // is nil: the API server says so better.
-func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, world World) (*policies.Change, error) {
+func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, clusters Clusters) (*policies.Change, error) {
 	ch := &policies.Change{
 		Operation: req.Operation,
 		User:      req.UserInfo,
@@ -150,9 +150,9 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, world 
 	case "":
 		return ch, nil
 	case "scale":
-		return scaleChange(ctx, ch, world)
+		return scaleChange(ctx, ch, clusters)
 	case "eviction":
-		return evictionChange(ctx, ch, world)
+		return evictionChange(ctx, ch, clusters)
 	default:
 		return nil, badRequestf("nothing is judged on %s/%s", req.Resource.Resource, req.SubResource)
 	}
@@ -212,13 +212,13 @@ func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptio
 	return options, nil
 }
 
-func scaleChange(ctx context.Context, ch *policies.Change, world World) (*policies.Change, error) {
+func scaleChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*policies.Change, error) {
 	oldScale, ok1 := ch.Old.(*autoscalingv1.Scale)
 	newScale, ok2 := ch.New.(*autoscalingv1.Scale)
 	if !ok1 || !ok2 {
 		return nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
 	}
-	set, err := world.Scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
+	set, err := clusters.Scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -232,13 +232,13 @@ func scaleChange(ctx context.Context, ch *policies.Change, world World) (*polici
 	return ch, nil
 }
 
-func evictionChange(ctx context.Context, ch *policies.Change, world World) (*policies.Change, error) {
+func evictionChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*policies.Change, error) {
 	eviction, ok := ch.New.(*policyv1.Eviction)
 	if !ok {
 		return nil, badRequestf("an eviction is the CREATE of an Eviction")
 	}
 	ch.Eviction, ch.Operation, ch.New, ch.DeleteOptions = true, admissionv1.Delete, nil, eviction.DeleteOptions
-	pod, err := world.Pod(ctx, client.ObjectKeyFromObject(eviction))
+	pod, err := clusters.Pod(ctx, client.ObjectKeyFromObject(eviction))
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -69,7 +69,7 @@ func TestHostileReviews(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			panics := testutil.ToFloat64(panicsTotal.WithLabelValues("validate"))
-			status, answer := send(testReviewer(t, databaseWorld(t)).Handler(logr.Discard()), ValidatePath, c.body)
+			status, answer := send(testReviewer(t, databaseClusters(t)).Handler(logr.Discard()), ValidatePath, c.body)
 			if status != c.status {
 				t.Errorf("the status is %d, want %d: %.200s", status, c.status, answer)
 			}
@@ -97,7 +97,7 @@ func FuzzAnnotations(f *testing.F) {
 	if err := json.Unmarshal(review, &decoded); err != nil {
 		f.Fatal(err)
 	}
-	handler := testReviewer(f, databaseWorld(f)).Handler(logr.Discard())
+	handler := testReviewer(f, databaseClusters(f)).Handler(logr.Discard())
 	f.Fuzz(func(t *testing.T, bypass, reason, until, keep string) {
 		request := decoded["request"].(map[string]any)
 		for _, object := range []string{"object", "oldObject"} {

@@ -133,7 +133,7 @@ func (n note) judge() (policies.Verdict, error) {
 	}
 	play.Change.Time, play.Policies[0].Spec.Mode = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC), n.mode
 	if n.may {
-		play.World.Bypass = []string{play.Policies[0].Name}
+		play.Cluster.Bypass = []string{play.Policies[0].Name}
 	}
 	set, err := play.Set()
 	if err != nil {

@@ -44,7 +44,7 @@ type OwnerRegistration struct {
 	*Registration
 	// Owners is the name of the ValidatingWebhookConfiguration.
 	Owners string
-	World  World
+	Clusters  Clusters
 
 	// above are the owners of custom resources, as they were read since then.
 	above map[types.UID][]metav1.OwnerReference
@@ -153,7 +153,7 @@ func ownersRule(group string, resources ...string) admissionregistrationv1.RuleW
 
 // kinds returns the custom resources that own StatefulSets or claims, over any number of owners, as far as these may be read.
 func (r *OwnerRegistration) kinds(ctx context.Context) ([]schema.GroupResource, error) {
-	c := r.World.Around(ctx, authenticationv1.UserInfo{}, false)
+	c := r.Clusters.Around(ctx, authenticationv1.UserInfo{}, false)
 	sets, _, err := policies.List[*appsv1.StatefulSet](c, "")
 	if err != nil {
 		return nil, err

@@ -35,12 +35,12 @@ type Reviewer struct {
 	AskAgain bool
 
 	policies atomic.Pointer[policies.Set]
-	world    World
+	clusters    Clusters
 	events   events.EventRecorder
 }
 
-// World is the cluster that a Reviewer looks at.
-type World interface {
+// Clusters is the cluster that a Reviewer looks at, for one request after another.
+type Clusters interface {
 	// Around returns what the rules may ask for one request of the user's: as a cache has it or, live, as it is.
 	Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster
 	// Scaled returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
@@ -50,13 +50,13 @@ type World interface {
 }
 
 // NewReviewer returns a Reviewer that leaves Events through recorder. It has no policies yet: see PolicyLoader.
-func NewReviewer(world World, recorder events.EventRecorder) *Reviewer {
-	return &Reviewer{world: world, events: recorder}
+func NewReviewer(clusters Clusters, recorder events.EventRecorder) *Reviewer {
+	return &Reviewer{clusters: clusters, events: recorder}
 }
 
 // validate judges the request by every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.world)
+	ch, err := decodeChange(ctx, req, r.clusters)
 	switch bad := (badRequest{}); {
 	case errors.As(err, &bad):
 		return nil, err
@@ -72,7 +72,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		return judgePolicy(r.policies.Load(), ch.Old, ch.New, ch.Time), nil
 	}
 	set := r.policies.Load()
-	cached := r.world.Around(ctx, req.UserInfo, false)
+	cached := r.clusters.Around(ctx, req.UserInfo, false)
 	meets, err := ch.MeetsPods(cached)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	}
 	if live {
 		// Several rules and policies ask the same, and each answer is a request.
-		verdict, err = set.Judge(*ch, policies.Remember(r.world.Around(ctx, req.UserInfo, true)))
+		verdict, err = set.Judge(*ch, policies.Remember(r.clusters.Around(ctx, req.UserInfo, true)))
 	}
 	if err != nil && ch.Destructive() {
 		return r.unread(err)
@@ -117,19 +117,19 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 // mayFill tells whether any policy has something to fill in where the request goes, which most do not. A volume says in
 // itself where it goes, and of a Scale what is asked for may be raised.
 func (r *Reviewer) mayFill(ctx context.Context, req *admissionv1.AdmissionRequest) bool {
-	return req.Namespace == "" || req.SubResource == "scale" || r.policies.Load().Fills(req.Namespace, r.world.Around(ctx, req.UserInfo, false))
+	return req.Namespace == "" || req.SubResource == "scale" || r.policies.Load().Fills(req.Namespace, r.clusters.Around(ctx, req.UserInfo, false))
 }
 
 // mutate fills in the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
-	ch, err := decodeChange(ctx, req, r.world)
+	ch, err := decodeChange(ctx, req, r.clusters)
 	if err != nil {
 		return nil, err
 	}
 	if ch == nil {
 		return allowed(), nil
 	}
-	filled, err := r.policies.Load().Default(*ch, r.world.Around(ctx, req.UserInfo, false))
+	filled, err := r.policies.Load().Default(*ch, r.clusters.Around(ctx, req.UserInfo, false))
 	if err != nil {
 		return nil, err
 	}

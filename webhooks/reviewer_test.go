@@ -52,13 +52,13 @@ type response struct {
 }
 
 // TestReviews answers the reviews that a real API server sent (see test/record) and compares the answers with the golden
-// ones. The world around them is the StatefulSet db with three Pods, of which db-0 is not ready.
+// ones. The cluster around them is the StatefulSet db with three Pods, of which db-0 is not ready.
 func TestReviews(t *testing.T) {
 	reviews, err := filepath.Glob("testdata/*.review.json")
 	if err != nil || len(reviews) == 0 {
 		t.Fatalf("no recorded reviews: %v", err)
 	}
-	handler := testReviewer(t, databaseWorld(t)).Handler(logr.Discard())
+	handler := testReviewer(t, databaseClusters(t)).Handler(logr.Discard())
 	for _, path := range reviews {
 		name := strings.TrimSuffix(filepath.Base(path), ".review.json")
 		t.Run(name, func(t *testing.T) {
@@ -110,15 +110,15 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, world := range map[string]World{
-		"a read fails":  fixedWorld{err: errors.New("the API server does not answer")},
-		"a rule panics": fixedWorld{panics: true},
+	for name, clusters := range map[string]Clusters{
+		"a read fails":  fixedClusters{err: errors.New("the API server does not answer")},
+		"a rule panics": fixedClusters{panics: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			recorder := httptest.NewRecorder()
 			request := httptest.NewRequest(http.MethodPost, ValidatePath, bytes.NewReader(review))
 			request.Header.Set("Content-Type", "application/json")
-			testReviewer(t, world).Handler(logr.Discard()).ServeHTTP(recorder, request)
+			testReviewer(t, clusters).Handler(logr.Discard()).ServeHTTP(recorder, request)
 			if recorder.Code != http.StatusInternalServerError {
 				t.Errorf("the answer is %d %s", recorder.Code, recorder.Body)
 			}
@@ -128,25 +128,25 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 
 // TestAskAgain shows who is asked to try again: who takes something away while the cluster cannot be read, and nobody else.
 func TestAskAgain(t *testing.T) {
-	unreadable := databaseWorld(t)
+	unreadable := databaseClusters(t)
 	unreadable.unread = errors.New("the API server does not answer")
 	for name, c := range map[string]struct {
-		world  World
+		clusters  Clusters
 		review string
 		status int
 	}{
-		"the StatefulSet that is scaled cannot be read": {fixedWorld{err: errors.New("the API server does not answer")}, "scale-down", 0},
+		"the StatefulSet that is scaled cannot be read": {fixedClusters{err: errors.New("the API server does not answer")}, "scale-down", 0},
 		"a scale-down":       {unreadable, "scale-down", 0},
 		"a delete":           {unreadable, "claim-delete", 0},
 		"an apply":           {unreadable, "statefulset-apply", http.StatusInternalServerError},
-		"a rule that panics": {fixedWorld{panics: true}, "scale-down", http.StatusInternalServerError},
+		"a rule that panics": {fixedClusters{panics: true}, "scale-down", http.StatusInternalServerError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			review, err := os.ReadFile("testdata/" + c.review + ".review.json")
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := testReviewer(t, c.world)
+			r := testReviewer(t, c.clusters)
 			r.AskAgain = true
 			got := ask(t, r.Handler(logr.Discard()), ValidatePath, review)
 			if c.status != 0 {
@@ -167,7 +167,7 @@ func TestScaleOfAStatefulSetThatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := testReviewer(t, fixedWorld{}).Handler(logr.Discard())
+	handler := testReviewer(t, fixedClusters{}).Handler(logr.Discard())
 	if got := ask(t, handler, ValidatePath, review); !got.Allowed {
 		t.Errorf("the answer is %+v; the API server says better that the object is gone", got)
 	}
@@ -185,7 +185,7 @@ func TestEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			review = bytes.ReplaceAll(review, []byte(`"username": "admin"`), []byte(`"username": "kubernetes-admin"`))
-			r := testReviewer(t, databaseWorld(t))
+			r := testReviewer(t, databaseClusters(t))
 			recorder := events.NewFakeRecorder(10)
 			r.events = recorder
 			ask(t, r.Handler(logr.Discard()), ValidatePath, review)
@@ -224,7 +224,7 @@ func FuzzReview(f *testing.F) {
 		}
 		f.Add(review)
 	}
-	handler := testReviewer(f, databaseWorld(f)).Handler(logr.Discard())
+	handler := testReviewer(f, databaseClusters(f)).Handler(logr.Discard())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, path := range []string{MutatePath, ValidatePath} {
 			recorder := httptest.NewRecorder()
@@ -271,19 +271,19 @@ func TestEviction(t *testing.T) {
 			Object: runtime.RawExtension{Raw: []byte(`{"deleteOptions":{"gracePeriodSeconds":0}}`)},
 		}
 	}
-	ch, err := decodeChange(t.Context(), review("db-1"), databaseWorld(t))
+	ch, err := decodeChange(t.Context(), review("db-1"), databaseClusters(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if ch.Operation != admissionv1.Delete || ch.New != nil || ch.Old.GetName() != "db-1" || *ch.DeleteOptions.GracePeriodSeconds != 0 {
 		t.Errorf("the change is %+v", ch)
 	}
-	if ch, err := decodeChange(t.Context(), review("db-9"), databaseWorld(t)); ch != nil || err != nil {
+	if ch, err := decodeChange(t.Context(), review("db-9"), databaseClusters(t)); ch != nil || err != nil {
 		t.Errorf("the eviction of a Pod that is gone is %+v, %v", ch, err)
 	}
 }
 
-func testReviewer(t testing.TB, world World) *Reviewer {
+func testReviewer(t testing.TB, clusters Clusters) *Reviewer {
 	t.Helper()
 	var policy v1alpha1.StatefulPolicy
 	if err := yaml.UnmarshalStrict([]byte(`
@@ -298,13 +298,13 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := NewReviewer(world, events.NewFakeRecorder(100))
+	r := NewReviewer(clusters, events.NewFakeRecorder(100))
 	r.policies.Store(set)
 	return r
 }
 
-// fixedWorld answers from memory.
-type fixedWorld struct {
+// fixedClusters answers from memory.
+type fixedClusters struct {
 	policies.Snapshot
 	set    *appsv1.StatefulSet
 	err    error // of reading set
@@ -312,7 +312,7 @@ type fixedWorld struct {
 	panics bool
 }
 
-func (w fixedWorld) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster {
+func (w fixedClusters) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster {
 	if w.panics {
 		panic("out of order")
 	}
@@ -339,7 +339,7 @@ func (u unreadable) List(*kinds.Kind, string, labels.Selector) ([]kinds.Object, 
 	return nil, false, u.err
 }
 
-func (w fixedWorld) Scaled(context.Context, client.ObjectKey, string) (*appsv1.StatefulSet, error) {
+func (w fixedClusters) Scaled(context.Context, client.ObjectKey, string) (*appsv1.StatefulSet, error) {
 	switch {
 	case w.err != nil:
 		return nil, w.err
@@ -349,7 +349,7 @@ func (w fixedWorld) Scaled(context.Context, client.ObjectKey, string) (*appsv1.S
 	return w.set, nil
 }
 
-func (w fixedWorld) Pod(_ context.Context, key client.ObjectKey) (*corev1.Pod, error) {
+func (w fixedClusters) Pod(_ context.Context, key client.ObjectKey) (*corev1.Pod, error) {
 	for _, o := range w.Objects {
 		if pod, ok := o.(*corev1.Pod); ok && client.ObjectKeyFromObject(pod) == key {
 			return pod, nil
@@ -358,7 +358,7 @@ func (w fixedWorld) Pod(_ context.Context, key client.ObjectKey) (*corev1.Pod, e
 	return nil, apierrors.NewNotFound(corev1.Resource("pods"), key.Name)
 }
 
-func databaseWorld(t testing.TB) fixedWorld {
+func databaseClusters(t testing.TB) fixedClusters {
 	t.Helper()
 	set := &appsv1.StatefulSet{}
 	if err := yaml.Unmarshal([]byte(`
@@ -375,8 +375,8 @@ spec:
 		t.Fatal(err)
 	}
 	kinds.Normalise(set)
-	world := fixedWorld{set: set, Snapshot: policies.Snapshot{Complete: true}}
-	world.Objects = append(world.Objects, set, &corev1.Namespace{
+	clusters := fixedClusters{set: set, Snapshot: policies.Snapshot{Complete: true}}
+	clusters.Objects = append(clusters.Objects, set, &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: "default", Labels: map[string]string{policies.ProfileLabel: "restricted"}},
 	})
 	for i := range 3 {
@@ -384,10 +384,10 @@ spec:
 		if i == 0 {
 			ready = corev1.ConditionFalse
 		}
-		world.Objects = append(world.Objects, &corev1.Pod{
+		clusters.Objects = append(clusters.Objects, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("db-%d", i), Namespace: "default", Labels: map[string]string{"app": "db"}},
 			Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
 		})
 	}
-	return world
+	return clusters
 }

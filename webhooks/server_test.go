@@ -27,7 +27,7 @@ func TestSlowClients(t *testing.T) {
 	borrowed.StartTLS()
 	defer borrowed.Close()
 	server := &Server{
-		Listener: listener, Handler: testReviewer(t, databaseWorld(t)).Handler(logr.Discard()), Log: logr.Discard(),
+		Listener: listener, Handler: testReviewer(t, databaseClusters(t)).Handler(logr.Discard()), Log: logr.Discard(),
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &borrowed.TLS.Certificates[0], nil },
 	}
 	ended := make(chan error, 1)

@@ -27,11 +27,11 @@ func TestModesLeaveATrace(t *testing.T) {
 		"warn":  {"Warning Warned admin: scale-down/quorum", v1alpha1.Warn},
 	} {
 		t.Run(mode, func(t *testing.T) {
-			world := databaseWorld(t)
+			clusters := databaseClusters(t)
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default", Labels: map[string]string{policies.ModeLabel: mode}}}
 			namespace.SetGroupVersionKind(kinds.Namespace.GroupVersionKind)
-			world.Objects = append([]kinds.Object{namespace}, world.Objects...)
-			r := testReviewer(t, world)
+			clusters.Objects = append([]kinds.Object{namespace}, clusters.Objects...)
+			r := testReviewer(t, clusters)
 			recorder := events.NewFakeRecorder(100)
 			r.events = recorder
 			counter := wouldDenyTotal.WithLabelValues("default", "scale-down", "quorum", "restricted", string(want.action))

@@ -190,8 +190,8 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
 	recorder := mgr.GetEventRecorder("mooring")
-	world := webhooks.NewWorld(mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient(), o.scanExcluded...)
-	reviewer := webhooks.NewReviewer(world, recorder)
+	clusters := webhooks.NewClusters(mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient(), o.scanExcluded...)
+	reviewer := webhooks.NewReviewer(clusters, recorder)
 	reviewer.AskAgain = o.guardFailurePolicy == "Fail"
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
 	server := &webhooks.Server{
@@ -239,7 +239,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: o.namespace, Ready: ready,
 		Validating: o.certs.Validating, Mutating: o.certs.Mutating,
 	}
-	ownerRegistration := &webhooks.OwnerRegistration{Registration: registration, Owners: o.owners, World: world}
+	ownerRegistration := &webhooks.OwnerRegistration{Registration: registration, Owners: o.owners, Clusters: clusters}
 	defer server.Wait()
 	return errors.Join(
 		registration.SetupWithManager(mgr), ownerRegistration.SetupWithManager(mgr),

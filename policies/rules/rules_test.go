@@ -90,7 +90,7 @@ func TestNormaliseTwice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, o := range append(play.World.Objects, play.Change.Old, play.Change.New) {
+			for _, o := range append(play.Cluster.Objects, play.Change.Old, play.Change.New) {
 				if o == nil {
 					continue
 				}

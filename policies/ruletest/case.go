@@ -128,7 +128,7 @@ func (c Case) validWant(want string) error {
 // Play is a case as the engine sees it.
 type Play struct {
 	Change   policies.Change
-	World    policies.Snapshot
+	Cluster    policies.Snapshot
 	Policies []v1alpha1.StatefulPolicy
 	// Profile is that of namespaces that choose none.
 	Profile string
@@ -139,7 +139,7 @@ type Play struct {
 // Clock is the time at which cases take place that do not say another.
 var Clock = policies.Clock{Now: time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC), StuckAfter: 5 * time.Minute}
 
-// Build returns the case's change, the world around it, and its policies. The objects are raw, as a user would send them; Set makes
+// Build returns the case's change, the cluster around it, and its policies. The objects are raw, as a user would send them; Set makes
 // of them what the API server stores.
 func (c Case) Build() (Play, error) {
 	p, err := c.build()
@@ -159,7 +159,7 @@ func (c Case) build() (Play, error) {
 			Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, Scale: c.Scale, DeleteOptions: c.DeleteOptions,
 			User: authenticationv1.UserInfo{Username: c.User, Groups: c.Groups}, Time: clock.Now,
 		},
-		World:   policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses, Unserved: c.Unserved},
+		Cluster:   policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses, Unserved: c.Unserved},
 		Profile: c.file.Profile,
 	}
 	if p.Profile == "" {
@@ -189,7 +189,7 @@ func (c Case) build() (Play, error) {
 		return p, err
 	}
 	p.Change.Replacement, _ = replacement.(*appsv1.StatefulSet)
-	if p.World.Objects, err = c.around(p.Change.Object()); err != nil {
+	if p.Cluster.Objects, err = c.around(p.Change.Object()); err != nil {
 		return p, err
 	}
 	p.Policies, err = c.policies()
@@ -314,7 +314,7 @@ func claimOf(set *appsv1.StatefulSet, template int, ordinal int32) *corev1.Persi
 
 // Set compiles the case's policies, and makes of its objects what the API server stores.
 func (p Play) Set() (*policies.Set, error) {
-	for _, o := range append(slices.Clone(p.World.Objects), p.Change.Old, p.Change.New) {
+	for _, o := range append(slices.Clone(p.Cluster.Objects), p.Change.Old, p.Change.New) {
 		if o != nil {
 			kinds.Normalise(o)
 		}
@@ -334,9 +334,9 @@ func (c Case) Judge() (policies.Verdict, error) {
 // Judge judges the play by the policies.
 func (p Play) Judge(set *policies.Set) (policies.Verdict, error) {
 	if p.Clock != (policies.Clock{}) {
-		return set.Inspect(p.Change.New, p.World, p.Clock)
+		return set.Inspect(p.Change.New, p.Cluster, p.Clock)
 	}
-	return set.Judge(p.Change, p.World)
+	return set.Judge(p.Change, p.Cluster)
 }
 
 // Default returns what the policies fill in.
@@ -345,7 +345,7 @@ func (c Case) Default() (policies.Filled, error) {
 	if err != nil {
 		return policies.Filled{}, err
 	}
-	return set.Default(p.Change, p.World)
+	return set.Default(p.Change, p.Cluster)
 }
 
 func (c Case) compile() (Play, *policies.Set, error) {

@@ -29,7 +29,7 @@ import (
 )
 
 // TestCasesOnARealServer plays the rules' own cases, which their unit tests and their documentation rest on, against a
-// real API server: the same change, the same findings. No controller runs, so that the world stays as the case has it.
+// real API server: the same change, the same findings. No controller runs, so that the cluster stays as the case has it.
 func TestCasesOnARealServer(t *testing.T) {
 	in := harness.Install(t, controlplane.Options{
 		WithoutControllers: true,
@@ -133,7 +133,7 @@ func (p play) stage(t *testing.T, admin client.Client) policies.Change {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage(t, admin, p.policy.Name, built.Change, built.World)
+	stage(t, admin, p.policy.Name, built.Change, built.Cluster)
 	return built.Change
 }
 
@@ -172,7 +172,7 @@ func playable(c ruletest.Case) bool {
 		// Nothing can be made in a namespace that is going.
 		return false
 	}
-	if play, err := c.Build(); err != nil || slices.ContainsFunc(append(play.World.Objects, play.Change.Object()), func(o kinds.Object) bool {
+	if play, err := c.Build(); err != nil || slices.ContainsFunc(append(play.Cluster.Objects, play.Change.Object()), func(o kinds.Object) bool {
 		// All cases would share it.
 		return slices.Contains([]*kinds.Kind{kinds.Node, kinds.StorageClass, kinds.PriorityClass}, kinds.Of(o))
 	}) {
@@ -207,9 +207,9 @@ func aboutMaxUnavailable(c ruletest.Case) bool {
 }
 
 // stage makes the namespace, what is given, and the object as it was.
-func stage(t *testing.T, admin client.Client, namespace string, ch policies.Change, world policies.Snapshot) {
+func stage(t *testing.T, admin client.Client, namespace string, ch policies.Change, around policies.Snapshot) {
 	t.Helper()
-	all := world.Objects
+	all := around.Objects
 	if ch.Old != nil {
 		// What goes may be among what is around it, too.
 		all = append(slices.DeleteFunc(all, func(o kinds.Object) bool {

@@ -12,8 +12,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// surroundings are what views share: what is in no namespace, and what could not be read.
-type surroundings struct {
+// shared are what clusters share: what is in no namespace, and what could not be read.
+type shared struct {
 	namespaces, classes map[string]kinds.Object
 	unknown             *unknown
 	// readPods reads the Pods of a namespace, volume one volume. They tell whether it can be known.
@@ -38,9 +38,9 @@ func (u *unknown) has(k *kinds.Kind, namespace string) bool {
 	return everywhere || here
 }
 
-// surroundings reads what is in no namespace: for an audit of some namespaces, those alone.
-func (s source) surroundings(ctx context.Context, u *unknown) (*surroundings, error) {
-	around := &surroundings{namespaces: map[string]kinds.Object{}, classes: map[string]kinds.Object{}, unknown: u}
+// shared reads what is in no namespace: for an audit of some namespaces, those alone.
+func (s source) shared(ctx context.Context, u *unknown) (*shared, error) {
+	around := &shared{namespaces: map[string]kinds.Object{}, classes: map[string]kinds.Object{}, unknown: u}
 	var err1 error
 	if s.in[0] == "" {
 		err1 = s.each(ctx, kinds.Namespace, "", func(o kinds.Object) { around.namespaces[o.GetName()] = o })
@@ -56,7 +56,7 @@ func (s source) surroundings(ctx context.Context, u *unknown) (*surroundings, er
 }
 
 // some reads the namespaces that were named, one by one.
-func (s source) some(ctx context.Context, around *surroundings) error {
+func (s source) some(ctx context.Context, around *shared) error {
 	for _, name := range s.in {
 		namespace := kinds.Namespace.New()
 		err := s.reader.Get(ctx, client.ObjectKey{Name: name}, namespace)

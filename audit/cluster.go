@@ -15,11 +15,11 @@ import (
 	"github.com/mooring-dev/mooring/policies/statefulset"
 )
 
-// view is one namespace with everything in it that an audit reads, held in memory, so that judging one object costs no request.
+// cluster is one namespace with everything in it that an audit reads, held in memory, so that judging one object costs no request.
 // It is the Cluster of every rule that judges something in the namespace.
-type view struct {
+type cluster struct {
 	policies.Nobody
-	*surroundings
+	*shared
 	ctx     context.Context
 	name    string
 	objects map[*kinds.Kind]map[string]kinds.Object
@@ -28,41 +28,41 @@ type view struct {
 	podsRead bool
 }
 
-var _ policies.Cluster = (*view)(nil)
+var _ policies.Cluster = (*cluster)(nil)
 
-func newView(ctx context.Context, s *surroundings, name string) *view {
-	return &view{surroundings: s, ctx: ctx, name: name, objects: map[*kinds.Kind]map[string]kinds.Object{}, listed: map[*kinds.Kind][]kinds.Object{}}
+func newCluster(ctx context.Context, s *shared, name string) *cluster {
+	return &cluster{shared: s, ctx: ctx, name: name, objects: map[*kinds.Kind]map[string]kinds.Object{}, listed: map[*kinds.Kind][]kinds.Object{}}
 }
 
 // add puts an object of the namespace where it is found.
-func (v *view) add(o kinds.Object) {
+func (c *cluster) add(o kinds.Object) {
 	kind := kinds.Of(o)
-	if v.objects[kind] == nil {
-		v.objects[kind] = map[string]kinds.Object{}
+	if c.objects[kind] == nil {
+		c.objects[kind] = map[string]kinds.Object{}
 	}
-	v.objects[kind][o.GetName()] = o
+	c.objects[kind][o.GetName()] = o
 }
 
 // Get returns an object of the namespace, or of none. What could not be read is unknown, and so are nodes: nothing that stands in
 // a cluster is judged by them.
-func (v *view) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+func (c *cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
 	if kind == kinds.PersistentVolume {
-		return v.volume(v.ctx, name)
+		return c.volume(c.ctx, name)
 	}
-	from, known, err := v.of(kind, namespace)
+	from, known, err := c.of(kind, namespace)
 	return from[name], known, err
 }
 
 // List returns the objects of the namespace that the selector selects, in the order of their names.
-func (v *view) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
-	from, known, err := v.of(kind, namespace)
+func (c *cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	from, known, err := c.of(kind, namespace)
 	if err != nil || !known {
 		return nil, known, err
 	}
-	all, ok := v.listed[kind]
+	all, ok := c.listed[kind]
 	if !ok {
 		all = byName(from)
-		v.listed[kind] = all
+		c.listed[kind] = all
 	}
 	if selector.Empty() {
 		return all, true, nil
@@ -77,29 +77,29 @@ func (v *view) List(kind *kinds.Kind, namespace string, selector labels.Selector
 }
 
 // of returns the objects of the kind by name. No rule looks into another namespace.
-func (v *view) of(kind *kinds.Kind, namespace string) (map[string]kinds.Object, bool, error) {
+func (c *cluster) of(kind *kinds.Kind, namespace string) (map[string]kinds.Object, bool, error) {
 	switch {
 	case kind == kinds.Namespace:
-		return v.namespaces, !v.unknown.has(kind, v.name), nil
+		return c.namespaces, !c.unknown.has(kind, c.name), nil
 	case kind == kinds.StorageClass:
-		return v.classes, !v.unknown.has(kind, v.name), nil
-	case namespace != v.name || v.unknown.has(kind, v.name) || !kind.Namespaced:
+		return c.classes, !c.unknown.has(kind, c.name), nil
+	case namespace != c.name || c.unknown.has(kind, c.name) || !kind.Namespaced:
 		return nil, false, nil
-	case kind == kinds.Pod && !v.podsRead:
+	case kind == kinds.Pod && !c.podsRead:
 		// Once, and only where something needs them: there are more of them than of everything else together.
-		v.podsRead = true
-		known, err := v.readPods(v.ctx, v.name, v.add)
+		c.podsRead = true
+		known, err := c.readPods(c.ctx, c.name, c.add)
 		if err != nil || !known {
 			return nil, known, err
 		}
 	}
-	return v.objects[kind], !v.unknown.has(kind, v.name), nil
+	return c.objects[kind], !c.unknown.has(kind, c.name), nil
 }
 
-// all returns the view's objects of the Go type T, in the order of their names.
-func all[T kinds.Object](v *view) []T {
+// all returns the cluster's objects of the Go type T, in the order of their names.
+func all[T kinds.Object](c *cluster) []T {
 	var found []T
-	for _, o := range byName(v.objects[kinds.For[T]()]) {
+	for _, o := range byName(c.objects[kinds.For[T]()]) {
 		found = append(found, o.(T))
 	}
 	return found
@@ -113,22 +113,22 @@ func byName(from map[string]kinds.Object) []kinds.Object {
 	return sorted
 }
 
-// namespace returns the view's own namespace, or nil where namespaces may not be read.
-func (v *view) namespace() *corev1.Namespace {
-	namespace, _ := v.namespaces[v.name].(*corev1.Namespace)
+// namespace returns the cluster's own namespace, or nil where namespaces may not be read.
+func (c *cluster) namespace() *corev1.Namespace {
+	namespace, _ := c.namespaces[c.name].(*corev1.Namespace)
 	return namespace
 }
 
 // claimsBySet returns the claims by the name of the StatefulSet that has a name for them.
-func (v *view) claimsBySet() map[string][]*corev1.PersistentVolumeClaim {
+func (c *cluster) claimsBySet() map[string][]*corev1.PersistentVolumeClaim {
 	byTemplate := map[string]*appsv1.StatefulSet{}
-	for _, set := range all[*appsv1.StatefulSet](v) {
+	for _, set := range all[*appsv1.StatefulSet](c) {
 		for i := range set.Spec.VolumeClaimTemplates {
 			byTemplate[set.Spec.VolumeClaimTemplates[i].Name+"-"+set.Name] = set
 		}
 	}
 	claims := map[string][]*corev1.PersistentVolumeClaim{}
-	for _, claim := range all[*corev1.PersistentVolumeClaim](v) {
+	for _, claim := range all[*corev1.PersistentVolumeClaim](c) {
 		if template, _, ok := statefulset.CutOrdinal(claim.Name); ok && byTemplate[template] != nil {
 			name := byTemplate[template].Name
 			claims[name] = append(claims[name], claim)

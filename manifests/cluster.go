@@ -71,25 +71,25 @@ func newIndex(documents []*Document, together bool) *index {
 	return x
 }
 
-// view is what one file sees of a set: everything but its alternatives. Two folders that hold the same object, such as
+// cluster is what one file sees of a set: everything but its alternatives. Two folders that hold the same object, such as
 // those of two environments, are alternatives, and so are two such files of one folder. Of several objects of one name it
 // sees the nearest.
-type view struct {
+type cluster struct {
 	policies.Nobody
 	*index
 	from *File
 }
 
-var _ policies.Cluster = view{}
+var _ policies.Cluster = cluster{}
 
-func (v view) sees(f *File) bool {
+func (c cluster) sees(f *File) bool {
 	switch {
-	case v.together || f == v.from:
+	case c.together || f == c.from:
 		return true
-	case f.Folder == v.from.Folder:
-		return !common(f.contested, v.from.contested)
+	case f.Folder == c.from.Folder:
+		return !common(f.contested, c.from.contested)
 	}
-	return !common(v.folders[f.Folder], v.folders[v.from.Folder])
+	return !common(c.folders[f.Folder], c.folders[c.from.Folder])
 }
 
 // common tells whether two ascending lists have a number in common.
@@ -108,16 +108,16 @@ func common(a, b []int) bool {
 }
 
 // nearness orders files by how near they are: the file itself, its folder, and the rest by how much of the path is the same.
-func (v view) nearness(f *File) int {
+func (c cluster) nearness(f *File) int {
 	const itself, sameFolder = 1 << 30, 1 << 29
 	switch {
-	case f == v.from:
+	case f == c.from:
 		return itself
-	case f.Folder == v.from.Folder:
+	case f.Folder == c.from.Folder:
 		return sameFolder
 	}
 	n := 0
-	a, b := strings.Split(f.Folder, string(filepath.Separator)), strings.Split(v.from.Folder, string(filepath.Separator))
+	a, b := strings.Split(f.Folder, string(filepath.Separator)), strings.Split(c.from.Folder, string(filepath.Separator))
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
 	}
@@ -125,10 +125,10 @@ func (v view) nearness(f *File) int {
 }
 
 // nearest returns the nearest of these documents that the file sees, or nil.
-func (v view) nearest(documents []*Document) *Document {
+func (c cluster) nearest(documents []*Document) *Document {
 	var found *Document
 	for _, d := range documents {
-		if v.sees(d.File) && (found == nil || v.nearness(d.File) > v.nearness(found.File)) {
+		if c.sees(d.File) && (found == nil || c.nearness(d.File) > c.nearness(found.File)) {
 			found = d
 		}
 	}
@@ -136,44 +136,44 @@ func (v view) nearest(documents []*Document) *Document {
 }
 
 // Get returns the object of that name. One that is not among the files is asked for live, where there is a cluster to ask.
-func (v view) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
-	if d := v.nearest(v.names[policies.Ref{Kind: kind.Kind, Namespace: namespace, Name: name}]); d != nil && kinds.Of(d.Object) == kind {
+func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	if d := c.nearest(c.names[policies.Ref{Kind: kind.Kind, Namespace: namespace, Name: name}]); d != nil && kinds.Of(d.Object) == kind {
 		return d.Object, true, nil
 	}
-	if v.live != nil {
-		o, known, err := v.live.Get(kind, namespace, name)
-		return v.permitted(kind, namespace, o, known, err)
+	if c.live != nil {
+		o, known, err := c.live.Get(kind, namespace, name)
+		return c.permitted(kind, namespace, o, known, err)
 	}
 	// Pods and nodes are never among files.
-	return nil, v.complete && !kind.Live, nil
+	return nil, c.complete && !kind.Live, nil
 }
 
 // List returns the objects of a namespace, with those that are only live. Claims of StatefulSets are made by their controller, so
 // that no files know them all.
-func (v view) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	var found []kinds.Object
 	names := map[string]bool{}
-	for _, d := range v.kinds[inNamespace{kind.Kind, namespace}] {
-		if kinds.Of(d.Object) != kind || !v.sees(d.File) {
+	for _, d := range c.kinds[inNamespace{kind.Kind, namespace}] {
+		if kinds.Of(d.Object) != kind || !c.sees(d.File) {
 			continue
 		}
-		if same := v.names[identity(d.Object)]; len(same) == 1 || v.nearest(same) == d {
+		if same := c.names[identity(d.Object)]; len(same) == 1 || c.nearest(same) == d {
 			names[d.Object.GetName()] = true
 			if selector.Matches(labels.Set(d.Object.GetLabels())) {
 				found = append(found, d.Object)
 			}
 		}
 	}
-	if v.live == nil {
-		return found, v.complete && !kind.Live && kind != kinds.PersistentVolumeClaim, nil
+	if c.live == nil {
+		return found, c.complete && !kind.Live && kind != kinds.PersistentVolumeClaim, nil
 	}
-	more, known, err := v.live.List(kind, namespace, selector)
+	more, known, err := c.live.List(kind, namespace, selector)
 	for _, o := range more {
 		if !names[o.GetName()] {
 			found = append(found, o)
 		}
 	}
-	if v.refused(kind, namespace, err) {
+	if c.refused(kind, namespace, err) {
 		return found, false, nil
 	}
 	return found, known, err
@@ -201,10 +201,10 @@ func (x *index) refused(kind *kinds.Kind, namespace string, err error) bool {
 }
 
 // autoscaled tells whether an autoscaler among the files scales the StatefulSet.
-func (v view) autoscaled(set *appsv1.StatefulSet) bool {
+func (c cluster) autoscaled(set *appsv1.StatefulSet) bool {
 	for _, autoscaler := range []string{"HorizontalPodAutoscaler", "ScaledObject"} {
-		for _, d := range v.kinds[inNamespace{autoscaler, set.Namespace}] {
-			if kind, name := scales(d.Object); kind == "StatefulSet" && name == set.Name && v.sees(d.File) {
+		for _, d := range c.kinds[inNamespace{autoscaler, set.Namespace}] {
+			if kind, name := scales(d.Object); kind == "StatefulSet" && name == set.Name && c.sees(d.File) {
 				return true
 			}
 		}
@@ -213,13 +213,13 @@ func (v view) autoscaled(set *appsv1.StatefulSet) bool {
 }
 
 // stored returns the live object of the document's name, or nil where there is none, or nobody to ask.
-func (v view) stored(o kinds.Object) (kinds.Object, error) {
+func (c cluster) stored(o kinds.Object) (kinds.Object, error) {
 	kind := kinds.Of(o)
-	if v.live == nil || kind != kinds.StatefulSet && kind != kinds.Service {
+	if c.live == nil || kind != kinds.StatefulSet && kind != kinds.Service {
 		return nil, nil
 	}
-	live, _, err := v.live.Get(kind, o.GetNamespace(), o.GetName())
-	older, _, err := v.permitted(kind, o.GetNamespace(), live, true, err)
+	live, _, err := c.live.Get(kind, o.GetNamespace(), o.GetName())
+	older, _, err := c.permitted(kind, o.GetNamespace(), live, true, err)
 	if older == nil || err != nil {
 		return nil, err
 	}

@@ -147,21 +147,7 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 
 // statefulSet is a manifest with these lines in its spec.
 func statefulSet(lines ...string) string {
-	return `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: NAMESPACE}
-spec:
-  serviceName: db
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      containers: [{name: db, image: example/db, volumeMounts: [{name: data, mountPath: /data}]}]
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-  ` + strings.Join(lines, "\n  ") + "\n"
+	return harness.StatefulSet("NAMESPACE", lines...)
 }
 
 func restConfig(t *testing.T, kubeconfig string) *rest.Config {

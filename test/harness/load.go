@@ -20,43 +20,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Database is what a load asks about, in the namespace load: a StatefulSet of three with claims, and one that is labelled
-// against deletes.
-const Database = `
-apiVersion: v1
-kind: Namespace
-metadata: {name: load}
----
-apiVersion: v1
-kind: Service
-metadata: {name: db, namespace: load}
-spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
----
-` + loadSet + `
----
-apiVersion: v1
-kind: Service
-metadata: {name: kept, namespace: load, labels: {mooring.dev/protect: "true"}}
-spec: {clusterIP: None, selector: {app: kept}, ports: [{port: 5432}]}
-`
-
-const loadSet = `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: load}
-spec:
-  serviceName: db
-  replicas: 3
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      containers: [{name: db, image: example/db, volumeMounts: [{name: data, mountPath: /data}]}]
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-`
-
 // Load sends the API server requests of which it is known whether they are right, at a steady rate, and counts what
 // becomes of them. All are dry runs, which are judged like others and leave everything as it was.
 type Load struct {
@@ -111,7 +74,7 @@ func scaling(replicas int32) func(context.Context, kubernetes.Interface) error {
 func creating(change func(*appsv1.StatefulSet)) func(context.Context, kubernetes.Interface) error {
 	return func(ctx context.Context, c kubernetes.Interface) error {
 		set := &appsv1.StatefulSet{}
-		if err := yaml.Unmarshal([]byte(loadSet), set); err != nil {
+		if err := yaml.Unmarshal([]byte(StatefulSet("load", "replicas: 3")), set); err != nil {
 			return err
 		}
 		set.Name = "other"

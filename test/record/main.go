@@ -19,7 +19,10 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 
 	"github.com/mooring-dev/mooring/test/controlplane"
+	"github.com/mooring-dev/mooring/test/harness"
 )
+
+var set = harness.StatefulSet("default", "replicas: 3")
 
 const (
 	service = `
@@ -27,22 +30,6 @@ apiVersion: v1
 kind: Service
 metadata: {name: db}
 spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
-`
-	set = `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  serviceName: db
-  replicas: 3
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      containers: [{name: db, image: example/db, volumeMounts: [{name: data, mountPath: /data}]}]
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `
 	claim = `
 apiVersion: v1
@@ -101,7 +88,7 @@ var scenes = []struct {
 }{
 	{"statefulset-apply", set, []string{"apply", "-f", "-"}},
 	{"statefulset-apply-unchanged-server-side", set, []string{"apply", "--server-side", "--force-conflicts", "-f", "-"}},
-	{"statefulset-dry-run", strings.Replace(set, "name: db}", "name: other}", 1), []string{"apply", "--dry-run=server", "-f", "-"}},
+	{"statefulset-dry-run", strings.Replace(set, "name: db,", "name: other,", 1), []string{"apply", "--dry-run=server", "-f", "-"}},
 	{"service-apply", service, []string{"apply", "-f", "-"}},
 	{"statefulset-scale-up", "", []string{"patch", "statefulset", "db", "-p", `{"spec":{"replicas":5}}`}},
 	{"statefulset-scale-down", "", []string{"patch", "statefulset", "db", "-p", `{"spec":{"replicas":3}}`}},

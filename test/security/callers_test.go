@@ -50,7 +50,7 @@ func TestOnlyTheAPIServerMayCall(t *testing.T) {
 		APIServerArgs: []string{"--admission-control-config-file=" + admission},
 	}, harness.Options{Args: []string{"--client-ca-file=" + filepath.Join(dir, "ca.crt"), "--client-name=front-proxy-client"}})
 
-	out, err := in.Apply(t.Context(), statefulSet("default"))
+	out, err := in.Apply(t.Context(), harness.StatefulSet("default", "replicas: 3"))
 	if err == nil || !strings.Contains(out, "headless-service/") {
 		t.Errorf("the API server's own call was not answered: %v\n%s", err, out)
 	}
@@ -87,24 +87,4 @@ func call(url, dir, certificate string) (int, error) {
 		return 0, err
 	}
 	return response.StatusCode, response.Body.Close()
-}
-
-// statefulSet is a manifest whose Service does not exist.
-func statefulSet(namespace string) string {
-	return fmt.Sprintf(`
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: %s}
-spec:
-  serviceName: db
-  replicas: 3
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec:
-      containers: [{name: db, image: example/db, volumeMounts: [{name: data, mountPath: /data}]}]
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-`, namespace)
 }

@@ -201,7 +201,7 @@ func live(t *testing.T, in *harness.Installation) {
 	run("", "label", "namespace", "shop", "mooring.dev/profile=restricted")
 	// Twice the same refusal, so that its Event is counted up.
 	for range 3 {
-		if out, err := in.Apply(ctx, statefulSet("shop")); err == nil || !strings.Contains(out, "headless-service/") {
+		if out, err := in.Apply(ctx, harness.StatefulSet("shop", "replicas: 3")); err == nil || !strings.Contains(out, "headless-service/") {
 			t.Fatalf("a StatefulSet without its Service was not refused: %v\n%s", err, out)
 		}
 	}
@@ -217,7 +217,7 @@ kind: Service
 metadata: {name: db, namespace: shop}
 spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 ---
-`+statefulSet("shop"), "apply", "-f", "-")
+`+harness.StatefulSet("shop", "replicas: 3"), "apply", "-f", "-")
 	run("", "-n", "shop", "rollout", "status", "statefulset", "db", "--timeout=60s")
 	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
 	refused("delete-protection/in-use", "-n", "shop", "delete", "persistentvolumeclaim", "data-db-0")

@@ -1,0 +1,42 @@
+package harness
+
+import "strings"
+
+// Database is what a load asks about, in the namespace load: a StatefulSet of three with claims, and one that is labelled
+// against deletes.
+var Database = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: load}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: load}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
+---
+` + StatefulSet("load", "replicas: 3") + `
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kept, namespace: load, labels: {mooring.dev/protect: "true"}}
+spec: {clusterIP: None, selector: {app: kept}, ports: [{port: 5432}]}
+`
+
+// StatefulSet returns the manifest of the StatefulSet db with a claim template, and these lines in its spec.
+func StatefulSet(namespace string, lines ...string) string {
+	return `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: ` + namespace + `}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: example/db, volumeMounts: [{name: data, mountPath: /data}]}]
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+  ` + strings.Join(lines, "\n  ") + "\n"
+}

@@ -121,7 +121,7 @@ func (a Accident) happens(ctx context.Context, cp *controlplane.ControlPlane, cl
 		return Loss{}, err
 	}
 	var last Loss
-	err = await(ctx, func(ctx context.Context) (err error) {
+	err = harness.Await(ctx, func(ctx context.Context) (err error) {
 		if last, err = lost(ctx); err == nil && last != a.Lost {
 			err = fmt.Errorf("without Mooring: lost is %s, and the table says %s; the commands said:\n%s", last, a.Lost, said)
 		}
@@ -141,7 +141,7 @@ func (a Accident) isRefused(ctx context.Context, cp *controlplane.ControlPlane, 
 	if err != nil {
 		return nil, err
 	}
-	err = await(ctx, func(ctx context.Context) error {
+	err = harness.Await(ctx, func(ctx context.Context) error {
 		// A controller is refused later and by itself; it leaves an Event of that.
 		events, err := on.events(ctx)
 		if err == nil && !refuses(said, a.By) && !refuses(events, a.By) {
@@ -150,7 +150,7 @@ func (a Accident) isRefused(ctx context.Context, cp *controlplane.ControlPlane, 
 		return err
 	})
 	spared := func() error {
-		return await(ctx, func(ctx context.Context) error {
+		return harness.Await(ctx, func(ctx context.Context) error {
 			is, err := lost(ctx)
 			if err == nil && is != a.Left {
 				err = fmt.Errorf("lost is %s, and may be %s; the commands said:\n%s", is, a.Left, said)
@@ -174,7 +174,7 @@ func (a Accident) underBaseline(ctx context.Context, cp *controlplane.ControlPla
 		return nil, false, err
 	}
 	stopped = strings.Contains(said, "denied the request")
-	return warnings(said), stopped, await(ctx, func(ctx context.Context) error {
+	return warnings(said), stopped, harness.Await(ctx, func(ctx context.Context) error {
 		is, err := lost(ctx)
 		switch {
 		case err != nil:

@@ -13,13 +13,13 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/test/controlplane"
+	"github.com/mooring-dev/mooring/test/harness"
 )
 
 // Stage is what is there before anything happens: a namespace of its own with StatefulSet db, all of its members ready.
@@ -153,7 +153,7 @@ func (on *scene) run(ctx context.Context, script string, strict bool) (string, e
 
 // settled waits until each member of db that is asked for is ready, on claims that are bound.
 func (on *scene) settled(ctx context.Context) error {
-	return await(ctx, func(ctx context.Context) error {
+	return harness.Await(ctx, func(ctx context.Context) error {
 		set, err := on.client.AppsV1().StatefulSets(on.namespace).Get(ctx, "db", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -177,21 +177,4 @@ func (on *scene) settled(ctx context.Context) error {
 func isSettled(set *appsv1.StatefulSet) bool {
 	want, is := ptr.Deref(set.Spec.Replicas, 1), set.Status
 	return is.ObservedGeneration == set.Generation && is.Replicas == want && is.ReadyReplicas == want && is.UpdatedReplicas == want
-}
-
-// await asks until there is no error, and returns the last one when patience ends.
-func await(ctx context.Context, condition func(context.Context) error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, 300*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		err := condition(ctx)
-		if err == nil || ctx.Err() == nil {
-			// The error of a request that was cut off says less than the one before.
-			last = err
-		}
-		return err == nil, nil
-	})
-	if err != nil && last != nil {
-		return last
-	}
-	return err
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mooring-dev/mooring/test/controlplane"
 	"github.com/mooring-dev/mooring/test/harness"
@@ -74,15 +73,7 @@ func mooring(t *testing.T, kubeconfig string, args ...string) (string, string, i
 // await polls until the condition holds.
 func await(t *testing.T, what string, condition func() error) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v", what, err)
-		}
-		time.Sleep(100 * time.Millisecond)
+	if err := harness.Await(t.Context(), func(context.Context) error { return condition() }); err != nil {
+		t.Fatalf("waiting for %s: %v", what, err)
 	}
 }

@@ -259,17 +259,8 @@ func recordedObject(name string, into any) error {
 }
 
 func await(ctx context.Context, what string, condition func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		err := condition()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		case <-time.After(100 * time.Millisecond):
-		}
+	if err := harness.Await(ctx, func(context.Context) error { return condition() }); err != nil {
+		return fmt.Errorf("waiting for %s: %w", what, err)
 	}
+	return nil
 }

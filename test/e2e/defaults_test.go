@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,16 +137,12 @@ func (s shell) values() string {
 		"jsonpath={.spec.persistentVolumeClaimRetentionPolicy.whenDeleted} {.spec.persistentVolumeClaimRetentionPolicy.whenScaled} {.spec.updateStrategy.type}")
 }
 
-// await polls until the condition holds, for at most half a minute.
+// await asks until there is no error.
 func await(t *testing.T, condition func() error) {
 	t.Helper()
-	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = condition(); err == nil {
-			return
-		}
+	if err := harness.Await(t.Context(), func(context.Context) error { return condition() }); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal(err)
 }
 
 // metric sums all series of a metric.

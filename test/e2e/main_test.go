@@ -113,14 +113,12 @@ func (s shell) refusedWith(stdin string, want []string, args ...string) string {
 // eventually runs kubectl until it succeeds and says this: what a binding grants is known a moment after it is made.
 func (s shell) eventually(args []string, want string) {
 	s.Helper()
-	var out string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		var err error
-		if out, err = s.try("", args...); err == nil && strings.Contains(out, want) {
-			return
+	await(s.T, func() error {
+		if out, err := s.try("", args...); err != nil || !strings.Contains(out, want) {
+			return fmt.Errorf("kubectl %s never said %q:\n%s", strings.Join(args, " "), want, out)
 		}
-	}
-	s.Fatalf("kubectl %s never said %q:\n%s", strings.Join(args, " "), want, out)
+		return nil
+	})
 }
 
 // settled waits until the StatefulSet db has this many ready Pods, and no more Pods than that.

@@ -162,15 +162,7 @@ func apiServerReady(t *testing.T) {
 
 func await(t *testing.T, what string, condition func() error) {
 	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v", what, err)
-		}
-		time.Sleep(50 * time.Millisecond)
+	if err := harness.Await(t.Context(), func(context.Context) error { return condition() }); err != nil {
+		t.Fatalf("waiting for %s: %v", what, err)
 	}
 }

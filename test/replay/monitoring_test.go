@@ -1,13 +1,14 @@
 package replay
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -44,11 +45,14 @@ func monitored(t *testing.T, in *harness.Installation) {
 		t.Fatal(err)
 	}
 	var ofMooring string
-	for end := time.Now().Add(time.Minute); !strings.Contains(ofMooring, "mooring_violations{"); time.Sleep(100 * time.Millisecond) {
-		var err error
-		if ofMooring, err = harness.Get(t.Context(), in.Metrics+"/metrics"); err != nil || time.Now().After(end) {
-			t.Fatalf("the scanner has found nothing: %v", err)
+	err := harness.Await(t.Context(), func(ctx context.Context) (err error) {
+		if ofMooring, err = harness.Get(ctx, in.Metrics+"/metrics"); err == nil && !strings.Contains(ofMooring, "mooring_violations{") {
+			err = errors.New("the scanner has found nothing")
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	ofAPIServer, err := in.Kubectl(t.Context(), "get", "--raw", "/metrics").Output()
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/version"
@@ -105,6 +107,8 @@ func TestConditions(t *testing.T) {
 		{"claimRef is taken off a released volume", request{old: claimed(corev1.VolumeReleased), new: volume(corev1.VolumeReleased)}, nil},
 		{"user deletes a Secret", request{old: &corev1.Secret{}}, lint},
 		{"Helm deletes a revision", request{old: &corev1.Secret{Type: "helm.sh/release.v1"}}, nil},
+		{"user deletes a StorageClass", request{old: &storagev1.StorageClass{}}, lint},
+		{"user makes a StorageClass", request{new: &storagev1.StorageClass{}}, nil},
 		{"user makes a Secret", request{new: &corev1.Secret{}}, nil},
 		{"garbage collector deletes a ConfigMap", request{user: collector, old: &corev1.ConfigMap{}}, nil},
 		{"user deletes a namespace", request{old: &corev1.Namespace{}}, guard},
@@ -338,28 +342,19 @@ func (r request) attributes(t *testing.T) admission.Attributes {
 	case r.new == nil:
 		operation, about, name = admission.Delete, r.old, ""
 	}
-	var kind, resource, subresource = appsv1.SchemeGroupVersion.WithKind("StatefulSet"), appsv1.SchemeGroupVersion.WithResource("statefulsets"), ""
+	of, _, err := scheme.Scheme.ObjectKinds(about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, subresource := of[0], ""
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
 	switch about.(type) {
 	case *autoscalingv1.Scale:
-		kind, subresource = autoscalingv1.SchemeGroupVersion.WithKind("Scale"), "scale"
-	case *corev1.Service:
-		kind, resource = corev1.SchemeGroupVersion.WithKind("Service"), corev1.SchemeGroupVersion.WithResource("services")
-	case *corev1.PersistentVolumeClaim:
-		kind, resource = corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
-	case *corev1.Pod:
-		kind, resource = corev1.SchemeGroupVersion.WithKind("Pod"), corev1.SchemeGroupVersion.WithResource("pods")
+		resource, subresource = appsv1.SchemeGroupVersion.WithResource("statefulsets"), "scale"
 	case *policyv1.Eviction:
-		kind, resource, subresource = policyv1.SchemeGroupVersion.WithKind("Eviction"), corev1.SchemeGroupVersion.WithResource("pods"), "eviction"
-	case *corev1.PersistentVolume:
-		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("PersistentVolume"), corev1.SchemeGroupVersion.WithResource("persistentvolumes"), ""
-	case *corev1.Secret:
-		kind, resource = corev1.SchemeGroupVersion.WithKind("Secret"), corev1.SchemeGroupVersion.WithResource("secrets")
-	case *corev1.ConfigMap:
-		kind, resource = corev1.SchemeGroupVersion.WithKind("ConfigMap"), corev1.SchemeGroupVersion.WithResource("configmaps")
-	case *corev1.Namespace:
-		kind, resource, namespace = corev1.SchemeGroupVersion.WithKind("Namespace"), corev1.SchemeGroupVersion.WithResource("namespaces"), ""
-	case *autoscalingv2.HorizontalPodAutoscaler:
-		kind, resource = autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), autoscalingv2.SchemeGroupVersion.WithResource("horizontalpodautoscalers")
+		resource, subresource = corev1.SchemeGroupVersion.WithResource("pods"), "eviction"
+	case *corev1.PersistentVolume, *corev1.Namespace, *corev1.Node, *storagev1.StorageClass, *storagev1.VolumeAttachment:
+		namespace = ""
 	}
 	var options runtime.Object
 	if operation == admission.Delete {

@@ -75,7 +75,7 @@ func (c Change) Destructive() bool {
 	switch {
 	case c.Eviction || pod:
 		return ptr.Deref(ptr.Deref(c.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds, -1) == 0
-	case c.Operation == admissionv1.Delete && kinds.Of(c.Old).Sealed:
+	case c.Operation == admissionv1.Delete && kinds.Of(c.Old).Replaceable:
 		return false
 	case c.Operation == admissionv1.Delete, kinds.Of(c.Object()) == kinds.CustomResource, c.Operation == admissionv1.Update && len(c.NewOwners()) > 0:
 		return true

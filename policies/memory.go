@@ -41,6 +41,11 @@ func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
 
+func (m *memory) By(index *Index, namespace, value string) ([]kinds.Object, bool, error) {
+	question := index.Name + " " + namespace + " = " + value
+	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return by(m.Cluster, index, namespace, value) })
+}
+
 func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
 	return recall(m.may, "bypass "+namespace+"/"+policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
 }

@@ -224,11 +224,12 @@ func (s *Set) Fills(namespace string, c Cluster) bool {
 	})
 }
 
-// concerned returns the namespace the change happens in, that of its claim for a volume, and for an owner without a namespace those
-// of what it owns; never none.
+// concerned returns the namespace the change happens in, that of its claim for a volume, and for what has no namespace those that
+// lose something by it; never none.
 func concerned(ch Change, c Cluster) ([]*corev1.Namespace, error) {
 	o := ch.Object()
 	names := []string{o.GetNamespace()}
+	var losing []string
 	switch kind := kinds.Of(o); {
 	case kind == kinds.Namespace:
 		return []*corev1.Namespace{o.(*corev1.Namespace)}, nil
@@ -236,14 +237,24 @@ func concerned(ch Change, c Cluster) ([]*corev1.Namespace, error) {
 		if claim := o.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil {
 			names[0] = claim.Namespace
 		}
+	case kind == kinds.PriorityClass, kind == kinds.StorageClass:
+		sets, err := InNeedOf(o, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, set := range sets {
+			losing = append(losing, set.Namespace)
+		}
 	case kind == kinds.CustomResourceDefinition, kind == kinds.CustomResource && names[0] == "":
 		owned, err := OwnedBy(o, c)
 		if err != nil {
 			return nil, err
 		}
-		if losing := owned.Namespaces(); len(losing) > 0 {
-			names = losing
-		}
+		losing = owned.Namespaces()
+	}
+	if len(losing) > 0 {
+		slices.Sort(losing)
+		names = slices.Compact(losing)
 	}
 	var all []*corev1.Namespace
 	for _, name := range names {

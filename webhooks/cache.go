@@ -1,9 +1,11 @@
 package webhooks
 
 import (
+	"context"
 	"maps"
 	"sync"
 
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +23,16 @@ func Cached() []client.Object {
 		}
 	}
 	return cached
+}
+
+// IndexFields has a cache hold the Indexes.
+func IndexFields(ctx context.Context, of client.FieldIndexer) error {
+	for _, index := range policies.Indexes {
+		if err := of.IndexField(ctx, index.Kind.New(), index.Name, func(o client.Object) []string { return index.Of(o.(kinds.Object)) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Trimmed says of every kind what a cache takes from its objects: what no rule reads in them.

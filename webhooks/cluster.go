@@ -122,6 +122,39 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return items, true, nil
 }
 
+// surely is how many of what an index finds are looked at live, before the others are believed.
+const surely = 8
+
+// By asks a cache, which may be behind: what it finds is looked at again where the answer is to be live. Of a Live kind the API
+// server selects.
+func (c cluster) By(index *policies.Index, namespace, value string) ([]kinds.Object, bool, error) {
+	from, list := c.cached, index.Kind.NewList()
+	if index.Kind.Live {
+		from = c.live
+	}
+	if err := from.List(c.ctx, list, client.InNamespace(namespace), client.MatchingFields{index.Name: value}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, false, err
+	}
+	var found []kinds.Object
+	for _, o := range index.Kind.Items(list) {
+		if namespace == "" && slices.Contains(c.excluded, o.GetNamespace()) {
+			continue
+		}
+		if !index.Kind.Live && c.reader != c.cached && len(found) < surely {
+			now, err := c.get(c.live, index.Kind, o.GetNamespace(), o.GetName())
+			if err != nil {
+				return nil, false, err
+			}
+			if now == nil || !slices.Contains(index.Of(now), value) {
+				continue
+			}
+			o = now
+		}
+		found = append(found, o)
+	}
+	return found, true, nil
+}
+
 func (c cluster) from(kind *kinds.Kind) client.Reader {
 	if kind.Live {
 		return c.live

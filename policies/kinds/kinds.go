@@ -42,6 +42,8 @@ type Kind struct {
 	Verbs []string
 	// Sealed tells that nobody reads the kind's objects, or writes them down: rules judge deletes of them, by their names.
 	Sealed bool
+	// Replaceable tells that whoever deleted an object of the kind can make it again. Nobody is kept from that while Mooring is down.
+	Replaceable bool
 	// Subresources are those through which clients change what rules read.
 	Subresources []string
 
@@ -91,8 +93,8 @@ var (
 	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
 		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "spec.storageClassName", "status.phase"), "get", "list"))
 
-	StorageClass = clusterScoped(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
-		"allowVolumeExpansion", "metadata.annotations"))
+	StorageClass = clusterScoped(replaceable(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
+		"allowVolumeExpansion", "metadata.annotations")))
 
 	PodDisruptionBudget = row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,
 		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods")
@@ -264,6 +266,8 @@ func live(k *Kind, verbs ...string) *Kind { k.Live, k.Verbs = true, verbs; retur
 func judged(k *Kind) *Kind { k.Reads, k.Verbs = false, nil; return k }
 
 // sealed has nothing read but the names of objects of which deletes are judged.
-func sealed(k *Kind) *Kind { k.Sealed, k.Live = true, true; return judged(k) }
+func sealed(k *Kind) *Kind { k.Sealed, k.Live = true, true; return replaceable(judged(k)) }
+
+func replaceable(k *Kind) *Kind { k.Replaceable = true; return k }
 
 func through(k *Kind, subresources ...string) *Kind { k.Subresources = subresources; return k }

@@ -46,7 +46,7 @@ oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
 	case c == call{kinds.PersistentVolume, "", admissionv1.Delete}:
 		return `oldObject.?status.?phase.orValue('') == 'Bound'`
 
-	case c.operation == admissionv1.Delete && !c.kind.Sealed:
+	case c.operation == admissionv1.Delete && !c.kind.Replaceable:
 		return always
 	}
 	return never
@@ -99,7 +99,7 @@ func concerns(c call) condition {
 	case c.kind == kinds.Secret && c.operation == admissionv1.Delete:
 		// Helm keeps each revision of a release in one.
 		return `oldObject.?type.orValue('') != 'helm.sh/release.v1'`
-	case c.kind.Sealed:
+	case c.operation == admissionv1.Delete && c.kind.Replaceable:
 		return always
 	case c.subresource != "" || c.operation == admissionv1.Delete:
 		return never

@@ -148,9 +148,9 @@ func (p pair) change(c cluster, renamed map[*Document]*appsv1.StatefulSet) (poli
 	if p.now == nil {
 		return policies.Change{Operation: admissionv1.Delete, Old: p.was.Object, InFiles: true, Replacement: renamed[p.was]}, nil
 	}
-	ch := policies.Change{Operation: admissionv1.Create, New: p.now.Object}
+	ch := policies.Change{Operation: admissionv1.Create, New: p.now.Object, Unknown: p.now.unknown}
 	if p.was != nil {
-		ch.Old = p.was.Object
+		ch.Old, ch.UnknownBefore = p.was.Object, p.was.unknown
 	} else {
 		stored, err := c.stored(p.now.Object)
 		if err != nil {

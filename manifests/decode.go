@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -159,7 +160,7 @@ func (d *decoder) item(t *tree, item, name, apiVersion string) {
 // typed decodes an object of a kind that rules read.
 func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 	o := k.new()
-	path, err := t.into(item, o)
+	unknown, path, err := t.into(item, o)
 	if err == nil && o.GetName() == "" {
 		path, err = "metadata.name", errors.New("there is no metadata.name")
 	}
@@ -173,38 +174,49 @@ func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 	if k.clusterScoped {
 		o.SetNamespace("")
 	}
+	if o.GetObjectKind().GroupVersionKind().GroupVersion().String() != apiVersion {
+		// Another version of the kind may have the fields.
+		unknown = nil
+	}
 	d.documents = append(d.documents, &Document{
 		File: d.File, Object: o, Start: d.start, End: d.end, Line: d.line, Item: item, Template: d.templateOf(d.text),
+		unknown: slices.DeleteFunc(unknown, skipped),
 	})
 }
 
-// into decodes what stands at the path into the object. Where that fails, it returns the path of the field.
-func (t *tree) into(item string, o kinds.Object) (path string, err error) {
+// skipped tells whether the field stands below one that may have been skipped. See sparse.
+func skipped(path string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(path, separatesSegments), unread.Has)
+}
+
+// into decodes what stands at the path into the object, and returns the fields that its kind does not have. Where it fails, it
+// returns the path of the field.
+func (t *tree) into(item string, o kinds.Object) (unknown []string, path string, err error) {
 	text, err := appendJSON(nil, t.find(item), 0)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	if _, ok := o.(*v1alpha1.StatefulPolicy); ok {
-		// A field with a typing error would guard nothing.
-		unknown, err := json.UnmarshalStrict(text, o)
-		if err = errors.Join(append(unknown, err)...); err == nil {
-			return "", nil
-		}
-		if path := pathIn(err); path != "" {
-			return path, err
-		}
+	if unknown, err = kinds.Decode(text, o); err != nil {
+		path = pathIn(err)
+	}
+	if _, ok := o.(*v1alpha1.StatefulPolicy); !ok {
+		return unknown, path, err
+	}
+	if len(unknown) > 0 {
+		// It would guard nothing.
+		return nil, unknown[0], fmt.Errorf("unknown field %q", unknown[0])
+	}
+	if err != nil && path == "" {
 		// Of a size or a time that is none, the type's own decoder knows no field, and the API server's schema does.
 		object := map[string]any{}
 		if json.UnmarshalCaseSensitivePreserveInts(text, &object) != nil {
-			return "", err
+			return nil, "", err
 		}
 		if refused, unreadable := crd.Validate(object); unreadable == nil && len(refused) > 0 {
-			return refused[0].Field, refused[0]
+			return nil, refused[0].Field, refused[0]
 		}
-		return "", err
 	}
-	err = json.UnmarshalCaseSensitivePreserveInts(text, o)
-	return pathIn(err), err
+	return nil, path, err
 }
 
 // pathIn returns the path of the field that a decoder's error is about, if it is about one.

@@ -364,3 +364,28 @@ func gitIn(t *testing.T, folder string, args ...string) {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
 }
+
+// TestUnknownFields says which fields are found that Kubernetes does not know, in whatever style, and where.
+func TestUnknownFields(t *testing.T) {
+	whole := func(spec ...string) string {
+		return join(statefulSet("db", "", append(spec, "serviceName: db")...), service("db", "", "None"))
+	}
+	const unread = "template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: db:1, readinessProbe: {tcpSocket: {port: 1}}, livenessProbe: {tcpSockt: {port: 1}}}]}}"
+	for _, tc := range []struct {
+		name, file string
+		want       []string
+	}{
+		{"none", whole(), nil},
+		{"in the wrong case", whole("persistentVolumeClaimRetentionpolicy: {whenDeleted: Retain}"), []string{"a.yaml:10 StatefulSet db unknown-field/unknown Warn"}},
+		{"of an item of a list", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(budget("db", ""), "\n", "\n  ") + "status: {disruptionAllowed: 1}\n",
+			[]string{"a.yaml:8 PodDisruptionBudget db unknown-field/unknown Warn"}},
+		{"of an older version that had it", "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: db}\nspec: {maxReplicas: 3, targetCPUUtilizationPercentage: 80, scaleTargetRef: {kind: Deployment, name: StatefulSet}}\n", nil},
+		{"below what no rule reads", whole(unread), nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, judge(t, load(t, map[string]string{"a.yaml": tc.file}), Judgement{})); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}

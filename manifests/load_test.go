@@ -52,6 +52,11 @@ func TestLoad(t *testing.T) {
 			want:  []string{"a.yaml:2:1 Service a", "a.yaml:6:1 Service b"},
 		},
 		{
+			name: "an unknown field of an object that is read all the same", objects: 1,
+			files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {servicName: a}\n"},
+			want:  []string{"a.yaml:1:1 StatefulSet a"},
+		},
+		{
 			name: "a directive, a byte order mark and other line ends", objects: 2,
 			files: map[string]string{
 				"a.yaml": "%YAML 1.1\n---\n" + service("a"),

@@ -100,7 +100,9 @@ type Document struct {
 
 	// silent tells that a StatefulSet says nothing about its replicas.
 	silent bool
-	tree   *tree
+	// unknown are the paths of fields that Kubernetes does not know.
+	unknown []string
+	tree    *tree
 }
 
 // Text is the YAML document that the object is in.

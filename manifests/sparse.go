@@ -3,17 +3,13 @@ package manifests
 import (
 	"bytes"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
 // unread are the keys of Pod templates under which no rule reads anything: what they hold need not be parsed.
-var unread = func() [][]byte {
-	var keys [][]byte
-	for _, name := range kinds.Unread() {
-		keys = append(keys, []byte(name+":"))
-	}
-	return keys
-}()
+var unread = sets.New(kinds.Unread()...)
 
 // sparse returns the text with nothing under the keys of unread fields, every line where it was. It reads lines and not YAML:
 // what it makes of a text that is not in the usual block style may not parse, and then the text itself has to be.
@@ -33,10 +29,8 @@ func sparse(text []byte) []byte {
 		for bytes.HasPrefix(rest, []byte("- ")) {
 			rest = bytes.TrimLeft(rest[1:], " ")
 		}
-		for _, key := range unread {
-			if value, ok := bytes.CutPrefix(rest, key); ok && len(bytes.TrimSpace(value)) == 0 {
-				below = len(line) - len(rest)
-			}
+		if key, value, ok := bytes.Cut(rest, []byte(":")); ok && len(bytes.TrimSpace(value)) == 0 && unread.Has(string(key)) {
+			below = len(line) - len(rest)
 		}
 	}
 	return short

@@ -31,6 +31,9 @@ type Change struct {
 	Old, New kinds.Object
 	// InFiles tells that nobody asks an API server: the change is what lies between two sets of files.
 	InFiles bool
+	// Unknown and UnknownBefore are the paths of fields that Kubernetes does not know, of New and of Old. Only a reader of files sees
+	// them: the API server drops them before it asks anybody.
+	Unknown, UnknownBefore []string
 	// Replacement is, of a StatefulSet that leaves the files, the one that comes in its place under another name.
 	Replacement *appsv1.StatefulSet
 	// User is who asks.

@@ -34,11 +34,22 @@ type Rule struct {
 type Trigger struct {
 	Kind       *kinds.Kind
 	Operations []admissionv1.Operation
+	// FilesOnly tells that no request shows what the rule judges, so that the API server need not ask.
+	FilesOnly bool
 }
 
 // On makes a Trigger. Without operations, the rule judges the objects as they stand alone.
 func On(kind *kinds.Kind, operations ...admissionv1.Operation) Trigger {
-	return Trigger{kind, operations}
+	return Trigger{Kind: kind, Operations: operations}
+}
+
+// InFiles makes Triggers of kinds whose objects the rule judges in files alone.
+func InFiles(all ...*kinds.Kind) []Trigger {
+	var on []Trigger
+	for _, kind := range all {
+		on = append(on, Trigger{Kind: kind, Operations: []admissionv1.Operation{admissionv1.Create, admissionv1.Update}, FilesOnly: true})
+	}
+	return on
 }
 
 // Check is one of the findings that a rule can make.

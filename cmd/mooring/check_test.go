@@ -151,6 +151,7 @@ func TestCheckLetsBe(t *testing.T) {
 		}
 		return string(text)
 	}()
+	const misspelled = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: db}\nspec:\n  maxUnavailabel: 1\n"
 	for _, tc := range []struct {
 		name, args, file string
 		baseline         string
@@ -171,6 +172,9 @@ func TestCheckLetsBe(t *testing.T) {
 		{name: "ignored, with a reason", args: "--only=termination-grace", file: ignoring("termination-grace=it has no state; spread=one node"), says: "ignored termination-grace/zero a.yaml:11:7 (it has no state)"},
 		{name: "one check ignored", args: "--only=termination-grace", file: ignoring("termination-grace/zero=it has no state"), says: "0 denied, 0 warned, 0 audited, 1 ignored"},
 		{name: "another rule ignored", file: ignoring("spread=one node"), code: 1, says: "deny termination-grace/zero"},
+		{name: "a misspelled field", args: "--profile=restricted --only=unknown-field", file: misspelled, code: 1, says: "deny unknown-field/unknown a.yaml:5:3"},
+		{name: "a misspelled field that is not looked for", args: "--profile=restricted --skip=unknown-field,readiness", file: misspelled, silent: "unknown-field"},
+		{name: "a misspelled field that is ignored", args: "--profile=restricted --only=unknown-field", file: strings.Replace(misspelled, "{name: db}", "{name: db, annotations: {mooring.dev/ignore: unknown-field=for a fork}}", 1), says: "ignored unknown-field/unknown"},
 		{name: "ignored, without a reason", file: ignoring("termination-grace"), code: 2, says: "a.yaml:3:22: annotation mooring.dev/ignore: termination-grace has no reason. Fix: write termination-grace=<why>"},
 		{name: "ignored, and no rule", file: ignoring("termination-grac=x"), code: 2, says: `annotation mooring.dev/ignore: there is no rule "termination-grac"; did you mean termination-grace?`},
 	} {

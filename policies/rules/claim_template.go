@@ -22,8 +22,8 @@ var claimTemplate = policies.Rule{
 	Doc: `volumeClaimTemplates cannot be changed later, and a claim that asks for a storage class that does not exist leaves its
 Pod pending without a word to whoever applied the StatefulSet. So the template is judged when it is written: its class
 exists (or there is a default one, or a volume that somebody made for it), and class, access modes and size are among what the
-policy allows. A template without access modes, and a container that mounts a volume which the Pod does not have, pass the API
-server too, and no Pod ever starts. Claims that the
+policy allows. A template without access modes, and a container that mounts a volume which the Pod does not have, are refused
+by new API servers; older ones take them, and no Pod ever starts. Claims that the
 StatefulSet controller makes of a template are let through, as their owner would never see a refusal; claims that people
 make are judged like templates.`,
 	Severity: policies.Medium,
@@ -69,7 +69,7 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 		if len(claim.Spec.AccessModes) == 0 {
 			found = append(found, policies.Finding{
 				Check: "no-access-mode", Path: fmt.Sprintf("spec.volumeClaimTemplates[%d].spec.accessModes", i),
-				Message: fmt.Sprintf("Claim template %s asks for no access mode: the API server refuses the claims made of it, and StatefulSet %s gets no Pod.", claim.Name, set.Name),
+				Message: fmt.Sprintf("Claim template %s asks for no access mode: the API server refuses StatefulSet %s, and before Kubernetes 1.35 the claims of its Pods.", claim.Name, set.Name),
 				Remedy:  "set accessModes: [ReadWriteOnce]",
 			})
 		}
@@ -88,7 +88,7 @@ func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 		}
 		found = append(found, policies.Finding{
 			Check: "no-volume", Path: path,
-			Message: fmt.Sprintf("Container %s mounts volume %s, which StatefulSet %s has neither as a claim template nor as a volume: the API server refuses its Pods.", container, volume, set.Name),
+			Message: fmt.Sprintf("Container %s mounts volume %s, which StatefulSet %s has neither as a claim template nor as a volume: the API server refuses it, and before Kubernetes 1.35 its Pods.", container, volume, set.Name),
 			Remedy:  fmt.Sprintf("add a claim template or a volume called %s, or take the mount away.", volume),
 		})
 	}

@@ -51,16 +51,17 @@ var All = []policies.Rule{
 	spread,
 	stuckRollout,
 	terminationGrace,
+	unknownField,
 	unsafeRollout,
 	updateStrategy,
 	volumeReclaim,
 	volumeRetain,
 }
 
-// Judge tells whether any rule is about objects of the kind.
+// Judge tells whether any rule is about objects of the kind in a cluster.
 func Judge(kind *kinds.Kind) bool {
 	return slices.ContainsFunc(All, func(rule policies.Rule) bool {
-		return slices.ContainsFunc(rule.On, func(t policies.Trigger) bool { return t.Kind == kind })
+		return slices.ContainsFunc(rule.On, func(t policies.Trigger) bool { return t.Kind == kind && !t.FilesOnly })
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/rules"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // Case is one request, or one object of a live cluster, and what the policies say of it.
@@ -166,11 +167,14 @@ func (c Case) build() (Play, error) {
 		p.Profile = policies.ProfileOff
 	}
 	var err error
-	if p.Change.Old, err = c.file.object(c.Old); err != nil {
+	if p.Change.Old, p.Change.UnknownBefore, err = c.file.decode(c.Old); err != nil {
 		return p, err
 	}
-	if p.Change.New, err = c.file.object(c.New); err != nil {
+	if p.Change.New, p.Change.Unknown, err = c.file.decode(c.New); err != nil {
 		return p, err
+	}
+	if unknown := slices.Concat(p.Change.UnknownBefore, p.Change.Unknown); len(unknown) > 0 && !c.InFiles {
+		return p, noField(unknown)
 	}
 	if c.Stands != nil {
 		if p.Change.New, err = c.file.object(c.Stands); err != nil {
@@ -366,17 +370,31 @@ func (m Manifest) name() string {
 
 // object merges the manifest into the file's manifest of its kind and name, or of its kind; nil for none.
 func (f *File) object(m Manifest) (kinds.Object, error) {
+	o, unknown, err := f.decode(m)
+	if err == nil && len(unknown) > 0 {
+		err = noField(unknown)
+	}
+	return o, err
+}
+
+func noField(unknown []string) error {
+	return fmt.Errorf("Kubernetes knows no field %s", words.List(unknown))
+}
+
+// decode is object, with the fields that Kubernetes does not know.
+func (f *File) decode(m Manifest) (o kinds.Object, unknown []string, err error) {
 	if m == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	name, _ := m["kind"].(string)
 	apiVersion, _ := m["apiVersion"].(string)
 	if kinds.IsCustom(schema.FromAPIVersionAndKind(apiVersion, name).Group) {
-		return custom(m)
+		o, err := custom(m)
+		return o, nil, err
 	}
 	kind := kinds.Named(name)
 	if kind == nil {
-		return nil, fmt.Errorf("kind %q: no rule reads such objects", name)
+		return nil, nil, fmt.Errorf("kind %q: no rule reads such objects", name)
 	}
 	var original Manifest
 	for _, b := range f.base {
@@ -384,7 +402,7 @@ func (f *File) object(m Manifest) (kinds.Object, error) {
 			original = b
 		}
 	}
-	o := kind.New()
+	o = kind.New()
 	merged, err := json.Marshal(m)
 	if err == nil && original != nil {
 		var base []byte
@@ -393,19 +411,19 @@ func (f *File) object(m Manifest) (kinds.Object, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := yaml.UnmarshalStrict(merged, o); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", name, m.name(), err)
+	if unknown, err = kinds.Decode(merged, o); err != nil {
+		return nil, nil, fmt.Errorf("%s %s: %w", name, m.name(), err)
 	}
 	o.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 	if o.GetName() == "" {
-		return nil, fmt.Errorf("the %s has no name. Fix: write it whole, or name a file with a %[1]s under objects", name)
+		return nil, nil, fmt.Errorf("the %s has no name. Fix: write it whole, or name a file with a %[1]s under objects", name)
 	}
 	if kind.Namespaced && o.GetNamespace() == "" {
 		o.SetNamespace(metav1.NamespaceDefault)
 	}
-	return o, nil
+	return o, unknown, nil
 }
 
 // custom is a custom resource, which is taken as it is written.

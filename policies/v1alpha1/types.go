@@ -337,6 +337,9 @@ type Rules struct {
 	// claimMount: where containers mount the claims.
 	// +optional
 	ClaimMount *ClaimMount `json:"claimMount,omitempty"`
+	// unknownField: misspelled fields in files.
+	// +optional
+	UnknownField *UnknownField `json:"unknownField,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -390,6 +393,11 @@ type NeededObject struct {
 
 // ClaimMount are the parameters of the rule claim-mount.
 type ClaimMount struct {
+	Enforcement `json:",inline"`
+}
+
+// UnknownField are the parameters of the rule unknown-field.
+type UnknownField struct {
 	Enforcement `json:",inline"`
 }
 

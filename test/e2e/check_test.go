@@ -185,3 +185,37 @@ func TestCheckWithoutItsCluster(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatAPIServersSay says what an API server makes of manifests that check finds fault with: of a field that it does not know, and
+// of StatefulSets that no Pod can run for. Before Kubernetes 1.35 it took these, and refused what their controller made.
+func TestWhatAPIServersSay(t *testing.T) {
+	t.Run("unknown-field/unknown", func(t *testing.T) {
+		s := newShell(t)
+		misspelled := service + "---" + statefulSet("replicas: 1", "persistentVolumeClaimRetentionpolicy: {whenDeleted: Delete}")
+		if out, err := s.try(misspelled, "apply", "-f", "-"); err == nil || !strings.Contains(out, `unknown field "spec.persistentVolumeClaimRetentionpolicy"`) {
+			t.Errorf("kubectl says %v, %s", err, out)
+		}
+		if out := s.mustWith(misspelled, "apply", "-f", "-", "--validate=warn"); !strings.Contains(out, `Warning: unknown field "spec.persistentVolumeClaimRetentionpolicy"`) {
+			t.Errorf("the API server says %s", out)
+		}
+		if kept := s.must("get", "statefulset", "db", "-o", "jsonpath={.spec.persistentVolumeClaimRetentionPolicy.whenDeleted}"); kept != "Retain" {
+			t.Errorf("what holds is %s", kept)
+		}
+	})
+	for _, tc := range []struct{ finding, manifest, refusal string }{
+		{"claim-template/no-access-mode", strings.Replace(statefulSet("replicas: 1"), "accessModes: [ReadWriteOnce], ", "", 1), "spec.accessModes: Required value"},
+		{"claim-template/no-volume", strings.Replace(statefulSet("replicas: 1"), "name: data, mountPath", "name: dta, mountPath", 1), `volumeMounts[0].name: Not found: "dta"`},
+	} {
+		t.Run(tc.finding, func(t *testing.T) {
+			s := newShell(t)
+			if out, err := s.try(service+"---"+tc.manifest, "apply", "-f", "-"); err == nil {
+				s.eventually([]string{"get", "events", "--field-selector=reason=FailedCreate", "-o", "jsonpath={.items[*].message}"}, tc.refusal)
+			} else if !strings.Contains(out, tc.refusal) {
+				t.Errorf("the API server says %s", out)
+			}
+			if got := s.check(s.kubeconfig, service+"---"+tc.manifest); !slices.Contains(got.found, tc.finding+" Warn") {
+				t.Errorf("check finds %q", got.found)
+			}
+		})
+	}
+}

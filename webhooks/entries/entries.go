@@ -54,6 +54,9 @@ func For(rules []policies.Rule) Entries {
 	var judged, filled []call
 	for _, rule := range rules {
 		for _, trigger := range rule.On {
+			if trigger.FilesOnly {
+				continue
+			}
 			for _, operation := range trigger.Operations {
 				calls := withSubresources(call{trigger.Kind, "", operation})
 				if len(rule.Checks) > 0 {

@@ -132,7 +132,7 @@ func profileOf(name string, rule policies.Rule) (ruledoc.Profile, error) {
 }
 
 func triggers(rule policies.Rule) string {
-	var on []string
+	var on, inFiles []string
 	for _, t := range rule.On {
 		var operations []string
 		for _, op := range t.Operations {
@@ -141,7 +141,14 @@ func triggers(rule policies.Rule) string {
 		if len(operations) == 0 {
 			operations = []string{"as it stands"}
 		}
+		if t.FilesOnly {
+			inFiles = append(inFiles, t.Kind.Kind)
+			continue
+		}
 		on = append(on, t.Kind.Kind+" "+strings.Join(operations, ", "))
+	}
+	if inFiles != nil {
+		on = append(on, strings.Join(inFiles, ", ")+" in files")
 	}
 	return strings.Join(on, "; ")
 }

@@ -69,7 +69,7 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 		if len(claim.Spec.AccessModes) == 0 {
 			found = append(found, policies.Finding{
 				Check: "no-access-mode", Path: fmt.Sprintf("spec.volumeClaimTemplates[%d].spec.accessModes", i),
-				Message: fmt.Sprintf("Claim template %s asks for no access mode: the API server refuses StatefulSet %s, and before Kubernetes 1.35 the claims of its Pods.", claim.Name, set.Name),
+				Message: fmt.Sprintf("Claim template %s asks for no access mode: the API server refuses StatefulSet %s; an older one takes it, and refuses its claims.", claim.Name, set.Name),
 				Remedy:  "set accessModes: [ReadWriteOnce]",
 			})
 		}
@@ -88,7 +88,7 @@ func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 		}
 		found = append(found, policies.Finding{
 			Check: "no-volume", Path: path,
-			Message: fmt.Sprintf("Container %s mounts volume %s, which StatefulSet %s has neither as a claim template nor as a volume: the API server refuses it, and before Kubernetes 1.35 its Pods.", container, volume, set.Name),
+			Message: fmt.Sprintf("Container %s mounts volume %s, which StatefulSet %s has neither as a claim template nor as a volume: the API server refuses it; an older one takes it, and refuses its Pods.", container, volume, set.Name),
 			Remedy:  fmt.Sprintf("add a claim template or a volume called %s, or take the mount away.", volume),
 		})
 	}

@@ -187,7 +187,7 @@ func TestCheckWithoutItsCluster(t *testing.T) {
 }
 
 // TestWhatAPIServersSay says what an API server makes of manifests that check finds fault with: of a field that it does not know, and
-// of StatefulSets that no Pod can run for. Before Kubernetes 1.35 it took these, and refused what their controller made.
+// of StatefulSets that no Pod can run for. An older one takes these, and refuses what their controller makes.
 func TestWhatAPIServersSay(t *testing.T) {
 	t.Run("unknown-field/unknown", func(t *testing.T) {
 		s := newShell(t)

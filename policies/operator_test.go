@@ -38,7 +38,7 @@ func TestOperators(t *testing.T) {
 		spec         string
 		older, newer string
 		user         string
-		cluster        policies.Snapshot
+		cluster      policies.Snapshot
 		want         string
 		note         string
 	}{

@@ -28,9 +28,9 @@ const (
 // rights is not taken for one.
 func TestOperatorOfItsOwnResource(t *testing.T) {
 	for name, test := range map[string]struct {
-		user  string
+		user    string
 		cluster policies.Snapshot
-		want  []string
+		want    []string
 	}{
 		"its operator":                {"system:serviceaccount:db:operator", policies.Snapshot{Operates: []string{"Database"}}, []string{"owner-delete/data:Warn@a"}},
 		"another account":             {"system:serviceaccount:db:backup", policies.Snapshot{}, []string{"owner-delete/data:Deny@a"}},

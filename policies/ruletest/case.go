@@ -129,7 +129,7 @@ func (c Case) validWant(want string) error {
 // Play is a case as the engine sees it.
 type Play struct {
 	Change   policies.Change
-	Cluster    policies.Snapshot
+	Cluster  policies.Snapshot
 	Policies []v1alpha1.StatefulPolicy
 	// Profile is that of namespaces that choose none.
 	Profile string
@@ -160,7 +160,7 @@ func (c Case) build() (Play, error) {
 			Operation: admissionv1.Update, DryRun: c.DryRun, InFiles: c.InFiles, Scale: c.Scale, DeleteOptions: c.DeleteOptions,
 			User: authenticationv1.UserInfo{Username: c.User, Groups: c.Groups}, Time: clock.Now,
 		},
-		Cluster:   policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses, Unserved: c.Unserved},
+		Cluster: policies.Snapshot{Complete: !c.InFiles, Bypass: c.Bypasses, Unserved: c.Unserved},
 		Profile: c.file.Profile,
 	}
 	if p.Profile == "" {

@@ -120,12 +120,12 @@ func TestConditions(t *testing.T) {
 		{"user deletes a Pod of nobody", request{old: &corev1.Pod{}, grace: 30}, nil},
 		{"scheduler makes room", request{user: "system:kube-scheduler", old: pod(), grace: 30}, nil},
 		{"StatefulSet controller rolls", request{user: sets, old: pod(), grace: 30}, nil},
-		{"user forces a Pod away", request{old: pod()}, guard},
+		{"user forces a Pod away", request{old: pod()}, lint},
 		{"user forces a Pod of nobody away", request{old: &corev1.Pod{}}, nil},
 		{"a node with a Deployment's Pod is drained", request{new: &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: "web-6d4cf56db6-x7k2p"}}}, nil},
 		{"node is drained", request{new: &policyv1.Eviction{}}, lint},
 		{"node is drained with time to stop", request{new: eviction(30)}, lint},
-		{"node is drained without", request{new: eviction(0)}, guard},
+		{"node is drained without", request{new: eviction(0)}, lint},
 		{"kubelet ends a Pod", request{user: "system:node:node-1", old: pod()}, nil},
 		{"Pod garbage collector ends a Pod", request{user: "system:serviceaccount:kube-system:pod-garbage-collector", old: pod()}, nil},
 
@@ -148,7 +148,9 @@ func TestConditions(t *testing.T) {
 		{"Service publishes addresses that are not ready", request{old: service(), new: service(notReady)}, lint},
 		{"Service gets a port", request{old: service(), new: service(port)}, lint},
 		{"Service gets a label", request{old: service(), new: service(labelledService)}, nil},
-		{"user deletes a headless Service", request{old: service()}, guard},
+		{"user deletes a headless Service", request{old: service()}, lint},
+		{"user deletes a headless Service that is labelled against it", request{old: service(keptService)}, guard},
+		{"user deletes an ordinary Service that is labelled against it", request{old: service(clusterIP("10.0.0.10"), keptService)}, guard},
 		{"user deletes an ordinary Service", request{old: service(clusterIP("10.0.0.10"))}, nil},
 		{"user deletes an ExternalName Service, clusterIP absent", request{old: service(external)}, nil},
 		{"garbage collector deletes a Service", request{user: collector, old: service()}, nil},
@@ -424,6 +426,8 @@ func eviction(grace int64) *policyv1.Eviction {
 func kept(c *corev1.PersistentVolumeClaim) {
 	c.Labels = map[string]string{"mooring.dev/protect": "true"}
 }
+
+func keptService(s *corev1.Service) { s.Labels = map[string]string{"mooring.dev/protect": "true"} }
 
 func pending(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending }
 

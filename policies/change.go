@@ -70,15 +70,12 @@ func (c Change) NewOwners() []metav1.OwnerReference {
 	return owners
 }
 
-// Destructive tells whether the change takes something away that may be in use and does not come back: deletes, updates that take
-// ordinals from a StatefulSet or may have its operator do so, and those that add an owner, without which the object goes. Such a
-// change is worth a read past the cache.
+// Destructive tells whether the change takes something away that may be in use and does not come back: deletes of what is not
+// replaceable, updates that take ordinals from a StatefulSet or may have its operator do so, and those that add an owner, without
+// which the object goes. Such a change is worth a read past the cache, and is refused where nothing can be read.
 func (c Change) Destructive() bool {
-	_, pod := c.Old.(*corev1.Pod)
 	switch {
-	case c.Eviction || pod:
-		return ptr.Deref(ptr.Deref(c.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds, -1) == 0
-	case c.Operation == admissionv1.Delete && kinds.Of(c.Old).Replaceable:
+	case c.Eviction, c.Operation == admissionv1.Delete && kinds.Of(c.Old).Replaceable:
 		return false
 	case c.Operation == admissionv1.Delete, kinds.Of(c.Object()) == kinds.CustomResource, c.Operation == admissionv1.Update && len(c.NewOwners()) > 0:
 		return true

@@ -72,7 +72,8 @@ func TestDestructive(t *testing.T) {
 	}{
 		"a create":                 {policies.Change{Operation: "CREATE", New: sized(0, 0)}, false},
 		"a delete":                 {policies.Change{Operation: "DELETE", Old: sized(0, 0)}, true},
-		"a Service's delete":       {policies.Change{Operation: "DELETE", Old: service}, true},
+		"a Service's delete":       {policies.Change{Operation: "DELETE", Old: service}, false},
+		"a Pod's forced delete":    {policies.Change{Operation: "DELETE", Old: &corev1.Pod{}, DeleteOptions: metav1.NewDeleteOptions(0)}, false},
 		"a Service's update":       {policies.Change{Operation: "UPDATE", Old: service, New: service}, false},
 		"fewer replicas":           {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 2)}, true},
 		"fewer through scale":      {policies.Change{Operation: "UPDATE", Scale: true, Old: sized(0, 3), New: sized(0, 2)}, true},

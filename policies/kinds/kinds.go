@@ -81,9 +81,9 @@ var (
 		normaliseDeployment,
 		"spec.replicas", "spec.strategy", "spec.template.spec.volumes.name", "spec.template.spec.volumes.persistentVolumeClaim"))
 
-	Service = row[*corev1.Service, corev1.ServiceList](corev1.SchemeGroupVersion, "services",
+	Service = replaceable(row[*corev1.Service, corev1.ServiceList](corev1.SchemeGroupVersion, "services",
 		func(s *corev1.Service) { setDefault(&s.Spec.Type, corev1.ServiceTypeClusterIP) },
-		"spec.clusterIP", "spec.externalName", "spec.ports.name", "spec.publishNotReadyAddresses", "spec.selector", "spec.type")
+		"spec.clusterIP", "spec.externalName", "spec.ports.name", "spec.publishNotReadyAddresses", "spec.selector", "spec.type"))
 
 	PersistentVolumeClaim = through(row[*corev1.PersistentVolumeClaim, corev1.PersistentVolumeClaimList](corev1.SchemeGroupVersion, "persistentvolumeclaims", nil,
 		"metadata.managedFields",
@@ -103,10 +103,10 @@ var (
 		func(h *autoscalingv2.HorizontalPodAutoscaler) { setDefault(&h.Spec.MinReplicas, ptr.To[int32](1)) },
 		"spec.maxReplicas", "spec.minReplicas", "spec.scaleTargetRef"))
 
-	Pod = through(live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
+	Pod = replaceable(through(live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
 		"metadata.annotations",
 		"spec.nodeName", "spec.restartPolicy", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
-		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list"), "status", "binding")
+		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list"), "status", "binding"))
 
 	Namespace = through(clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
 		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) })), "finalize")

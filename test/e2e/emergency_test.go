@@ -16,9 +16,20 @@ func TestWayOutAndBack(t *testing.T) {
 	s.refused([]string{"scale-down/quorum"}, scale...)
 
 	cluster.Kill()
-	if out, err := s.try("", scale...); err == nil || !strings.Contains(out, "failed calling webhook") {
-		t.Errorf("guard lets a scale-down pass while nobody answers: %v\n%s", err, out)
+	for _, taken := range [][]string{
+		scale,
+		{"delete", "statefulset", "db", "--dry-run=server"},
+		{"delete", "persistentvolumeclaim", "data-db-0", "--dry-run=server"},
+		{"delete", "namespace", s.namespace, "--dry-run=server"},
+	} {
+		if out, err := s.try("", taken...); err == nil || !strings.Contains(out, "failed calling webhook") {
+			t.Errorf("guard lets this pass while nobody answers: %s: %v\n%s", strings.Join(taken, " "), err, out)
+		}
 	}
+	// Baseline refuses none of these.
+	s.must("delete", "service", "db", "--dry-run=server")
+	s.must("delete", "pod", "db-2", "--grace-period=0", "--force", "--dry-run=server")
+	s.must("rollout", "restart", "statefulset", "db")
 	s.must("delete", "validatingwebhookconfiguration", "mooring")
 	s.must(scale...)
 

@@ -9,8 +9,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// guards is when a request takes something away that cannot be put right later. All deletes do, and the updates and creates
-// named here.
+// guards is when baseline can refuse a request that takes something away. All deletes do, and the updates named here. What
+// baseline only warns of is left to lint: an outage must not refuse more than Mooring does.
 func guards(c call) condition {
 	switch {
 	case c == call{kinds.StatefulSet, "", admissionv1.Update}:
@@ -32,16 +32,10 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Delete}:
 		// A claim that was never bound, or has lost its volume, holds no data.
 		return `!(oldObject.?status.?phase.orValue('') in ['Pending', 'Lost']) ||
-oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
-
-	case c == call{kinds.Pod, "eviction", admissionv1.Create}, c == call{kinds.Pod, "", admissionv1.Delete}:
-		return members(c) + ` &&
-` + forced(c)
+` + isProtected
 
 	case c == call{kinds.Service, "", admissionv1.Delete}:
-		// It can give Pods their names, or is labelled against deletes.
-		return `oldObject.spec.?clusterIP.orValue('') == 'None' ||
-oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
+		return isProtected
 
 	case c == call{kinds.PersistentVolume, "", admissionv1.Delete}:
 		return `oldObject.?status.?phase.orValue('') == 'Bound'`
@@ -52,6 +46,9 @@ oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
 	return never
 }
 
+// isProtected is when what is deleted is labelled against it.
+const isProtected = `oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
+
 // members is when the Pod may be a StatefulSet's. An eviction says no more of it than its name.
 func members(c call) condition {
 	if c.subresource == "eviction" {
@@ -60,14 +57,6 @@ func members(c call) condition {
 	// Node agents know that a Pod has stopped.
 	return `oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
 !request.userInfo.username.startsWith('system:node:')`
-}
-
-// forced is when nobody waits for the Pod to stop. Any other delete lets it come back.
-func forced(c call) condition {
-	if c.subresource == "eviction" {
-		return `object.?deleteOptions.?gracePeriodSeconds.orValue(-1) == 0`
-	}
-	return `request.options.?gracePeriodSeconds.orValue(-1) == 0`
 }
 
 // ownerIsNew is when an update adds an owner. If that does not exist, the garbage collector deletes the object.
@@ -99,6 +88,9 @@ func concerns(c call) condition {
 	case c.kind == kinds.Secret && c.operation == admissionv1.Delete:
 		// Helm keeps each revision of a release in one.
 		return `oldObject.?type.orValue('') != 'helm.sh/release.v1'`
+	case c == call{kinds.Service, "", admissionv1.Delete}:
+		// It can give Pods their names.
+		return `oldObject.spec.?clusterIP.orValue('') == 'None'`
 	case c.operation == admissionv1.Delete && c.kind.Replaceable:
 		return always
 	case c.subresource != "" || c.operation == admissionv1.Delete:

@@ -2,12 +2,16 @@ package entries_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 
+	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/rules"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	"github.com/mooring-dev/mooring/webhooks/entries"
 )
 
@@ -34,6 +38,31 @@ func TestEveryRuleIsAsked(t *testing.T) {
 				// About owners the API server asks where there are some: see the registration of mooring-owners.
 				if want := trigger.Kind != kinds.Deployment && slices.Contains(kinds.All, trigger.Kind); asked != want {
 					t.Errorf("%s: %s of a %s is asked about: %v, want %v", rule.ID, operation, trigger.Kind.Kind, asked, want)
+				}
+			}
+		}
+	}
+}
+
+// TestGuardHoldsWhatBaselineDenies: while nobody answers, guard refuses. Of each kind of request that it is asked about, baseline
+// must be able to refuse one.
+func TestGuardHoldsWhatBaselineDenies(t *testing.T) {
+	var baseline v1alpha1.Rules
+	for _, rule := range rules.All {
+		rule.Enable(policies.Baseline, &baseline)
+	}
+	for _, guarded := range entries.For(rules.All).Guard.Rules {
+		for _, resource := range guarded.Resources {
+			for _, operation := range guarded.Operations {
+				resource, subresource, _ := strings.Cut(resource, "/")
+				denies := slices.ContainsFunc(rules.All, func(rule policies.Rule) bool {
+					return rule.Action(&baseline) == v1alpha1.Deny && slices.ContainsFunc(rule.On, func(trigger policies.Trigger) bool {
+						return trigger.Kind.Group == guarded.APIGroups[0] && trigger.Kind.Resource == resource &&
+							slices.Contains(trigger.Operations, admissionv1.Operation(operation))
+					})
+				})
+				if !denies {
+					t.Errorf("%s of %s %s is refused while nobody answers, though baseline refuses none", operation, resource, subresource)
 				}
 			}
 		}

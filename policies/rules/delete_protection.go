@@ -9,6 +9,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -225,7 +227,7 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 		return nil, nil
 	}
 	if pod != nil {
-		f.Message = fmt.Sprintf("Pod %s uses claim %s: the claim would stay Terminating, and its data is lost when the Pod restarts.", pod.Name, claim.Name)
+		f.Message = usedBy(pod, claim)
 		return []policies.Finding{f}, nil
 	}
 	set, _, err := policies.ClaimantOf(claim, c)
@@ -236,7 +238,44 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 			return []policies.Finding{f}, err
 		}
 	}
-	return nil, err
+	if set != nil || err != nil {
+		return nil, err
+	}
+	if pod, err = operatorsPodOn(claim, c); pod == nil || err != nil {
+		return nil, err
+	}
+	// An operator that makes its Pods without a StatefulSet takes members away with their claims.
+	f.Action, f.Message = cmp.Or(p.InUse, p.Action).AtMost(v1alpha1.Warn), usedBy(pod, claim)
+	return []policies.Finding{f}, nil
+}
+
+func usedBy(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) string {
+	return fmt.Sprintf("Pod %s uses claim %s: the claim would stay Terminating, and its data is lost when the Pod restarts.", pod.Name, claim.Name)
+}
+
+// operatorsPodOn returns the Pod of the claim's name that uses it, where a custom resource controls that Pod, or nil.
+func operatorsPodOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
+	name, n, ok := statefulset.CutOrdinal(claim.Name)
+	if !ok {
+		return nil, nil
+	}
+	candidates := []string{claim.Name}
+	for member := range policies.SetNames(name) {
+		candidates = append(candidates, fmt.Sprintf("%s-%d", member, n))
+	}
+	for _, candidate := range candidates {
+		pod, _, err := policies.Get[*corev1.Pod](c, claim.Namespace, candidate)
+		if err != nil {
+			return nil, err
+		}
+		if pod == nil || statefulset.Finished(pod) || !statefulset.Mounts(pod.Spec, claim.Name) {
+			continue
+		}
+		if owner := metav1.GetControllerOf(pod); owner != nil && kinds.IsCustom(schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group) {
+			return pod, nil
+		}
+	}
+	return nil, nil
 }
 
 // pvcProtection is the finalizer that keeps a claim from going while a Pod uses it.

@@ -178,7 +178,8 @@ func (r *rollout) waits(p v1alpha1.UnsafeRollout) []policies.Finding {
 		Remedy:  fmt.Sprintf("see why it is not ready: %s describe pod %s.", policies.Kubectl(r.set), pod),
 	}
 	if r.behind(down[0].Start) {
-		f.Remedy += fmt.Sprintf(" If the new template repairs it: %s delete pod %s", policies.Kubectl(r.set), pod)
+		f.Message = fmt.Sprintf("The rollout waits for Pod %s, which is not ready, and does not replace it.", pod)
+		f.Remedy = fmt.Sprintf("if the new template repairs it: %s delete pod %s", policies.Kubectl(r.set), pod)
 	}
 	return []policies.Finding{f}
 }

@@ -132,6 +132,7 @@ func TestConditions(t *testing.T) {
 		// Their scale subresource. HPA and kubectl scale come here.
 		{"HPA scale-up", request{old: scale(3), new: scale(5)}, nil},
 		{"HPA scale-up from zero, old replicas omitted", request{old: scale(0), new: scale(1)}, nil},
+		{"HPA scale-up that adds a majority", request{old: scale(1), new: scale(3)}, lint},
 		{"HPA, no change", request{old: scale(3), new: scale(3)}, nil},
 		{"scale down", request{old: scale(3), new: scale(2)}, shrunk},
 		{"scale to zero, replicas omitted", request{old: scale(3), new: scale(0)}, shrunk},

@@ -47,6 +47,7 @@ var All = []policies.Rule{
 	retainedClaim,
 	retentionPolicy,
 	scaleDown,
+	scaleUp,
 	sharedClaim,
 	spread,
 	stuckRollout,

@@ -340,6 +340,9 @@ type Rules struct {
 	// unknownField: misspelled fields in files.
 	// +optional
 	UnknownField *UnknownField `json:"unknownField,omitempty"`
+	// scaleUp: members that start without data.
+	// +optional
+	ScaleUp *ScaleUp `json:"scaleUp,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -398,6 +401,11 @@ type ClaimMount struct {
 
 // UnknownField are the parameters of the rule unknown-field.
 type UnknownField struct {
+	Enforcement `json:",inline"`
+}
+
+// ScaleUp are the parameters of the rule scale-up.
+type ScaleUp struct {
 	Enforcement `json:",inline"`
 }
 

@@ -93,6 +93,10 @@ func concerns(c call) condition {
 		return `oldObject.spec.?clusterIP.orValue('') == 'None'`
 	case c.operation == admissionv1.Delete && c.kind.Replaceable:
 		return always
+	case c == call{kinds.StatefulSet, "scale", admissionv1.Update}:
+		// The members that are added are a majority of all.
+		return `oldObject.?spec.?replicas.orValue(0) > 0 &&
+object.?spec.?replicas.orValue(0) - oldObject.?spec.?replicas.orValue(0) > object.?spec.?replicas.orValue(0) / 2`
 	case c.subresource != "" || c.operation == admissionv1.Delete:
 		return never
 	case c.operation == admissionv1.Create:

@@ -43,18 +43,22 @@ image: ## Build the image with buildah, which needs no container engine; IMAGE=â
 
 # The image that the chart asks for where no value names another.
 CHART_IMAGE := ghcr.io/mooring-dev/mooring:$(shell sed -n 's/^appVersion: //p' deploy/chart/Chart.yaml)
-# A program with Docker's command line, and the kind of cluster to load the image into: kind, minikube or k3d.
+# The container engine (docker or podman), and the kind of cluster to load the image into: kind, minikube or k3d.
 ENGINE ?= docker
 CLUSTER ?= kind
 CLUSTER_NAME ?=
-load-kind = kind load docker-image $(CHART_IMAGE) $(CLUSTER_NAME:%=--name=%)
-load-minikube = minikube image load $(CHART_IMAGE) $(CLUSTER_NAME:%=--profile=%)
-load-k3d = k3d image import $(CHART_IMAGE) $(CLUSTER_NAME:%=--cluster=%)
+# An archive, because the tools look for an image by its name in Docker alone.
+ARCHIVE := $(BIN)/image.tar
+load-kind = kind load image-archive $(ARCHIVE) $(CLUSTER_NAME:%=--name=%)
+load-minikube = minikube image load $(ARCHIVE) $(CLUSTER_NAME:%=--profile=%)
+load-k3d = k3d image import $(ARCHIVE) $(CLUSTER_NAME:%=--cluster=%)
 
 .PHONY: load
 load: ## Build the image that the chart asks for, and load it into a local cluster: CLUSTER=kind, minikube or k3d.
 	$(if $(load-$(CLUSTER)),,$(error CLUSTER=$(CLUSTER) is not known. Fix: make load CLUSTER=kind, minikube or k3d))
 	$(ENGINE) build --build-arg=VERSION=$(VERSION) --tag=$(CHART_IMAGE) .
+	mkdir -p $(BIN)
+	$(ENGINE) save --output=$(ARCHIVE) $(CHART_IMAGE)
 	$(load-$(CLUSTER))
 
 .PHONY: test-image

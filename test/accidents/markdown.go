@@ -9,30 +9,29 @@ const preamble = `# Accidents
 
 <!-- Written by make accidents. -->
 
-What tired people and eager tools send, on a real control plane of etcd, kube-apiserver, kube-controller-manager and
-kube-scheduler, first without Mooring, then with it. What is lost is found by looking: at claims, volumes, ready members and
-the names that DNS has for them. The StatefulSet has three or five ready members with a claim each. ` + "`make accidents`" + ` lets
-everything happen again and writes this page; ` + "`make test-long`" + ` fails where an accident gets through, where an operation is refused,
-or where this page does not say what happened.
+Each row runs on a real control plane of etcd, kube-apiserver, kube-controller-manager and kube-scheduler, first without Mooring and then
+with it. The StatefulSet has three or five ready members, each with a claim. The column *lost* compares claims, volumes, ready members and
+DNS names before and after. ` + "`make accidents`" + ` runs everything and writes this page. ` + "`make test-long`" + ` fails if an accident gets
+through, if an operation is refused, or if this page is out of date.
 
-The columns ` + "`baseline`" + ` and ` + "`restricted`" + ` say what each profile answers; what baseline refuses, restricted refuses too.
-What no admission webhook can stop is at the end.
+The columns ` + "`baseline`" + ` and ` + "`restricted`" + ` show the answer of each profile. Requests that ` + "`baseline`" + ` refuses, ` + "`restricted`" + ` refuses too.
+The end of the page lists what no admission webhook can stop.
 `
 
 const limits = `
 ## What admission cannot stop
 
-- **An owner of a kind that Mooring may not read, or that the cluster does not serve.** Whether it exists cannot be told. Whoever names
-  one is warned, unless they operate the kind.
-- **The delete of Mooring's webhook configurations, or of the StatefulPolicy CRD.** The API server calls no webhook about webhook
-  configurations, so that nobody can lock a cluster. RBAC has to keep them, and a ValidatingAdmissionPolicy can.
-- **Labels that turn Mooring off.** Who may label a namespace ` + "`mooring.dev/profile: off`" + ` may delete what is in it.
-- **All nodes drained, or all Pods deleted, of a StatefulSet that has no majority anyway.** Nothing is left to keep.
-- **What happens to nodes, disks and etcd.** A node that is deleted while it still runs has its Pods forced away by the Pod garbage
-  collector; only whoever deletes it knows that it is off.
+- **An owner reference to a kind that Mooring may not read, or that the cluster does not serve.** Mooring cannot tell whether the owner
+  exists, and warns. It does not warn the operator of the kind.
+- **Deleting Mooring's webhook configurations, or the StatefulPolicy CRD.** The API server calls no webhook for webhook configurations, so
+  that no webhook can lock a cluster. Protect them with RBAC, or with a ValidatingAdmissionPolicy.
+- **Labels that turn Mooring off.** A user who may label a namespace ` + "`mooring.dev/profile: off`" + ` can then delete what is in it.
+- **Draining the nodes, or deleting the Pods, of a StatefulSet that has lost its majority already.** There is no majority to protect.
+- **Changes to nodes, disks and etcd.** If you delete a Node object while the machine still runs, the Pod garbage collector force-deletes
+  its Pods. Mooring cannot know whether the machine is off.
 `
 
-// markdown writes the tables with what became of everything.
+// markdown writes the page.
 func markdown(accidents []Accident, happened []Outcome, operations []Operation, operated []Outcome) string {
 	var b strings.Builder
 	b.WriteString(preamble)
@@ -40,23 +39,23 @@ func markdown(accidents []Accident, happened []Outcome, operations []Operation, 
 	for i, a := range accidents {
 		refused := "refused: " + links(strings.Split(a.By, " or "))
 		if a.Left != (Loss{}) {
-			refused += "; lost all the same: " + a.Left.String()
+			refused += "; still lost: " + a.Left.String()
 		}
 		baseline := refused
 		if a.Profile == "restricted" {
 			baseline = "passes"
 			if happened[i].Stopped {
-				baseline = "what takes data is refused"
+				baseline = "the requests that delete data are refused"
 			}
 			if len(happened[i].Warned) > 0 {
-				baseline += ", warned of " + links(happened[i].Warned)
+				baseline += ", warning: " + links(happened[i].Warned)
 			}
 		} else {
 			refused = "refused"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", a.Name, code(a.Do), happened[i].Lost, baseline, refused)
 	}
-	fmt.Fprintf(&b, "\n## %d operations that nobody is refused\n\n| what is done | what is sent | warned of | profile |\n| --- | --- | --- | --- |\n", len(operations))
+	fmt.Fprintf(&b, "\n## %d operations that must pass\n\n| what is done | what is sent | warnings | profile |\n| --- | --- | --- | --- |\n", len(operations))
 	for i, o := range operations {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.Name, code(o.Do), links(operated[i].Warned), o.Profile)
 	}
@@ -64,7 +63,7 @@ func markdown(accidents []Accident, happened []Outcome, operations []Operation, 
 	return b.String()
 }
 
-// code writes a script as code in a cell of a table, a line for each of its.
+// code writes a script as code in a cell of a table, line by line.
 func code(script string) string {
 	lines := strings.Split(script, "\n")
 	for i, line := range lines {

@@ -124,8 +124,8 @@ func (b *bench) apiserver(ctx context.Context) error {
 			})
 		}
 		b.table("Through the API server: StatefulSet "+operation.name, fmt.Sprintf("%d server-side dry runs each, one at a time and in turns. "+
-			"The no-op is called as often as Mooring is: once to fill in defaults, once to judge. The ValidatingAdmissionPolicies are those of mooring export --vap, "+
-			"which judge what the request alone shows.", b.objects), rows)
+			"The API server calls the no-op as often as Mooring: once for defaults, once for validation. The ValidatingAdmissionPolicies are those of mooring export --vap, "+
+			"which judge only the request.", b.objects), rows)
 	}
 	return nil
 }

@@ -52,8 +52,8 @@ func (b *bench) engine(ctx context.Context) error {
 			name, fmt.Sprintf("%.1f µs", alone.median()/1000), fmt.Sprintf("%.1f µs", whole.median()/1000), whole.over(alone).spread("%.2f"),
 		})
 	}
-	b.table("The engine alone", "A review is read, judged under baseline and answered in memory, beside the same review read into its typed objects "+
-		"and nothing else. Both decode with the same decoder.", rows)
+	b.table("The engine alone", "A review is read, judged under baseline and answered in memory. For comparison, the same review is only read into its "+
+		"typed objects. Both use the same decoder.", rows)
 
 	profile := filepath.Join(b.Dir, "cpu.out")
 	if _, err := run("-test.bench=Review/baseline/validate/database-create", "-test.cpuprofile="+profile, "-test.benchtime=5s"); err != nil {

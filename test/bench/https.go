@@ -87,7 +87,7 @@ func (b *bench) https(ctx context.Context) error {
 	}
 	defer stop()
 	decodes := none
-	decodes.name, decodes.url = "decodes and says yes", none.url+typedPath
+	decodes.name, decodes.url = "decodes and allows", none.url+typedPath
 	targets := []target{none, decodes}
 	for _, profile := range []string{"baseline", "restricted"} {
 		t := target{name: profile, url: b.Webhook, pid: b.PID(), namespace: "bench-" + profile}
@@ -127,9 +127,9 @@ func (b *bench) https(ctx context.Context) error {
 			}
 		}
 	}
-	b.table("Over HTTPS", "Reviews that a real API server sent, recorded, sent again over connections that stay open. The no-op serves on the same server, "+
-		"reads the body, finds the uid and says yes. What decodes and says yes is controller-runtime's webhook with its decoder, which "+
-		"is what webhooks written in Go are made of. Load and webhook share the machine's cores. Ratios are those of the same round: median (least–most).", rows)
+	b.table("Over HTTPS", "Reviews recorded from a real API server are sent again over connections that stay open. The no-op serves on the same server, "+
+		"reads the body, finds the uid and allows the request. \"Decodes and allows\" is controller-runtime's webhook with its decoder, which "+
+		"most webhooks in Go use. Load generator and webhook share the machine's cores. Ratios compare values of the same round: median (lowest–highest).", rows)
 	memory := [][]string{{"process", "resident MiB"}}
 	for _, process := range []struct {
 		name string
@@ -141,7 +141,7 @@ func (b *bench) https(ctx context.Context) error {
 		}
 		memory = append(memory, []string{process.name, fmt.Sprintf("%.0f", mib)})
 	}
-	b.table("Memory after that", "Both processes as they are once all of these reviews are answered.", memory)
+	b.table("Memory after that", "Memory of both processes after all of these reviews.", memory)
 	return nil
 }
 

@@ -87,12 +87,12 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 	}
 	defer b.Stop()
 	fmt.Fprintln(b.out, b.machine())
-	// What was aimed at is known last and read first.
+	// Targets is known last and read first.
 	out, tables := b.out, &bytes.Buffer{}
 	b.out = tables
 	err = b.measure(ctx, parts)
 	if b.out = out; len(b.aims) > 0 {
-		b.table("What was aimed at", "The tables below have the rest.", append([][]string{{"what", "target", "measured", ""}}, b.aims...))
+		b.table("Targets", "The tables below have all results.", append([][]string{{"what", "target", "measured", ""}}, b.aims...))
 	}
 	_, failed := tables.WriteTo(out)
 	return errors.Join(err, failed)

@@ -86,8 +86,8 @@ func (b *bench) memory(ctx context.Context) error {
 		}
 		rows = append(rows, append(row, whole))
 	}
-	b.table("A cached object", "Heap of a process that caches objects of one kind, less what it has without any, after a garbage collection. "+
-		"Mooring keeps of an object what rules read (webhooks/cache.go); it keeps no Pods, which are here for comparison with their managedFields alone taken out.", rows)
+	b.table("A cached object", "Heap growth of a process that caches objects of one kind, after a garbage collection. "+
+		"Mooring keeps only the fields that rules read (webhooks/cache.go). It does not cache Pods; they are listed for comparison, without their managedFields.", rows)
 
 	most := b.sizes[len(b.sizes)-1]
 	if err := b.store(ctx, kinds[1], 3*most); err != nil {
@@ -102,7 +102,7 @@ func (b *bench) memory(ctx context.Context) error {
 		return err
 	}
 	b.aim(fmt.Sprintf("memory with %d StatefulSets and %d claims, in MiB", most, 3*most), figures{mib}, atMost, 600, "%.0f")
-	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready, with GOMEMLIMIT at "+memoryLimit+": nine tenths of a container's limit of 570 MiB.", [][]string{
+	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready, with GOMEMLIMIT="+memoryLimit+": nine tenths of a container limit of 570 MiB.", [][]string{
 		{"StatefulSets", "claims", "Services", "resident MiB", "start to ready"},
 		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
 	})
@@ -133,7 +133,7 @@ func (b *bench) start(ctx context.Context) error {
 		}
 		took = append(took, ready.Seconds())
 	}
-	b.table("Start to ready", "From exec until /readyz says yes, asked every 50 ms, on an all but empty cluster that has Mooring's certificate already.", [][]string{
+	b.table("Start to ready", "Time from exec until /readyz succeeds, polled every 50 ms, on a nearly empty cluster that already has Mooring's certificate.", [][]string{
 		{"seconds"}, {took.spread("%.2f")},
 	})
 	return nil

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-const tableHead = `# Other people's programs
+const tableHead = `# Other programs
 
 <!-- Written by make compat. -->
 
-What programs do that nobody here wrote, on a real control plane with simulated nodes, first without Mooring's rules, then in
-mode warn, under baseline and under restricted. Each cell says how many requests were refused that a user of the profile wants
-refused, and how many wrongly; how many objects a second apply changed; and how many objects somebody wrote more than twice as
-often as without rules. *Reads* are the calls about the case's namespace that Mooring made itself, under baseline.
+Programs from other projects run on a real control plane with simulated nodes: first without Mooring's rules, then in mode warn, under
+baseline and under restricted. In each cell, *right* counts the refusals that a user of the profile wants, and *wrong* the others; *drift*
+counts the objects that a second apply changed; *fights* counts the objects that were written more than twice as often as without
+rules. *Reads* are Mooring's own calls about the case's namespace, under baseline.
 
 | program | version | what it does | warn | baseline | restricted | reads |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -58,7 +58,7 @@ func writeTable(ctx context.Context, path string) error {
 		}
 		fmt.Fprintf(&page, " %d |\n", reads)
 	}
-	page.WriteString("\n## What is refused, and why a user of the profile wants that\n\n| profile | finding | request | why |\n| --- | --- | --- | --- |\n")
+	page.WriteString("\n## Right refusals\n\n| profile | finding | request | why |\n| --- | --- | --- | --- |\n")
 	lines := make([]string, 0, len(reasons))
 	for line := range reasons {
 		lines = append(lines, line)
@@ -86,7 +86,7 @@ func writeE2E(page *bytes.Buffer) {
 			}
 		}
 	}
-	fmt.Fprintf(page, "\n## Kubernetes' own cases\n\nOf %d cases %d pass on simulated nodes without rules, %d in mode warn, %d under baseline, which refuses these:\n\n| case | refused by | why |\n| --- | --- | --- |\n",
+	fmt.Fprintf(page, "\n## Kubernetes' own cases\n\nOf %d cases, %d pass on simulated nodes without rules, %d in mode warn, and %d under baseline. Baseline refuses these:\n\n| case | refused by | why |\n| --- | --- | --- |\n",
 		len(e2eRows), passed["off"], passed["warn"], passed["baseline"])
 	for _, c := range e2eRows {
 		if allowed, listed := e2eRefused[c.name]; listed {

@@ -15,6 +15,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/version"
@@ -107,6 +108,29 @@ func TestConditions(t *testing.T) {
 		{"claimRef is taken off a released volume", request{old: claimed(corev1.VolumeReleased), new: volume(corev1.VolumeReleased)}, nil},
 		{"user deletes a Secret", request{old: &corev1.Secret{}}, lint},
 		{"Helm deletes a revision", request{old: &corev1.Secret{Type: "helm.sh/release.v1"}}, nil},
+		// Nodes.
+		{"a ready node is deleted", request{old: node(ready)}, lint},
+		{"a node that is not ready is deleted", request{old: node()}, nil},
+		{"Karpenter deletes a node", request{old: node(ready, finalized)}, nil},
+		{"the node controller deletes a node", request{user: "system:serviceaccount:kube-system:node-controller", old: node(ready)}, nil},
+		{"a node gets a taint that evicts", request{old: node(), new: node(tainted(corev1.TaintEffectNoExecute))}, lint},
+		{"a node keeps a taint that evicts", request{old: node(tainted(corev1.TaintEffectNoExecute)), new: node(ready, tainted(corev1.TaintEffectNoExecute))}, nil},
+		{"a node is cordoned", request{old: node(), new: node(tainted(corev1.TaintEffectNoSchedule))}, nil},
+		{"a node becomes ready", request{old: node(), new: node(ready)}, nil},
+		{"the node controller taints a node", request{user: "system:serviceaccount:kube-system:node-controller", old: node(), new: node(tainted(corev1.TaintEffectNoExecute))}, nil},
+		{"user deletes a VolumeAttachment", request{old: &storagev1.VolumeAttachment{}}, lint},
+		{"the controller detaches a volume", request{user: "system:serviceaccount:kube-system:attachdetach-controller", old: &storagev1.VolumeAttachment{}}, nil},
+
+		// Budgets and quotas.
+		{"user makes a budget", request{new: &policyv1.PodDisruptionBudget{}}, lint},
+		{"user deletes a budget", request{old: &policyv1.PodDisruptionBudget{}}, lint},
+		{"a budget changes in nothing that counts", request{old: &policyv1.PodDisruptionBudget{}, new: &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}}}, nil},
+		{"user makes a quota", request{new: &corev1.ResourceQuota{}}, lint},
+		{"user lowers a quota", request{old: quota("3"), new: quota("2")}, lint},
+		{"user labels a quota", request{old: quota("3"), new: quota("3")}, nil},
+		{"user deletes a quota", request{old: quota("3")}, nil},
+
+		// What Pods need.
 		{"user deletes a StorageClass", request{old: &storagev1.StorageClass{}}, lint},
 		{"user makes a StorageClass", request{new: &storagev1.StorageClass{}}, nil},
 		{"user makes a Secret", request{new: &corev1.Secret{}}, nil},
@@ -126,13 +150,18 @@ func TestConditions(t *testing.T) {
 		{"node is drained", request{new: &policyv1.Eviction{}}, lint},
 		{"node is drained with time to stop", request{new: eviction(30)}, lint},
 		{"node is drained without", request{new: eviction(0)}, lint},
+		{"a member loses a label", request{old: pod("app"), new: pod()}, lint},
+		{"a member gets a label", request{old: pod(), new: pod("role")}, nil},
+		{"a member changes in all but its labels", request{old: pod("app"), new: pod("app")}, nil},
+		{"a Pod of nobody loses a label", request{old: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "db"}}}, new: &corev1.Pod{}}, nil},
+		{"a StatefulSet's controller lets a Pod go", request{user: sets, old: pod("app"), new: pod()}, nil},
 		{"kubelet ends a Pod", request{user: "system:node:node-1", old: pod()}, nil},
 		{"Pod garbage collector ends a Pod", request{user: "system:serviceaccount:kube-system:pod-garbage-collector", old: pod()}, nil},
 
 		// Their scale subresource. HPA and kubectl scale come here.
 		{"HPA scale-up", request{old: scale(3), new: scale(5)}, nil},
-		{"HPA scale-up from zero, old replicas omitted", request{old: scale(0), new: scale(1)}, nil},
 		{"HPA scale-up that adds a majority", request{old: scale(1), new: scale(3)}, lint},
+		{"HPA scale-up from zero, old replicas omitted", request{old: scale(0), new: scale(1)}, lint},
 		{"HPA, no change", request{old: scale(3), new: scale(3)}, nil},
 		{"scale down", request{old: scale(3), new: scale(2)}, shrunk},
 		{"scale to zero, replicas omitted", request{old: scale(3), new: scale(0)}, shrunk},
@@ -394,6 +423,28 @@ func restarted(s *appsv1.StatefulSet) {
 	s.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
 }
 
+func node(edits ...func(*corev1.Node)) *corev1.Node {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}
+	for _, edit := range edits {
+		edit(node)
+	}
+	return node
+}
+
+func ready(n *corev1.Node) {
+	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+}
+
+func finalized(n *corev1.Node) { n.Finalizers = []string{"karpenter.sh/termination"} }
+
+func tainted(effect corev1.TaintEffect) func(*corev1.Node) {
+	return func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "maintenance", Effect: effect}} }
+}
+
+func quota(pods string) *corev1.ResourceQuota {
+	return &corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}}}
+}
+
 func labelled(s *appsv1.StatefulSet) { s.Labels = map[string]string{"team": "storage"} }
 
 func scale(n int32) *autoscalingv1.Scale {
@@ -416,8 +467,12 @@ func service(edits ...func(*corev1.Service)) *corev1.Service {
 	return s
 }
 
-func pod() *corev1.Pod {
-	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db"}}}}
+func pod(labels ...string) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db"}}}}
+	for _, label := range labels {
+		metav1.SetMetaDataLabel(&pod.ObjectMeta, label, "yes")
+	}
+	return pod
 }
 
 func eviction(grace int64) *policyv1.Eviction {

@@ -116,6 +116,7 @@ func (c Change) StatefulSets() (older, newer *appsv1.StatefulSet, ok bool) {
 // was the one to refuse; refusing theirs would only wedge the cluster. So would it where a taint drives Pods from a node, or the
 // scheduler makes room. One of them is all controllers, where kube-controller-manager gives them no accounts of their own.
 var controllers = []string{
+	"system:serviceaccount:kube-system:attachdetach-controller",
 	"system:serviceaccount:kube-system:generic-garbage-collector",
 	"system:serviceaccount:kube-system:namespace-controller",
 	"system:serviceaccount:kube-system:node-controller",

@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 
@@ -23,7 +24,7 @@ type Index struct {
 }
 
 // Indexes are those that caches hold.
-var Indexes = []*Index{needs}
+var Indexes = []*Index{needs, selectors}
 
 // Indexed is a Cluster that holds the Indexes.
 type Indexed interface {
@@ -112,5 +113,28 @@ func InNeedOf(o kinds.Object, c Cluster) ([]*appsv1.StatefulSet, error) {
 	sets, _, err := By[*appsv1.StatefulSet](c, needs, o.GetNamespace(), kinds.Of(o).Kind+"/"+o.GetName())
 	return slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool {
 		return set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0
+	}), err
+}
+
+// selectors finds StatefulSets by their selectors.
+var selectors = &Index{Kind: kinds.StatefulSet, Name: "selector", Of: func(o kinds.Object) []string {
+	return []string{metav1.FormatLabelSelector(o.(*appsv1.StatefulSet).Spec.Selector)}
+}}
+
+// WithSelectorOf returns the StatefulSets that select by the same labels, among them the StatefulSet itself where it exists.
+func WithSelectorOf(set *appsv1.StatefulSet, c Cluster) ([]*appsv1.StatefulSet, error) {
+	sets, _, err := By[*appsv1.StatefulSet](c, selectors, set.Namespace, selectors.Of(set)[0])
+	return sets, err
+}
+
+// onNode finds Pods by their node. The API server selects by it, too.
+var onNode = &Index{Kind: kinds.Pod, Name: "spec.nodeName", Of: func(o kinds.Object) []string { return []string{o.(*corev1.Pod).Spec.NodeName} }}
+
+// MembersOn returns the Pods of StatefulSets that have not ended on the node.
+func MembersOn(node string, c Cluster) ([]*corev1.Pod, error) {
+	pods, _, err := By[*corev1.Pod](c, onNode, "", node)
+	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool {
+		owner := metav1.GetControllerOf(pod)
+		return owner == nil || owner.Kind != kinds.StatefulSet.Kind || statefulset.Finished(pod)
 	}), err
 }

@@ -56,13 +56,13 @@ func warnOperator(findings []Finding, chosen []applied, note string) {
 // own. What the object says about itself is not enough,
 // as whoever may update it may write it: the owner must be there, and the user have a right that only its operator needs.
 func operator(chosen []applied, ch Change, c Cluster) (string, error) {
-	if pod, ok := ch.Old.(*corev1.Pod); ok && ch.New == nil {
+	if pod, ok := ch.Old.(*corev1.Pod); ok {
 		// A member belongs to whom its StatefulSet belongs to.
 		set, err := StatefulSetOf(pod, c)
 		if set == nil || err != nil {
 			return "", err
 		}
-		ch.Old = set
+		ch.Old, ch.New = set, nil
 	}
 	account, ok := strings.CutPrefix(ch.User.Username, "system:serviceaccount:")
 	if !ok {

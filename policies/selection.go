@@ -9,9 +9,11 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/profiles"
@@ -236,6 +238,23 @@ func concerned(ch Change, c Cluster) ([]*corev1.Namespace, error) {
 	case kind == kinds.PersistentVolume:
 		if claim := o.(*corev1.PersistentVolume).Spec.ClaimRef; claim != nil {
 			names[0] = claim.Namespace
+		}
+	case kind == kinds.VolumeAttachment:
+		source := o.(*storagev1.VolumeAttachment).Spec.Source
+		volume, _, err := Get[*corev1.PersistentVolume](c, "", ptr.Deref(source.PersistentVolumeName, ""))
+		if err != nil {
+			return nil, err
+		}
+		if volume != nil && volume.Spec.ClaimRef != nil {
+			names[0] = volume.Spec.ClaimRef.Namespace
+		}
+	case kind == kinds.Node:
+		members, err := MembersOn(o.GetName(), c)
+		if err != nil {
+			return nil, err
+		}
+		for _, pod := range members {
+			losing = append(losing, pod.Namespace)
 		}
 	case kind == kinds.PriorityClass, kind == kinds.StorageClass:
 		sets, err := InNeedOf(o, c)

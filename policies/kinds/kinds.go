@@ -96,8 +96,8 @@ var (
 	StorageClass = clusterScoped(replaceable(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
 		"allowVolumeExpansion", "metadata.annotations")))
 
-	PodDisruptionBudget = row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,
-		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods")
+	PodDisruptionBudget = replaceable(row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,
+		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods"))
 
 	HorizontalPodAutoscaler = judged(row[*autoscalingv2.HorizontalPodAutoscaler, autoscalingv2.HorizontalPodAutoscalerList](autoscalingv2.SchemeGroupVersion, "horizontalpodautoscalers",
 		func(h *autoscalingv2.HorizontalPodAutoscaler) { setDefault(&h.Spec.MinReplicas, ptr.To[int32](1)) },
@@ -105,14 +105,20 @@ var (
 
 	Pod = replaceable(through(live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
 		"metadata.annotations",
-		"spec.nodeName", "spec.restartPolicy", "spec.terminationGracePeriodSeconds", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
+		"spec.nodeName", "spec.restartPolicy", "spec.terminationGracePeriodSeconds", "spec.tolerations", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
 		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list"), "status", "binding"))
 
 	Namespace = through(clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
 		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) })), "finalize")
 
-	Node = clusterScoped(live(row[*corev1.Node, corev1.NodeList](corev1.SchemeGroupVersion, "nodes", nil,
-		"spec.taints"), "get"))
+	Node = clusterScoped(replaceable(live(row[*corev1.Node, corev1.NodeList](corev1.SchemeGroupVersion, "nodes", nil,
+		"spec.taints", "status.conditions"), "get")))
+
+	VolumeAttachment = clusterScoped(replaceable(unread(row[*storagev1.VolumeAttachment, storagev1.VolumeAttachmentList](storagev1.SchemeGroupVersion, "volumeattachments", nil,
+		"spec.nodeName", "spec.source.persistentVolumeName"))))
+
+	ResourceQuota = unread(row[*corev1.ResourceQuota, corev1.ResourceQuotaList](corev1.SchemeGroupVersion, "resourcequotas", nil,
+		"spec.hard", "spec.scopeSelector", "spec.scopes", "status.used"))
 
 	Secret         = sealed(row[*corev1.Secret, corev1.SecretList](corev1.SchemeGroupVersion, "secrets", nil))
 	ConfigMap      = sealed(row[*corev1.ConfigMap, corev1.ConfigMapList](corev1.SchemeGroupVersion, "configmaps", nil))
@@ -122,7 +128,7 @@ var (
 	// All are the rows.
 	All = []*Kind{
 		StatefulSet, Deployment, Service, PersistentVolumeClaim, PersistentVolume, StorageClass, PodDisruptionBudget,
-		HorizontalPodAutoscaler, Pod, Namespace, Node,
+		HorizontalPodAutoscaler, Pod, Namespace, Node, VolumeAttachment, ResourceQuota,
 		Secret, ConfigMap, ServiceAccount, PriorityClass,
 	}
 
@@ -265,8 +271,11 @@ func live(k *Kind, verbs ...string) *Kind { k.Live, k.Verbs = true, verbs; retur
 
 func judged(k *Kind) *Kind { k.Reads, k.Verbs = false, nil; return k }
 
+// unread is judged as requests bring it, and not as it stands.
+func unread(k *Kind) *Kind { k.Live = true; return judged(k) }
+
 // sealed has nothing read but the names of objects of which deletes are judged.
-func sealed(k *Kind) *Kind { k.Sealed, k.Live = true, true; return replaceable(judged(k)) }
+func sealed(k *Kind) *Kind { k.Sealed = true; return replaceable(unread(k)) }
 
 func replaceable(k *Kind) *Kind { k.Replaceable = true; return k }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -23,10 +24,14 @@ them wait for each other. One that allows no Pod to be away blocks every drain f
 and the eviction API refuses a Pod that two budgets select. The budget may be applied after the StatefulSet: a missing one
 is only worth a warning.`,
 	Severity: policies.Medium,
-	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
+	On: []policies.Trigger{
+		policies.On(kinds.StatefulSet, create, update),
+		policies.On(kinds.PodDisruptionBudget, create, update, remove),
+	},
 	Checks: []policies.Check{
 		{Name: "none", Doc: "no PodDisruptionBudget selects the Pods"},
 		{Name: "stuck", Doc: "the budget allows no Pod to be away, so that no node can be drained"},
+		{Name: "last", Doc: "the only budget of a StatefulSet is deleted"},
 		{Name: "several", Doc: "more than one budget selects the Pods, so that none of them can be evicted"},
 	},
 	Logic: policies.Typed[v1alpha1.DisruptionBudget]{
@@ -34,24 +39,32 @@ is only worth a warning.`,
 		Baseline:   &v1alpha1.DisruptionBudget{Enforcement: warn},
 		Restricted: &v1alpha1.DisruptionBudget{Enforcement: warn},
 		Object:     hasBudget,
+		Change:     keepsBudget,
 	},
 }
 
 func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) ([]policies.Finding, error) {
-	set := o.(*appsv1.StatefulSet)
-	replicas := statefulset.OrdinalsOf(set).Count()
-	if replicas < 1 {
+	set, ok := o.(*appsv1.StatefulSet)
+	if !ok || statefulset.OrdinalsOf(set).Count() < 1 {
 		return nil, nil
 	}
 	budgets, known, err := policies.List[*policyv1.PodDisruptionBudget](c, set.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	own := statefulset.BudgetsOf(set, budgets)
-	f := policies.Finding{Path: "spec.replicas"}
+	f := judgeBudgets(set, statefulset.BudgetsOf(set, budgets), known)
+	if f.Check == "" {
+		return nil, nil
+	}
+	f.Path = "spec.replicas"
+	return []policies.Finding{f}, nil
+}
+
+// judgeBudgets says what is wrong with the budgets that select the StatefulSet's Pods; where known is false there may be others.
+func judgeBudgets(set *appsv1.StatefulSet, own []*policyv1.PodDisruptionBudget, known bool) (f policies.Finding) {
+	replicas := statefulset.OrdinalsOf(set).Count()
 	switch {
 	case len(own) == 0 && replicas == 1:
-		return nil, nil
 	case len(own) == 0:
 		f.Check, f.Pending = "none", true
 		f.Message = fmt.Sprintf("No PodDisruptionBudget selects the %s of StatefulSet %s: draining several nodes can evict the majority at once.", words.Plural(replicas, "Pod"), set.Name)
@@ -71,10 +84,58 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 			f.Message = fmt.Sprintf("PodDisruptionBudget %s does not allow the only Pod of StatefulSet %s to be evicted: its node cannot be drained.", own[0].Name, set.Name)
 		}
 		f.Fix = letOneBeAway(own[0])
-	default:
+	}
+	return f
+}
+
+// keepsBudget judges what a budget that comes, changes or goes does to the StatefulSets that it selects.
+func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBudget) ([]policies.Finding, error) {
+	budget, ok := ch.Object().(*policyv1.PodDisruptionBudget)
+	if !ok {
 		return nil, nil
 	}
-	return []policies.Finding{f}, nil
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, budget.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, budget.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	budgets = slices.DeleteFunc(slices.Clone(budgets), func(b *policyv1.PodDisruptionBudget) bool { return b.Name == budget.Name })
+	var found []policies.Finding
+	for _, set := range sets {
+		if set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0 || sameRelease(budget, set) && ch.New == nil {
+			continue
+		}
+		before, after := statefulset.BudgetsOf(set, with(budgets, ch.Old)), statefulset.BudgetsOf(set, with(budgets, ch.New))
+		f := judgeBudgets(set, after, true)
+		if f.Check == "" || f.Check == judgeBudgets(set, before, true).Check || f.Check == "none" && ch.New != nil {
+			continue
+		}
+		if f.Check == "none" {
+			f.Check, f.Pending, f.Fix = "last", false, nil
+			f.Message = fmt.Sprintf("PodDisruptionBudget %s is the only one of StatefulSet %s: without it, draining several nodes can evict the majority of its %s at once.",
+				budget.Name, set.Name, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod"))
+			f.Remedy = "keep it. To let a drain go on that it holds up, let more Pods be away: raise maxUnavailable."
+		}
+		f.Path = "spec.selector"
+		found = append(found, f)
+	}
+	if len(found) > 0 && ch.New == nil {
+		if decided, err := ch.Decided(c); decided || err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// with returns the budgets and, if it is one, this one.
+func with(budgets []*policyv1.PodDisruptionBudget, o kinds.Object) []*policyv1.PodDisruptionBudget {
+	if budget, ok := o.(*policyv1.PodDisruptionBudget); ok {
+		return append(slices.Clone(budgets), budget)
+	}
+	return budgets
 }
 
 // addBudget adds a budget that lets one of the StatefulSet's Pods be away.

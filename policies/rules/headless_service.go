@@ -132,7 +132,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.HeadlessService) ([]policies.Finding, error) {
 	older, ok := ch.Old.(*corev1.Service)
 	if !ok {
-		return nil, nil
+		return startsWithService(ch, c, p)
 	}
 	if ch.New == nil {
 		if decided, err := ch.Decided(c); decided || err != nil {
@@ -171,6 +171,21 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			f.Standing = slices.ContainsFunc(before, func(b policies.Finding) bool { return b.Check == f.Check })
 			found = append(found, f)
 		}
+	}
+	return found, err
+}
+
+// startsWithService warns whoever scales from zero that the Service has gone meanwhile. They did not write the StatefulSet, and hear
+// nothing of what else is wrong with it.
+func startsWithService(ch policies.Change, c policies.Cluster, p v1alpha1.HeadlessService) ([]policies.Finding, error) {
+	older, newer, ok := ch.StatefulSets()
+	if !ok || !ch.Scale || statefulset.OrdinalsOf(older).Count() > 0 || statefulset.OrdinalsOf(newer).Count() == 0 {
+		return nil, nil
+	}
+	found, err := governedByHeadlessService(newer, c, p)
+	found = slices.DeleteFunc(found, func(f policies.Finding) bool { return f.Check != "missing" })
+	for i := range found {
+		found[i].Action = p.Action.AtMost(v1alpha1.Warn)
 	}
 	return found, err
 }

@@ -84,12 +84,15 @@ func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDis
 	return found, nil
 }
 
+// keptReady is how many of so many members stay ready while others restart. Of one or two a majority allows none to, ever: all but
+// one have to stay.
+func keptReady(members int64) int64 { return min(statefulset.Majority(members), members-1) }
+
 // losesMajority says that the Pod is the last one that the members can spare. Where they have too few already, nothing is lost.
 func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*corev1.Pod) (policies.Finding, bool) {
 	ordinals := statefulset.OrdinalsOf(set)
 	members := ordinals.Count()
-	// Of one or two members a majority allows none to restart, ever: all but one have to stay.
-	needed := min(statefulset.Majority(members), members-1)
+	needed := keptReady(members)
 	var ready int64
 	var down statefulset.Ranges
 	for n := range (statefulset.Ranges{ordinals}).All() {

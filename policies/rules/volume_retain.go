@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -17,12 +19,17 @@ var volumeRetain = policies.Rule{
 	Doc: `A reclaim policy Retain is often the last thing between a deleted claim and its data. Taken back to Delete, the volume goes
 with its claim, and a volume whose claim is gone already goes at once. A bound volume from which claimRef is taken or that
 names another claim, is free for others, while the claim that it was taken from is Lost. Both are judged for volumes of StatefulSets' claims. Delete to Retain
-passes, and so does claimRef taken off a volume that is released, which is how data is attached again.`,
+passes, and so does claimRef taken off a volume that is released, which is how data is attached again. A VolumeAttachment that is deleted detaches the volume, whoever writes to it: it may go where the node
+is gone or not ready, or no member on the node uses the volume. The controller that attaches and detaches passes.`,
 	Severity: policies.High,
-	On:       []policies.Trigger{policies.On(kinds.PersistentVolume, update)},
+	On: []policies.Trigger{
+		policies.On(kinds.PersistentVolume, update),
+		policies.On(kinds.VolumeAttachment, remove),
+	},
 	Checks: []policies.Check{
 		{Name: "reclaim", Doc: "the reclaim policy goes from Retain to one that deletes the volume"},
 		{Name: "unbound", Doc: "claimRef is taken off a bound volume, or names another claim"},
+		{Name: "detached", Doc: "the VolumeAttachment of a volume is deleted while a member on that node uses it"},
 	},
 	Logic: policies.Typed[v1alpha1.VolumeRetain]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.VolumeRetain { return &r.VolumeRetain },
@@ -33,6 +40,9 @@ passes, and so does claimRef taken off a volume that is released, which is how d
 }
 
 func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) ([]policies.Finding, error) {
+	if attachment, ok := ch.Old.(*storagev1.VolumeAttachment); ok {
+		return staysAttached(attachment, ch, c)
+	}
 	older, newer := ch.Old.(*corev1.PersistentVolume), ch.New.(*corev1.PersistentVolume)
 	ref := older.Spec.ClaimRef
 	if ref == nil || older.DeletionTimestamp != nil {
@@ -71,6 +81,32 @@ func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) 
 		Message: fmt.Sprintf("Volume %s is bound to claim %s/%s and holds the data of %s. With another claimRef its claim is Lost, and another claim can take the volume.",
 			older.Name, ref.Namespace, ref.Name, whose),
 		Remedy: fmt.Sprintf("leave claimRef while the claim exists: kubectl -n %s get persistentvolumeclaim %s", ref.Namespace, ref.Name),
+	}}, nil
+}
+
+func staysAttached(attachment *storagev1.VolumeAttachment, ch policies.Change, c policies.Cluster) ([]policies.Finding, error) {
+	volume, _, err := policies.Get[*corev1.PersistentVolume](c, "", ptr.Deref(attachment.Spec.Source.PersistentVolumeName, ""))
+	if volume == nil || volume.Spec.ClaimRef == nil || ch.ByController() || attachment.DeletionTimestamp != nil || err != nil {
+		return nil, err
+	}
+	ref := volume.Spec.ClaimRef
+	claim, _, err := policies.Get[*corev1.PersistentVolumeClaim](c, ref.Namespace, ref.Name)
+	if claim == nil || err != nil {
+		return nil, err
+	}
+	pod, err := memberOn(claim, c)
+	if pod == nil || pod.Spec.NodeName != attachment.Spec.NodeName || err != nil {
+		return nil, err
+	}
+	node, _, err := policies.Get[*corev1.Node](c, "", pod.Spec.NodeName)
+	if node == nil || !nodeReady(node) || err != nil {
+		return nil, err
+	}
+	return []policies.Finding{{
+		Check: "detached", Path: "metadata.name",
+		Message: fmt.Sprintf("Pod %s runs on node %s and uses volume %s: without VolumeAttachment %s the volume is detached under it, and what it writes is lost.",
+			pod.Name, node.Name, volume.Name, attachment.Name),
+		Remedy: fmt.Sprintf("leave it. The volume is detached once the Pod has stopped: %s delete pod %s", policies.Kubectl(pod), pod.Name),
 	}}, nil
 }
 

@@ -343,6 +343,15 @@ type Rules struct {
 	// scaleUp: members that start without data.
 	// +optional
 	ScaleUp *ScaleUp `json:"scaleUp,omitempty"`
+	// podSelector: Pods that leave their StatefulSet, or are selected by two.
+	// +optional
+	PodSelector *PodSelector `json:"podSelector,omitempty"`
+	// nodeDisruption: nodes that go, or turn Pods away, with members of StatefulSets on them.
+	// +optional
+	NodeDisruption *NodeDisruption `json:"nodeDisruption,omitempty"`
+	// quotaRoom: ResourceQuotas that leave members no room to come back.
+	// +optional
+	QuotaRoom *QuotaRoom `json:"quotaRoom,omitempty"`
 }
 
 // Enforcement is the part that every rule's block has.
@@ -406,6 +415,21 @@ type UnknownField struct {
 
 // ScaleUp are the parameters of the rule scale-up.
 type ScaleUp struct {
+	Enforcement `json:",inline"`
+}
+
+// PodSelector are the parameters of the rule pod-selector.
+type PodSelector struct {
+	Enforcement `json:",inline"`
+}
+
+// NodeDisruption are the parameters of the rule node-disruption.
+type NodeDisruption struct {
+	Enforcement `json:",inline"`
+}
+
+// QuotaRoom are the parameters of the rule quota-room.
+type QuotaRoom struct {
 	Enforcement `json:",inline"`
 }
 

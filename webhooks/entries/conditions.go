@@ -83,8 +83,19 @@ func concerns(c call) condition {
 	case c.kind == kinds.Deployment:
 		// Deployments are judged in files and audits. To be asked about each would cost a cluster more than it brings.
 		return never
+	case c == call{kinds.Pod, "", admissionv1.Update}:
+		return members(c) + ` &&
+oldObject.metadata.?labels.orValue({}).exists(name, object.metadata.?labels[?name].orValue('') != oldObject.metadata.labels[name])`
 	case c.kind == kinds.Pod:
 		return members(c)
+	case c == call{kinds.Node, "", admissionv1.Update}:
+		// Nodes are updated all day, and seldom by people.
+		return `object.spec.?taints.orValue([]).exists(t, t.effect == 'NoExecute' &&
+  !oldObject.spec.?taints.orValue([]).exists(was, was.key == t.key && was.effect == t.effect && was.?value == t.?value))`
+	case c == call{kinds.Node, "", admissionv1.Delete}:
+		// Whoever put a finalizer on it empties it first.
+		return `oldObject.?status.?conditions.orValue([]).exists(c, c.type == 'Ready' && c.status == 'True') &&
+oldObject.metadata.?finalizers.orValue([]).size() == 0`
 	case c.kind == kinds.Secret && c.operation == admissionv1.Delete:
 		// Helm keeps each revision of a release in one.
 		return `oldObject.?type.orValue('') != 'helm.sh/release.v1'`
@@ -94,9 +105,8 @@ func concerns(c call) condition {
 	case c.operation == admissionv1.Delete && c.kind.Replaceable:
 		return always
 	case c == call{kinds.StatefulSet, "scale", admissionv1.Update}:
-		// The members that are added are a majority of all.
-		return `oldObject.?spec.?replicas.orValue(0) > 0 &&
-object.?spec.?replicas.orValue(0) - oldObject.?spec.?replicas.orValue(0) > object.?spec.?replicas.orValue(0) / 2`
+		// The members that are added are a majority of all, or the first.
+		return `object.?spec.?replicas.orValue(0) - oldObject.?spec.?replicas.orValue(0) > object.?spec.?replicas.orValue(0) / 2`
 	case c.subresource != "" || c.operation == admissionv1.Delete:
 		return never
 	case c.operation == admissionv1.Create:

@@ -57,7 +57,7 @@ func rights(verbs func(*kinds.Kind) []string) []rbacv1.PolicyRule {
 
 // scanned is how the scanner reads what requests do not watch. Pods it lists as they do, and nodes nobody needs.
 func scanned(kind *kinds.Kind) []string {
-	if kind.Sealed {
+	if !kind.Reads && kind.Live {
 		return nil
 	}
 	if !kind.Reads || kind == kinds.PersistentVolume {
@@ -69,7 +69,7 @@ func scanned(kind *kinds.Kind) []string {
 // audited is how mooring audit reads the kind.
 func audited(kind *kinds.Kind) []string {
 	switch {
-	case kind == kinds.Node, kind.Sealed:
+	case kind == kinds.Node, !kind.Reads && kind.Live:
 		return nil
 	case kind == kinds.Namespace:
 		return []string{"get", "list"} // get, for an audit of namespaces that are named

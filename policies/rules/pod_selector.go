@@ -1,0 +1,112 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
+)
+
+var podSelector = policies.Rule{
+	ID:    "pod-selector",
+	Title: "A StatefulSet selects its own Pods, and no others",
+	Doc: `A StatefulSet knows its Pods by their names, and by the labels of its selector. A Pod that has the name and not the labels is in
+its way: the controller cannot adopt it, and cannot create another. That is what happens when a Pod that runs is relabelled, and when a
+StatefulSet is created with another selector in place of one that was deleted with --cascade=orphan. Two StatefulSets of one selector each
+keep their own Pods, but Services, PodDisruptionBudgets and autoscalers that select the Pods of the one take in those of the other.`,
+	Severity: policies.Medium,
+	On: []policies.Trigger{
+		policies.On(kinds.StatefulSet, create, update),
+		policies.On(kinds.Pod, update),
+	},
+	Checks: []policies.Check{
+		{Name: "not-selected", Doc: "a Pod of its names runs that the new StatefulSet does not select"},
+		{Name: "relabelled", Doc: "a running Pod loses the labels by which its StatefulSet selects it"},
+		{Name: "shared", Doc: "another StatefulSet has the same selector (a warning at most)"},
+	},
+	Logic: policies.Typed[v1alpha1.PodSelector]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.PodSelector { return &r.PodSelector },
+		Baseline:   &v1alpha1.PodSelector{Enforcement: warn},
+		Restricted: &v1alpha1.PodSelector{Enforcement: deny},
+		Object:     selectsNoOthers,
+		Change:     keepsItsPods,
+	},
+}
+
+func selectsNoOthers(o kinds.Object, c policies.Cluster, p v1alpha1.PodSelector) ([]policies.Finding, error) {
+	set, ok := o.(*appsv1.StatefulSet)
+	if !ok {
+		return nil, nil
+	}
+	others, err := policies.WithSelectorOf(set, c)
+	others = slices.DeleteFunc(others, func(other *appsv1.StatefulSet) bool {
+		return other.Name == set.Name || other.DeletionTimestamp != nil || statefulset.OrdinalsOf(other).Count() == 0
+	})
+	if len(others) == 0 || err != nil {
+		return nil, err
+	}
+	return []policies.Finding{{
+		Check: "shared", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn),
+		Message: fmt.Sprintf("StatefulSet %s and %s select Pods by the same labels, %s: what selects the Pods of one takes in those of the other.",
+			set.Name, words.Names(others), metav1.FormatLabelSelector(set.Spec.Selector)),
+		Remedy: "give each a label of its own, in spec.selector and in the Pods' labels; the selector cannot be changed later.",
+	}}, nil
+}
+
+func keepsItsPods(ch policies.Change, c policies.Cluster, _ v1alpha1.PodSelector) ([]policies.Finding, error) {
+	switch o := ch.New.(type) {
+	case *corev1.Pod:
+		return staysSelected(ch.Old.(*corev1.Pod), o, ch, c)
+	case *appsv1.StatefulSet:
+		if ch.Old == nil {
+			return adoptsPods(o, c)
+		}
+	}
+	return nil, nil
+}
+
+// adoptsPods looks at the first Pod alone: without it no other is created.
+func adoptsPods(set *appsv1.StatefulSet, c policies.Cluster) ([]policies.Finding, error) {
+	ordinals := statefulset.OrdinalsOf(set)
+	if ordinals.Count() == 0 {
+		return nil, nil
+	}
+	pod, _, err := policies.Get[*corev1.Pod](c, set.Namespace, statefulset.PodName(set, ordinals.Start))
+	if pod == nil || pod.DeletionTimestamp != nil || statefulset.Finished(pod) || statefulset.Selects(set.Spec.Selector, pod.Labels) || err != nil {
+		return nil, err
+	}
+	return []policies.Finding{{
+		Check: "not-selected", Path: "spec.selector",
+		Message: fmt.Sprintf("Pod %s exists, and StatefulSet %s, which selects %s, does not select it: it can neither adopt nor create its Pods.",
+			pod.Name, set.Name, metav1.FormatLabelSelector(set.Spec.Selector)),
+		Remedy: fmt.Sprintf("keep the selector that the Pods were created with. They have these labels: %s get pod %s --show-labels", policies.Kubectl(set), pod.Name),
+	}}, nil
+}
+
+func staysSelected(older, newer *corev1.Pod, ch policies.Change, c policies.Cluster) ([]policies.Finding, error) {
+	if older.DeletionTimestamp != nil || statefulset.Finished(older) {
+		return nil, nil
+	}
+	set, err := policies.StatefulSetOf(older, c)
+	if set == nil || err != nil || !statefulset.Selects(set.Spec.Selector, older.Labels) || statefulset.Selects(set.Spec.Selector, newer.Labels) {
+		return nil, err
+	}
+	if decided, err := ch.Decided(c); decided || err != nil {
+		return nil, err
+	}
+	selector := metav1.FormatLabelSelector(set.Spec.Selector)
+	return []policies.Finding{{
+		Check: "relabelled", Path: "metadata.labels",
+		Message: fmt.Sprintf("StatefulSet %s selects %s and would lose Pod %s: while the Pod is there, no other member takes its name.", set.Name, selector, older.Name),
+		Remedy:  fmt.Sprintf("leave the labels of the selector: %s label pod %s %s --overwrite", policies.Kubectl(older), older.Name, strings.ReplaceAll(selectable(set).String(), ",", " ")),
+	}}, nil
+}

@@ -1,0 +1,87 @@
+package rules
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+var quotaRoom = policies.Rule{
+	ID:    "quota-room",
+	Title: "A quota leaves members room to come back",
+	Doc: `A ResourceQuota holds for Pods that are created, and not for those that run. One that allows less than what runs is accepted, and
+nothing happens until the next member restarts: its Pod is refused, and so is the next one. Quotas on storage and on objects other than Pods
+keep no member from coming back, and pass. How much a new quota counts is known for Pods alone.`,
+	Severity: policies.Medium,
+	On:       []policies.Trigger{policies.On(kinds.ResourceQuota, create, update)},
+	Checks:   []policies.Check{{Name: "less", Doc: "the quota allows less than what runs, and StatefulSets are in the namespace"}},
+	Logic: policies.Typed[v1alpha1.QuotaRoom]{
+		Block:      func(r *v1alpha1.Rules) **v1alpha1.QuotaRoom { return &r.QuotaRoom },
+		Baseline:   &v1alpha1.QuotaRoom{Enforcement: warn},
+		Restricted: &v1alpha1.QuotaRoom{Enforcement: deny},
+		Change:     leavesRoom,
+	},
+}
+
+func leavesRoom(ch policies.Change, c policies.Cluster, _ v1alpha1.QuotaRoom) ([]policies.Finding, error) {
+	quota := ch.New.(*corev1.ResourceQuota)
+	var before, used corev1.ResourceList
+	if older, ok := ch.Old.(*corev1.ResourceQuota); ok {
+		before, used = older.Spec.Hard, older.Status.Used
+	}
+	sets, _, err := policies.List[*appsv1.StatefulSet](c, quota.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	sets = slices.DeleteFunc(slices.Clone(sets), func(set *appsv1.StatefulSet) bool {
+		return set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0
+	})
+	if len(sets) == 0 {
+		return nil, nil
+	}
+	scoped := len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil
+	if ch.Old == nil && !scoped {
+		var members int64
+		for _, set := range sets {
+			members += statefulset.OrdinalsOf(set).Count()
+		}
+		used = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(members, resource.DecimalSI)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(quota.Spec.Hard)) {
+		hard := quota.Spec.Hard[name]
+		now, counted := used[name]
+		was, limited := before[name]
+		if !takesRoom(name) || !counted || hard.Cmp(now) >= 0 || limited && hard.Cmp(was) >= 0 {
+			continue
+		}
+		return []policies.Finding{{
+			Check: "less", Path: "spec.hard", Unknown: scoped,
+			Message: fmt.Sprintf("ResourceQuota %s limits %s to %s, and %s are in use: a member of StatefulSet %s that restarts does not come back.",
+				quota.Name, name, hard.String(), now.String(), sets[0].Name),
+			Remedy: fmt.Sprintf(`allow what is in use at least: %s patch resourcequota %s --type=merge -p '{"spec":{"hard":{"%s":"%s"}}}'`,
+				policies.Kubectl(quota), quota.Name, name, now.String()),
+		}}, nil
+	}
+	return nil, nil
+}
+
+// takesRoom tells whether a Pod that is created counts against the resource.
+func takesRoom(name corev1.ResourceName) bool {
+	switch name {
+	case corev1.ResourcePods, "count/pods", corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
+		return true
+	case corev1.ResourceRequestsStorage:
+		return false
+	}
+	return strings.HasPrefix(string(name), "requests.") || strings.HasPrefix(string(name), "limits.")
+}

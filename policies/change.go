@@ -18,6 +18,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/statefulset"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 // Change is one thing somebody wants to do to one object.
@@ -25,7 +26,7 @@ type Change struct {
 	// Operation is Create, Update or Delete.
 	Operation admissionv1.Operation
 	// Scale tells that an update came through the scale subresource. Old and New are then the StatefulSet, as it is and
-	// with the replicas asked for.
+	// with the replicas asked for; or of a custom resource what a Scale says of it, which has the number as spec.replicas.
 	Scale bool
 	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
 	Old, New kinds.Object
@@ -44,6 +45,8 @@ type Change struct {
 	Eviction bool
 	// DeleteOptions are those of a delete, as the API server understood them; nil where they are not known.
 	DeleteOptions *metav1.DeleteOptions
+	// Owners are the fields of custom resources that policies name. The engine fills them in.
+	Owners []v1alpha1.Owner
 	// Time of the request, by which a bypass expires.
 	Time time.Time
 }

@@ -19,6 +19,7 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	ch.Owners = s.owners
 	return judgeBy(s.rules, chosen, ch, c)
 }
 

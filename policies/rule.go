@@ -166,6 +166,8 @@ type Typed[P Parameters] struct {
 	Object func(kinds.Object, Cluster, P) ([]Finding, error)
 	// Change judges what only the move from one state to another can do wrong.
 	Change func(Change, Cluster, P) ([]Finding, error)
+	// Beside judges as Change does, for who needs the parameters of the rules around it too.
+	Beside func(Change, Cluster, P, v1alpha1.Rules) ([]Finding, error)
 	// Observe judges what only a live cluster shows of an object at a time. It refuses nothing, as nobody asks for anything.
 	Observe func(kinds.Object, Cluster, Clock, P) ([]Finding, error)
 	// Fills tells whether the parameters ask for anything to be filled in; without it they never do.
@@ -203,12 +205,18 @@ func (t Typed[P]) Writes() bool { return t.Fill != nil || t.Clamps != nil }
 
 func (t Typed[P]) judge(ch Change, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
 	p := **t.Block(r)
-	standing, err := t.ratchet(ch, c, p)
-	if t.Change == nil || err != nil {
-		return standing, err
+	found, err := t.ratchet(ch, c, p)
+	if t.Change != nil && err == nil {
+		var moved []Finding
+		moved, err = t.Change(ch, c, p)
+		found = append(found, moved...)
 	}
-	moved, err := t.Change(ch, c, p)
-	return append(standing, moved...), err
+	if t.Beside != nil && err == nil {
+		var moved []Finding
+		moved, err = t.Beside(ch, c, p, *r)
+		found = append(found, moved...)
+	}
+	return found, err
 }
 
 func (t Typed[P]) inspect(o kinds.Object, c Cluster, clock Clock, r *v1alpha1.Rules) ([]Finding, error) {

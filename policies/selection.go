@@ -59,6 +59,8 @@ type Set struct {
 	policies       []compiled
 	profiles       map[string]compiled
 	defaultProfile string
+	// owners are those that any policy names.
+	owners []v1alpha1.Owner
 }
 
 // compiled is a policy with its selectors parsed.
@@ -102,6 +104,7 @@ func Compile(rules []Rule, policies []v1alpha1.StatefulPolicy, defaultProfile st
 			continue
 		}
 		set.policies = append(set.policies, c)
+		set.owners = append(set.owners, c.Spec.Owners...)
 	}
 	slices.SortFunc(set.policies, func(a, b compiled) int {
 		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.Name, b.Name))
@@ -115,7 +118,7 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	var err1, err2 error
 	c.namespaces, err1 = selector(policy.Spec.Match.NamespaceSelector, match.Child("namespaceSelector"))
 	c.objects, err2 = selector(policy.Spec.Match.ObjectSelector, match.Child("objectSelector"))
-	errs := []error{err1, err2, exceptions(rules, policy.Spec, field.NewPath("spec", "exceptions"))}
+	errs := []error{err1, err2, exceptions(rules, policy.Spec, field.NewPath("spec", "exceptions")), owners(policy.Spec.Owners, field.NewPath("spec", "owners"))}
 	for _, rule := range rules {
 		errs = append(errs, rule.validate(&policy.Spec.Rules, field.NewPath("spec", "rules", rule.Block())))
 	}

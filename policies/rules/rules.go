@@ -41,6 +41,7 @@ var All = []policies.Rule{
 	ordinalShift,
 	orphanedClaim,
 	ownerDelete,
+	ownerScale,
 	podDisruption,
 	podSelector,
 	profileLabel,

@@ -63,12 +63,15 @@ var autoscalers = []string{
 	"system:serviceaccount:keda:keda-operator",
 }
 
-func clampsAutoscaler(ch policies.Change, p v1alpha1.ScaleDown) bool {
-	users := p.Autoscalers
-	if len(users) == 0 {
-		users = autoscalers
+func autoscalersOf(p v1alpha1.ScaleDown) []string {
+	if len(p.Autoscalers) > 0 {
+		return p.Autoscalers
 	}
-	return p.Autoscaler == v1alpha1.AutoscalerClamp && slices.Contains(users, ch.User.Username)
+	return autoscalers
+}
+
+func clampsAutoscaler(ch policies.Change, p v1alpha1.ScaleDown) bool {
+	return p.Autoscaler == v1alpha1.AutoscalerClamp && slices.Contains(autoscalersOf(p), ch.User.Username)
 }
 
 // validateScaleDown refuses what guards nothing, as what it needs is missing, and marks that no Pod can show.
@@ -100,12 +103,21 @@ type departure struct {
 	assumed bool
 	// adopts tells that the StatefulSet is created, and that the Pods were left by one of its name.
 	adopts bool
+	// through is the field of a custom resource that the StatefulSet follows, nil where somebody scales it itself.
+	through *dial
 }
 
 func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
 	d, err := departureOf(ch, c)
-	if err != nil || d.going.Count() == 0 {
+	if err != nil {
 		return nil, err
+	}
+	return d.judge(c, p)
+}
+
+func (d *departure) judge(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
+	if d.going.Count() == 0 {
+		return nil, nil
 	}
 	found := slices.Concat(d.quorum(p), d.toZero(p), d.step(p), d.floor(p), d.drained(p))
 	unsettled, err1 := d.unsettled(c, p)
@@ -209,8 +221,7 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 		f.Remedy = fmt.Sprintf("get %s ready first: %s describe pod %s-%d",
 			statefulset.PodNames(d.older, down), policies.Kubectl(d.older), d.older.Name, down[0].Start)
 	case safe < d.from.Count() && d.to.Start == d.from.Start:
-		f.Remedy = fmt.Sprintf("scale down in steps: %s scale statefulset %s --replicas=%d",
-			policies.Kubectl(d.older), d.older.Name, safe)
+		f.Remedy = "scale down in steps: " + d.scaleTo(safe)
 	default:
 		f.Remedy = "no smaller step keeps a majority; " + d.sayItIsMeant()
 	}
@@ -239,7 +250,18 @@ func (d *departure) move() string {
 
 // sayItIsMeant is the way through for who knows what the rule cannot.
 func (d *departure) sayItIsMeant() string {
+	if d.through != nil {
+		return "if the application has moved its data, say so and try again: " + d.through.meant()
+	}
 	return "if the application has moved its data, annotate the StatefulSet and try again: " + policies.BypassCommand("scale-down", d.older)
+}
+
+// scaleTo is the command that leaves so many replicas.
+func (d *departure) scaleTo(replicas int64) string {
+	if d.through != nil {
+		return d.through.turnTo(d.through.to + replicas - d.to.Count())
+	}
+	return fmt.Sprintf("%s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, replicas)
 }
 
 // createAsLarge is the way through for a StatefulSet that takes the place of another.
@@ -278,8 +300,7 @@ func (d *departure) step(p v1alpha1.ScaleDown) []policies.Finding {
 		Check: "step", Action: p.Step,
 		Message: fmt.Sprintf("%s removes %s at once; the policy allows %d at a time.",
 			d.move(), words.Plural(d.going.Count(), "Pod"), *p.MaxStep),
-		Remedy: fmt.Sprintf("%s scale statefulset %s --replicas=%d, then the next step when all Pods are ready.",
-			policies.Kubectl(d.older), d.older.Name, d.from.Count()-int64(*p.MaxStep)),
+		Remedy: d.scaleTo(d.from.Count()-int64(*p.MaxStep)) + ", then the next step when all Pods are ready.",
 	}
 	if d.adopts {
 		f.Remedy = d.createAsLarge()
@@ -294,7 +315,7 @@ func (d *departure) floor(p v1alpha1.ScaleDown) []policies.Finding {
 	f := policies.Finding{
 		Check: "floor", Action: p.Floor,
 		Message: fmt.Sprintf("%s of StatefulSet %s would remain; the policy's minReplicas is %d.", words.Plural(d.to.Count(), "replica"), d.older.Name, *p.MinReplicas),
-		Remedy:  fmt.Sprintf("scale to the minimum: %s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, *p.MinReplicas),
+		Remedy:  "scale to the minimum: " + d.scaleTo(int64(*p.MinReplicas)),
 	}
 	if d.adopts {
 		f.Remedy = d.createAsLarge()
@@ -427,6 +448,9 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 	}
 	if d.adopts {
 		f.Remedy = "create it with whenScaled: Retain to keep the claims."
+	} else if d.through != nil {
+		// What its operator wrote in the StatefulSet, it writes again.
+		f.Remedy = d.sayItIsMeant()
 	}
 	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
 	switch own := statefulset.ClaimsOf(d.older, claims, d.going); {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -30,6 +32,8 @@ type Case struct {
 	Name string `json:"name"`
 	// policy is the block of the file's rule. Absent: action Deny, or Warn for what stands in a cluster.
 	Policy Manifest `json:"policy,omitempty"`
+	// rules are the blocks of other rules in the same policy, where the file's rule takes something from them.
+	Rules map[string]Manifest `json:"rules,omitempty"`
 	// old is the object before the request. Absent: the request creates it.
 	Old Manifest `json:"old,omitempty"`
 	// new is the object that the request asks for. Absent: the request deletes it.
@@ -94,6 +98,8 @@ func (c Case) valid() (string, error) {
 		return "", errors.New("the case has no name")
 	case c.Policy != nil && c.file.Rule == "":
 		return "policy", errors.New("policy is the block of the file's rule, and the file names no rule")
+	case c.Rules != nil && c.file.Rule == "":
+		return "rules", errors.New("rules are beside the block of the file's rule, and the file names no rule")
 	case c.Stands != nil && (c.Old != nil || c.New != nil):
 		return "stands", errors.New("either stands, or old and new")
 	case c.Stands == nil && c.Old == nil && c.New == nil:
@@ -213,7 +219,12 @@ func (c Case) policies() ([]v1alpha1.StatefulPolicy, error) {
 		}
 	}
 	one := v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "example"}}
-	text, err := yaml.Marshal(map[string]any{c.file.rule.Block(): block})
+	blocks := maps.Clone(c.Rules)
+	if blocks == nil {
+		blocks = map[string]Manifest{}
+	}
+	blocks[c.file.rule.Block()] = block
+	text, err := yaml.Marshal(blocks)
 	if err != nil {
 		return nil, err
 	}
@@ -433,7 +444,12 @@ func custom(m Manifest) (kinds.Object, error) {
 		return nil, err
 	}
 	o := &kinds.Custom{}
-	return o, o.UnmarshalJSON(data)
+	if err := o.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	plural, _ := meta.UnsafeGuessKindToResource(o.GroupVersionKind())
+	o.Resource = plural.Resource
+	return o, nil
 }
 
 // brief is a finding the way cases want it: rule/check, and the action after a colon where it is not Deny. Where the file tests one

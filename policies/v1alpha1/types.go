@@ -106,6 +106,12 @@ type StatefulPolicySpec struct {
 	// +optional
 	OperatorOwned OperatorOwned `json:"operatorOwned,omitempty"`
 
+	// owners are custom resources whose operator takes the replicas of StatefulSets from a field. A scale subresource, and those of
+	// well-known operators, need not be named. What one policy says holds in all namespaces.
+	// +listType=atomic
+	// +optional
+	Owners []Owner `json:"owners,omitempty"`
+
 	// bypassGroupLabel is a label by which StatefulSets of a namespace belong together, such as rollout-group, by which
 	// rollout-operator knows the zones that follow a leader. A bypass on one of a group counts for the others too, if the user who
 	// asks may bypass.
@@ -115,6 +121,19 @@ type StatefulPolicySpec struct {
 	// rules holds one block per rule. A rule without a block is off.
 	// +optional
 	Rules Rules `json:"rules,omitempty"`
+}
+
+// Owner says which field of a custom resource its operator takes the replicas of the StatefulSets from that it owns.
+type Owner struct {
+	// group is that of the custom resource, such as db.example.com.
+	// +kubebuilder:validation:Pattern=`^[a-z0-9-]+(\.[a-z0-9-]+)+$`
+	Group string `json:"group"`
+	// kind is that of the custom resource, such as Database.
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9]*$`
+	Kind string `json:"kind"`
+	// replicasPath is the field, such as spec.replicas. There are no lists in it.
+	// +kubebuilder:validation:Pattern=`^spec(\.[A-Za-z_][A-Za-z0-9_-]*)+$`
+	ReplicasPath string `json:"replicasPath"`
 }
 
 // Exception relaxes one rule.
@@ -325,6 +344,9 @@ type Rules struct {
 	// ownerDelete: custom resources that own StatefulSets and claims.
 	// +optional
 	OwnerDelete *OwnerDelete `json:"ownerDelete,omitempty"`
+	// ownerScale: custom resources whose operator scales StatefulSets.
+	// +optional
+	OwnerScale *OwnerScale `json:"ownerScale,omitempty"`
 	// podDisruption: Pods of StatefulSets that are deleted or evicted while others are down.
 	// +optional
 	PodDisruption *PodDisruption `json:"podDisruption,omitempty"`
@@ -380,6 +402,14 @@ type OwnerDelete struct {
 	// otherClaims: other claims would be deleted, such as those of a pipeline's run or of a virtual machine.
 	// +optional
 	OtherClaims Action `json:"otherClaims,omitempty"`
+}
+
+// OwnerScale are the parameters of the rule owner-scale. All else it takes from the policy's block scaleDown.
+type OwnerScale struct {
+	Enforcement `json:",inline"`
+	// data: claims of the ordinals that go would be deleted; by default the rule's action.
+	// +optional
+	Data Action `json:"data,omitempty"`
 }
 
 // PodDisruption are the parameters of the rule pod-disruption.

@@ -149,7 +149,7 @@ verify: $(BIN)/controller-gen ## Fail if a generated file is stale.
 	done; \
 	cmp deploy/chart/crds/mooring.dev_statefulpolicies.yaml policies/crd/mooring.dev_statefulpolicies.yaml || stale policies/crd; \
 	diff -ru docs/rules $$fresh/docs/rules || stale docs/rules; \
-	for file in docs/schemas/policy-test.json policies/ruledoc/rules.json policies/profiles/baseline.yaml policies/profiles/restricted.yaml README.md deploy/chart/generated.yaml deploy/audit-policy.yaml; do \
+	for file in docs/schemas/policy-test.json policies/ruledoc/rules.json policies/profiles/baseline.yaml policies/profiles/restricted.yaml README.md docs/operating/owners.md deploy/chart/generated.yaml deploy/audit-policy.yaml; do \
 		diff -u $$file $$fresh/$$file || stale $$file; \
 	done
 

@@ -6,12 +6,79 @@ import (
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
+
+// Lowered is a number in a custom resource from which its operator takes the replicas of StatefulSets, and that a change lowers.
+type Lowered struct {
+	// Path is the field, such as spec.replicas.
+	Path     string
+	From, To int64
+	// Shared tells that another such number of the custom resource was, or may have been, the same.
+	Shared bool
+}
+
+// Lowered returns the numbers that an update of a custom resource lowers. One that goes is not among them: what the operator takes
+// instead nobody knows.
+func (c Change) Lowered(world Cluster) ([]Lowered, error) {
+	older, newer := c.Old.(*kinds.Custom), c.New.(*kinds.Custom)
+	definition, _, err := Get[*apiextensionsv1.CustomResourceDefinition](world, "", older.Definition())
+	if err != nil {
+		return nil, err
+	}
+	var scale string
+	if definition != nil {
+		for _, version := range definition.Spec.Versions {
+			if version.Name == older.GroupVersionKind().Version {
+				scale = ScalePath(version)
+			}
+		}
+	}
+	paths := ReplicasPaths(older.GroupVersionKind().GroupKind(), scale, c.Owners)
+	if c.Scale {
+		from, to := numberAt(older, "spec.replicas"), numberAt(newer, "spec.replicas")
+		if !slices.Contains(paths, scale) || from == nil || to == nil || *to >= *from {
+			return nil, nil
+		}
+		return []Lowered{{scale, *from, *to, len(paths) > 1}}, nil
+	}
+	var lowered []Lowered
+	times := map[int64]int{}
+	for _, path := range paths {
+		from, to := numberAt(older, path), numberAt(newer, path)
+		if from == nil {
+			continue
+		}
+		times[*from]++
+		if to != nil && *to < *from {
+			lowered = append(lowered, Lowered{Path: path, From: *from, To: *to})
+		}
+	}
+	for i := range lowered {
+		lowered[i].Shared = times[lowered[i].From] > 1
+	}
+	return lowered, nil
+}
+
+func numberAt(o *kinds.Custom, path string) *int64 {
+	value, found, err := unstructured.NestedFieldNoCopy(o.Object, strings.Split(path, ".")...)
+	if !found || err != nil {
+		return nil
+	}
+	switch n := value.(type) {
+	case int64:
+		return &n
+	case float64:
+		return ptr.To(int64(n))
+	}
+	return nil
+}
 
 // ReplicasPaths returns the fields of a kind of custom resources, such as spec.replicas, from which their operator takes the replicas of
 // StatefulSets: those that the policies name, and those of a well-known operator or else the one of the scale subresource. Not every

@@ -1,6 +1,13 @@
 package policies
 
-import "github.com/mooring-dev/mooring/policies/v1alpha1"
+import (
+	"slices"
+
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
+)
+
+// WellKnown returns the fields of well-known operators, those of a kind together.
+func WellKnown() []v1alpha1.Owner { return slices.Clone(wellKnown) }
 
 // wellKnown are the fields of well-known operators. Operators whose one field is that of their scale subresource are not among them: their
 // CustomResourceDefinition says it. Numbers in lists (Elasticsearch's nodeSets, CrunchyData's instances) cannot be named, and what counts

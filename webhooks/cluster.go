@@ -14,7 +14,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -61,6 +63,26 @@ func (cs clusters) Scaled(ctx context.Context, key client.ObjectKey, resourceVer
 	}
 	set.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
 	return set, nil
+}
+
+// Custom returns the custom resource's kind, with the metadata that it has now where Mooring may read it, and that of the Scale elsewhere.
+func (cs clusters) Custom(ctx context.Context, of schema.GroupVersionResource, meta metav1.ObjectMeta) (*kinds.Custom, error) {
+	kind, err := cs.rights.asked.RESTMapper().KindFor(of)
+	if err != nil {
+		return nil, err
+	}
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(kind)
+	err = cs.live.Get(ctx, client.ObjectKey{Namespace: meta.Namespace, Name: meta.Name}, o)
+	if apierrors.IsForbidden(err) {
+		o.ObjectMeta, err = meta, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.SetGroupVersionKind(kind)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	return &kinds.Custom{Unstructured: unstructured.Unstructured{Object: content}, Resource: of.Resource}, err
 }
 
 // Pod returns the Pod that is there now.

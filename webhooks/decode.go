@@ -150,6 +150,9 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, cluste
 	case "":
 		return ch, nil
 	case "scale":
+		if kinds.IsCustom(req.Resource.Group) {
+			return customScaleChange(ctx, req.Resource, ch, clusters)
+		}
 		return scaleChange(ctx, ch, clusters)
 	case "eviction":
 		return evictionChange(ctx, ch, clusters)
@@ -174,6 +177,9 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.Ra
 		}
 	}
 	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind(req.Kind))
+	if custom, ok := o.(*kinds.Custom); ok {
+		custom.Resource = req.Resource.Resource
+	}
 	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
 		// A request about a Namespace names that namespace as its own, and no object lies in itself.
 		o.SetNamespace(req.Namespace)
@@ -213,10 +219,9 @@ func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptio
 }
 
 func scaleChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*policies.Change, error) {
-	oldScale, ok1 := ch.Old.(*autoscalingv1.Scale)
-	newScale, ok2 := ch.New.(*autoscalingv1.Scale)
-	if !ok1 || !ok2 {
-		return nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
+	oldScale, newScale, err := scales(ch)
+	if err != nil {
+		return nil, err
 	}
 	set, err := clusters.Scaled(ctx, client.ObjectKeyFromObject(oldScale), oldScale.ResourceVersion)
 	if apierrors.IsNotFound(err) {
@@ -230,6 +235,37 @@ func scaleChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*
 	older.Spec.Replicas, newer.Spec.Replicas = &oldScale.Spec.Replicas, &newScale.Spec.Replicas
 	ch.Scale, ch.Old, ch.New = true, &older, &newer
 	return ch, nil
+}
+
+// customScaleChange makes of a request to scale a custom resource an update of what is known of it, with the number as a Scale has it.
+func customScaleChange(ctx context.Context, of metav1.GroupVersionResource, ch *policies.Change, clusters Clusters) (*policies.Change, error) {
+	oldScale, newScale, err := scales(ch)
+	if err != nil {
+		return nil, err
+	}
+	custom, err := clusters.Custom(ctx, schema.GroupVersionResource(of), oldScale.ObjectMeta)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	at := func(replicas int32) *kinds.Custom {
+		o := custom.DeepCopyObject().(*kinds.Custom)
+		o.Object["spec"] = map[string]any{"replicas": int64(replicas)}
+		return o
+	}
+	ch.Scale, ch.Old, ch.New = true, at(oldScale.Spec.Replicas), at(newScale.Spec.Replicas)
+	return ch, nil
+}
+
+func scales(ch *policies.Change) (older, newer *autoscalingv1.Scale, err error) {
+	older, ok1 := ch.Old.(*autoscalingv1.Scale)
+	newer, ok2 := ch.New.(*autoscalingv1.Scale)
+	if !ok1 || !ok2 {
+		return nil, nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
+	}
+	return older, newer, nil
 }
 
 func evictionChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*policies.Change, error) {

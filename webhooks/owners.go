@@ -3,16 +3,15 @@ package webhooks
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,6 +28,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
 const (
@@ -43,12 +43,13 @@ const (
 type OwnerRegistration struct {
 	*Registration
 	// Owners is the name of the ValidatingWebhookConfiguration.
-	Owners string
-	Clusters  Clusters
+	Owners   string
+	Clusters Clusters
 
-	// above are the owners of custom resources, as they were read since then.
-	above map[types.UID][]metav1.OwnerReference
-	since time.Time
+	// above are the owners of custom resources, and scales the fields of their scale subresources by version, as they were read since then.
+	above  map[types.UID][]metav1.OwnerReference
+	scales map[schema.GroupResource]map[string]string
+	since  time.Time
 }
 
 const (
@@ -84,6 +85,7 @@ func (r *OwnerRegistration) SetupWithManager(mgr manager.Manager) error {
 		Watches(&admissionregistrationv1.ValidatingWebhookConfiguration{}, always).
 		Watches(&appsv1.StatefulSet{}, owned).
 		Watches(&corev1.PersistentVolumeClaim{}, owned).
+		Watches(&v1alpha1.StatefulPolicy{}, always).
 		Complete(r)
 }
 
@@ -113,46 +115,13 @@ func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl
 		if err := r.Client.Patch(ctx, is, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 			return next, unlessBehind(err)
 		}
-		log.FromContext(ctx).Info("owners are registered: deletes of these custom resources are judged", "kinds", found)
+		log.FromContext(ctx).Info("owners are registered: deletes and scale-downs of these custom resources are judged", "kinds", found)
 	}
 	return next, r.own(ctx, is)
 }
 
-// ownersWebhook returns guard's webhook with rules for these kinds of owners; none where there are none, or guard calls nobody yet.
-func ownersWebhook(guard admissionregistrationv1.ValidatingWebhook, found []schema.GroupResource) []admissionregistrationv1.ValidatingWebhook {
-	if len(found) == 0 || len(guard.Rules) == 0 {
-		return nil
-	}
-	w := guard.DeepCopy()
-	w.Name, w.Rules = owners, nil
-	var definitions []string
-	byGroup := map[string][]string{}
-	for _, of := range found {
-		byGroup[of.Group] = append(byGroup[of.Group], of.Resource)
-		definitions = append(definitions, "'"+of.String()+"'")
-	}
-	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
-		w.Rules = append(w.Rules, ownersRule(group, byGroup[group]...))
-	}
-	w.Rules = append(w.Rules, ownersRule(kinds.CustomResourceDefinition.Group, kinds.CustomResourceDefinition.Resource))
-	when := admissionregistrationv1.MatchCondition{Name: takesAway, Expression: fmt.Sprintf(
-		"request.resource.group != '%s' ||\n  oldObject.metadata.name in [%s]", kinds.CustomResourceDefinition.Group, strings.Join(definitions, ", "))}
-	w.MatchConditions = append([]admissionregistrationv1.MatchCondition{when}, slices.DeleteFunc(w.MatchConditions, func(m admissionregistrationv1.MatchCondition) bool {
-		return m.Name == takesAway
-	})...)
-	return []admissionregistrationv1.ValidatingWebhook{*w}
-}
-
-func ownersRule(group string, resources ...string) admissionregistrationv1.RuleWithOperations {
-	scope := admissionregistrationv1.AllScopes
-	return admissionregistrationv1.RuleWithOperations{
-		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Delete},
-		Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"*"}, Resources: resources, Scope: &scope},
-	}
-}
-
 // kinds returns the custom resources that own StatefulSets or claims, over any number of owners, as far as these may be read.
-func (r *OwnerRegistration) kinds(ctx context.Context) ([]schema.GroupResource, error) {
+func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 	c := r.Clusters.Around(ctx, authenticationv1.UserInfo{}, false)
 	sets, _, err := policies.List[*appsv1.StatefulSet](c, "")
 	if err != nil {
@@ -163,7 +132,7 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]schema.GroupResource, 
 		return nil, err
 	}
 	if time.Since(r.since) > forget {
-		r.above, r.since = map[types.UID][]metav1.OwnerReference{}, time.Now()
+		r.above, r.scales, r.since = map[types.UID][]metav1.OwnerReference{}, map[schema.GroupResource]map[string]string{}, time.Now()
 	}
 	up := ascent{c: c, above: r.above, seen: map[types.UID]bool{}, found: map[schema.GroupKind]bool{}, unreadable: map[schema.GroupKind]bool{}}
 	for _, set := range sets {
@@ -177,7 +146,15 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]schema.GroupResource, 
 		}
 	}
 	maps.DeleteFunc(r.above, func(uid types.UID, _ []metav1.OwnerReference) bool { return !up.seen[uid] })
-	var found []schema.GroupResource
+	var list v1alpha1.StatefulPolicyList
+	if err := r.Client.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	var named []v1alpha1.Owner
+	for _, policy := range list.Items {
+		named = append(named, policy.Spec.Owners...)
+	}
+	var found []ownerKind
 	for kind := range up.found {
 		mapping, err := r.Client.RESTMapper().RESTMapping(kind)
 		if meta.IsNoMatchError(err) {
@@ -186,10 +163,39 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]schema.GroupResource, 
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, mapping.Resource.GroupResource())
+		of, err := r.ownerKind(c, mapping, named)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, of)
 	}
-	slices.SortFunc(found, func(a, b schema.GroupResource) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(found, func(a, b ownerKind) int { return cmp.Compare(a.String(), b.String()) })
 	return found, nil
+}
+
+// ownerKind says by which fields custom resources of the kind scale, in any of its versions.
+func (r *OwnerRegistration) ownerKind(c policies.Cluster, of *meta.RESTMapping, named []v1alpha1.Owner) (ownerKind, error) {
+	k := ownerKind{GroupResource: of.Resource.GroupResource()}
+	scales, ok := r.scales[k.GroupResource]
+	if !ok {
+		definition, _, err := policies.Get[*apiextensionsv1.CustomResourceDefinition](c, "", k.String())
+		if definition == nil || err != nil {
+			return k, err
+		}
+		scales = map[string]string{}
+		for _, version := range definition.Spec.Versions {
+			scales[version.Name] = policies.ScalePath(version)
+		}
+		r.scales[k.GroupResource] = scales
+	}
+	for _, scale := range scales {
+		paths := policies.ReplicasPaths(of.GroupVersionKind.GroupKind(), scale, named)
+		k.Scales = k.Scales || slices.Contains(paths, scale)
+		k.Paths = append(k.Paths, paths...)
+	}
+	slices.Sort(k.Paths)
+	k.Paths = slices.Compact(k.Paths)
+	return k, nil
 }
 
 // ascent collects the kinds of custom resources on the way up from what they own.

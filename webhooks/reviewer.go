@@ -20,6 +20,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,7 +36,7 @@ type Reviewer struct {
 	AskAgain bool
 
 	policies atomic.Pointer[policies.Set]
-	clusters    Clusters
+	clusters Clusters
 	events   events.EventRecorder
 }
 
@@ -45,6 +46,8 @@ type Clusters interface {
 	Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster
 	// Scaled returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
 	Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
+	// Custom returns what may be known of a custom resource of which a Scale has this metadata: at least its kind.
+	Custom(ctx context.Context, of schema.GroupVersionResource, meta metav1.ObjectMeta) (*kinds.Custom, error)
 	// Pod returns the Pod as it is.
 	Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error)
 }

@@ -24,6 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -131,9 +132,9 @@ func TestAskAgain(t *testing.T) {
 	unreadable := databaseClusters(t)
 	unreadable.unread = errors.New("the API server does not answer")
 	for name, c := range map[string]struct {
-		clusters  Clusters
-		review string
-		status int
+		clusters Clusters
+		review   string
+		status   int
 	}{
 		"the StatefulSet that is scaled cannot be read": {fixedClusters{err: errors.New("the API server does not answer")}, "scale-down", 0},
 		"a scale-down":       {unreadable, "scale-down", 0},
@@ -347,6 +348,15 @@ func (w fixedClusters) Scaled(context.Context, client.ObjectKey, string) (*appsv
 		return nil, apierrors.NewNotFound(appsv1.Resource("statefulsets"), "db")
 	}
 	return w.set, nil
+}
+
+func (w fixedClusters) Custom(_ context.Context, of schema.GroupVersionResource, meta metav1.ObjectMeta) (*kinds.Custom, error) {
+	for _, o := range w.Objects {
+		if custom, ok := o.(*kinds.Custom); ok && custom.Resource == of.Resource && custom.GetUID() == meta.UID {
+			return custom, nil
+		}
+	}
+	return nil, apierrors.NewNotFound(of.GroupResource(), meta.Name)
 }
 
 func (w fixedClusters) Pod(_ context.Context, key client.ObjectKey) (*corev1.Pod, error) {

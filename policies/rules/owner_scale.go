@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
@@ -40,8 +38,8 @@ them apart, the request is warned of. So is an autoscaler's, and the operator's 
 }
 
 func scalesOwnedSafely(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerScale, around v1alpha1.Rules) ([]policies.Finding, error) {
-	dials, err := loweredBy(ch, c)
-	if len(dials) == 0 || ch.Old.GetDeletionTimestamp() != nil || err != nil {
+	lowered, err := ch.Lowered(c)
+	if len(lowered) == 0 || ch.Old.GetDeletionTimestamp() != nil || err != nil {
 		return nil, err
 	}
 	if decided, err := ch.Decided(c); decided || err != nil {
@@ -56,8 +54,8 @@ func scalesOwnedSafely(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerS
 		scaling.Action = v1alpha1.Deny
 	}
 	var all []policies.Finding
-	for _, d := range dials {
-		found, err := d.judge(ch, owned.Sets, c, scaling)
+	for _, number := range lowered {
+		found, err := dial{number, ch.Old}.judge(owned.Sets, c, scaling)
 		if err != nil {
 			return nil, err
 		}
@@ -77,89 +75,27 @@ func scalesOwnedSafely(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerS
 	return all, nil
 }
 
-// dial is a number in a custom resource from which its operator takes the replicas of StatefulSets, and that somebody lowers.
+// dial is a number in a custom resource that is lowered.
 type dial struct {
-	owner    kinds.Object
-	path     string
-	from, to int64
-	// shared tells that another such number of the custom resource was, or may have been, the same.
-	shared bool
-}
-
-// loweredBy returns the numbers that the change lowers.
-func loweredBy(ch policies.Change, c policies.Cluster) ([]dial, error) {
-	older, newer := ch.Old.(*kinds.Custom), ch.New.(*kinds.Custom)
-	definition, _, err := policies.Get[*apiextensionsv1.CustomResourceDefinition](c, "", older.Definition())
-	if err != nil {
-		return nil, err
-	}
-	var scale string
-	if definition != nil {
-		for _, version := range definition.Spec.Versions {
-			if version.Name == older.GroupVersionKind().Version {
-				scale = policies.ScalePath(version)
-			}
-		}
-	}
-	paths := policies.ReplicasPaths(older.GroupVersionKind().GroupKind(), scale, ch.Owners)
-	if ch.Scale {
-		if !slices.Contains(paths, scale) {
-			return nil, nil
-		}
-		from, _ := numberAt(older, "spec.replicas")
-		to, _ := numberAt(newer, "spec.replicas")
-		if to >= from {
-			return nil, nil
-		}
-		return []dial{{newer, scale, from, to, len(paths) > 1}}, nil
-	}
-	var lowered []dial
-	seen := map[int64]int{}
-	for _, path := range paths {
-		from, ok1 := numberAt(older, path)
-		to, ok2 := numberAt(newer, path)
-		if ok1 {
-			seen[from]++
-		}
-		if ok1 && ok2 && to < from {
-			lowered = append(lowered, dial{owner: newer, path: path, from: from, to: to})
-		}
-	}
-	for i := range lowered {
-		lowered[i].shared = seen[lowered[i].from] > 1
-	}
-	return lowered, nil
-}
-
-func numberAt(o *kinds.Custom, path string) (int64, bool) {
-	value, found, err := unstructured.NestedFieldNoCopy(o.Object, strings.Split(path, ".")...)
-	if !found || err != nil {
-		return 0, false
-	}
-	switch n := value.(type) {
-	case int64:
-		return n, true
-	case float64:
-		return int64(n), true
-	}
-	return 0, false
+	policies.Lowered
+	owner kinds.Object
 }
 
 // judge judges what becomes of the StatefulSets that follow the number.
-func (d dial) judge(ch policies.Change, owned []*appsv1.StatefulSet, c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
+func (d dial) judge(owned []*appsv1.StatefulSet, c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {
 	follow, certain := d.followers(owned)
 	if len(follow) == 0 && len(owned) > 0 {
 		return []policies.Finding{{
-			Check: "unclear", Action: v1alpha1.Warn, Path: d.path,
+			Check: "unclear", Action: v1alpha1.Warn, Path: d.Path,
 			Message: fmt.Sprintf("%s, and none of its %s (%s) has %s: Mooring cannot tell which of them follows.",
-				d.move(), words.Plural(len(owned), "StatefulSet"), words.Names(owned), words.Plural(d.from, "replica")),
+				d.move(), words.Plural(len(owned), "StatefulSet"), words.Names(owned), words.Plural(d.From, "replica")),
 			Remedy: "look whether each keeps a majority: " + policies.Kubectl(d.owner) + " get statefulsets",
 		}}, nil
 	}
 	var all []policies.Finding
 	for _, set := range follow {
 		// An operator may add to the number, or not have followed an earlier change yet.
-		replicas := int32(max(d.to, replicasOf(set)-(d.from-d.to)))
+		replicas := int32(max(d.To, replicasOf(set)-(d.From-d.To)))
 		smaller := *set
 		smaller.Spec.Replicas = &replicas
 		departure, err := departureOf(policies.Change{Operation: update, Old: set, New: &smaller}, c)
@@ -172,7 +108,7 @@ func (d dial) judge(ch policies.Change, owned []*appsv1.StatefulSet, c policies.
 			return nil, err
 		}
 		for _, f := range found {
-			f.Path, f.Message = d.path, d.move()+". "+f.Message
+			f.Path, f.Message = d.Path, d.move()+". "+f.Message
 			f.Unknown = f.Unknown || !certain
 			all = append(all, f)
 		}
@@ -183,21 +119,21 @@ func (d dial) judge(ch policies.Change, owned []*appsv1.StatefulSet, c policies.
 // followers returns the StatefulSets whose replicas are those of the number, and whether that is certain.
 func (d dial) followers(owned []*appsv1.StatefulSet) ([]*appsv1.StatefulSet, bool) {
 	if len(owned) == 1 {
-		return owned, !d.shared && replicasOf(owned[0]) >= d.from
+		return owned, !d.Shared && replicasOf(owned[0]) >= d.From
 	}
-	return slices.DeleteFunc(slices.Clone(owned), func(set *appsv1.StatefulSet) bool { return replicasOf(set) != d.from }), !d.shared
+	return slices.DeleteFunc(slices.Clone(owned), func(set *appsv1.StatefulSet) bool { return replicasOf(set) != d.From }), !d.Shared
 }
 
 func replicasOf(set *appsv1.StatefulSet) int64 { return statefulset.OrdinalsOf(set).Count() }
 
 // move is the beginning of a sentence about the change.
 func (d dial) move() string {
-	return fmt.Sprintf("%s %s goes from %d to %d", d.owner.GetObjectKind().GroupVersionKind().Kind, d.owner.GetName(), d.from, d.to)
+	return fmt.Sprintf("%s %s goes from %d to %d", d.owner.GetObjectKind().GroupVersionKind().Kind, d.owner.GetName(), d.From, d.To)
 }
 
 // turnTo is the command that sets the number.
 func (d dial) turnTo(to int64) string {
-	fields := strings.Split(d.path, ".")
+	fields := strings.Split(d.Path, ".")
 	patch := fmt.Sprint(to)
 	for _, field := range slices.Backward(fields) {
 		patch = fmt.Sprintf(`{"%s":%s}`, field, patch)
@@ -207,5 +143,5 @@ func (d dial) turnTo(to int64) string {
 
 // meant are the commands of who knows what the rule cannot. Of a Scale Mooring may not know what the custom resource says.
 func (d dial) meant() string {
-	return policies.BypassCommand("owner-scale", d.owner) + " && " + d.turnTo(d.to)
+	return policies.BypassCommand("owner-scale", d.owner) + " && " + d.turnTo(d.To)
 }

@@ -259,7 +259,7 @@ func (d *departure) sayItIsMeant() string {
 // scaleTo is the command that leaves so many replicas.
 func (d *departure) scaleTo(replicas int64) string {
 	if d.through != nil {
-		return d.through.turnTo(d.through.to + replicas - d.to.Count())
+		return d.through.turnTo(d.through.To + replicas - d.to.Count())
 	}
 	return fmt.Sprintf("%s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, replicas)
 }

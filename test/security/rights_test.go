@@ -81,6 +81,23 @@ spec:
       containers: [{name: web, image: example/web}]
 `
 
+// databases are custom resources that own StatefulSets, and that Mooring may read.
+const databases = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: databases.db.example.com}
+spec:
+  group: db.example.com
+  scope: Namespaced
+  names: {kind: Database, plural: databases, singular: database}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: databases, labels: {mooring.dev/aggregate-to-owners: "true"}}
+rules: [{apiGroups: [db.example.com], resources: [databases], verbs: [get]}]
+`
+
 // right is one verb on one resource.
 type right struct{ group, resource, verb string }
 
@@ -226,6 +243,15 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 		refused("lost-owner/missing", "-n", "shop", "patch", "persistentvolumeclaim", "data-db-0", "--type=merge", "-p",
 			fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":%q,"kind":%q,"name":"gone","uid":"gone"}]}}`, apiVersion, kind))
 	}
+	// Whether a custom resource scales what it owns is read from its definition.
+	run(databases, "apply", "-f", "-")
+	run("", "wait", "crd/databases.db.example.com", "--for=condition=Established", "--timeout=30s")
+	run("", "wait", "clusterrole/mooring-owners", "--for=jsonpath={.rules[0].resources[0]}=databases", "--timeout=30s")
+	run("{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, namespace: shop}}", "create", "-f", "-")
+	uid := strings.TrimSpace(run("", "-n", "shop", "get", "database", "db", "-o", "jsonpath={.metadata.uid}"))
+	run("", "-n", "shop", "patch", "statefulset", "db", "--type=merge", "-p",
+		fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":%q}]}}`, uid))
+	run("", "wait", "validatingwebhookconfiguration/mooring-owners", "--for=jsonpath={.webhooks[0].name}=owners.mooring.dev", "--timeout=30s")
 	run("", "-n", "shop", "delete", "pod", "db-2", "--force", "--grace-period=0")
 	// An eviction does not say whose the Pod is: it is read.
 	run(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1","namespace":"shop"},"deleteOptions":{"gracePeriodSeconds":0}}`,

@@ -19,8 +19,7 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 ` + ownerIsNew
 
 	case c == call{kinds.StatefulSet, "scale", admissionv1.Update}:
-		// A Scale has no replicas field when it asks for none.
-		return `object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)`
+		return LowersScale
 
 	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Update}:
 		// A claim that is being deleted is about to lose the finalizer that keeps it while a Pod uses it.
@@ -48,6 +47,9 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 
 // isProtected is when what is deleted is labelled against it.
 const isProtected = `oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
+
+// LowersScale is when a request to scale asks for less. A Scale has no replicas field when it asks for none.
+const LowersScale = `object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)`
 
 // members is when the Pod may be a StatefulSet's. An eviction says no more of it than its name.
 func members(c call) condition {

@@ -92,6 +92,12 @@ func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 // around says in words what a case has besides its manifests.
 func around(c ruletest.Case) string {
 	var said []string
+	if c.Rules != nil {
+		said = append(said, "The policy also has "+code(flow(c.Rules))+".")
+	}
+	if c.Scale {
+		said = append(said, "The request is to scale.")
+	}
 	for _, part := range []struct {
 		what string
 		of   []int32

@@ -42,7 +42,11 @@ func generate(to string) error {
 	if files["policies/ruledoc/rules.json"], err = json.MarshalIndent(docs, "", " "); err != nil {
 		return err
 	}
-	if files["README.md"], err = readme(docs); err != nil {
+	if files["README.md"], err = withTable("README.md", refusing(docs)); err != nil {
+		return err
+	}
+	const owners = "docs/operating/owners.md"
+	if files[owners], err = withTable(owners, operators()); err != nil {
 		return err
 	}
 	if files["deploy/chart/generated.yaml"], err = chartFile(); err != nil {

@@ -69,23 +69,28 @@ func index(docs []ruledoc.Rule, prefix string) string {
 	return b.String()
 }
 
-// The lines of the README between which its table of rules stands.
+// The lines of a page by hand between which a table stands that is not.
 const (
 	tableBegins = "<!-- make generate writes this table -->\n"
 	tableEnds   = "<!-- the end of the table -->\n"
 )
 
-// readme returns the README with the table of the rules that refuse under baseline as it is now.
-func readme(docs []ruledoc.Rule) ([]byte, error) {
-	text, err := os.ReadFile("README.md")
+// withTable returns the page with its table as it is now.
+func withTable(name, table string) ([]byte, error) {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
 	before, rest, begins := strings.Cut(string(text), tableBegins)
 	_, after, ends := strings.Cut(rest, tableEnds)
 	if !begins || !ends {
-		return nil, fmt.Errorf("README.md: the table of rules must stand between the lines %q and %q", tableBegins, tableEnds)
+		return nil, fmt.Errorf("%s: the table must stand between the lines %q and %q", name, tableBegins, tableEnds)
 	}
+	return []byte(before + tableBegins + table + tableEnds + after), nil
+}
+
+// refusing is the table of the rules that refuse under baseline.
+func refusing(docs []ruledoc.Rule) string {
 	var b strings.Builder
 	b.WriteString("| rule | it says |\n| --- | --- |\n")
 	for _, doc := range docs {
@@ -93,7 +98,22 @@ func readme(docs []ruledoc.Rule) ([]byte, error) {
 			row(&b, fmt.Sprintf("[%s](docs/rules/%[1]s.md)", doc.ID), doc.Title)
 		}
 	}
-	return []byte(before + tableBegins + b.String() + tableEnds + after), nil
+	return b.String()
+}
+
+// operators is the table of the custom resources whose fields need not be named.
+func operators() string {
+	var b strings.Builder
+	b.WriteString("| group | kind | fields |\n| --- | --- | --- |\n")
+	known := policies.WellKnown()
+	for i := 0; i < len(known); {
+		first, fields := known[i], []string{}
+		for ; i < len(known) && known[i].Group == first.Group && known[i].Kind == first.Kind; i++ {
+			fields = append(fields, "`"+known[i].ReplicasPath+"`")
+		}
+		row(&b, first.Group, first.Kind, strings.Join(fields, ", "))
+	}
+	return b.String()
 }
 
 // markdown writes one example: the change, what is around it, and what the engine says.

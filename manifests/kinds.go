@@ -51,6 +51,9 @@ func lookUp(apiVersion, name string) (kind, bool) {
 // isList tells whether objects of the kind hold others.
 func isList(name string) bool { return strings.HasSuffix(name, "List") }
 
+// Reads tells whether rules may read what objects of a kind hold, or whether its name is almost one that they do.
+func Reads(kind string) bool { return isList(kind) || almost(kind) != "" }
+
 // worthDecoding tells whether rules may read what a document of this text and kind holds.
 func (d *decoder) worthDecoding(name string) bool {
 	k, ok := known[name]

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/yaml"
 
 	"github.com/mooring-dev/mooring/manifests"
@@ -31,24 +32,35 @@ func UnrestrictedKustomization(folder string) ([]manifests.Rendered, error) {
 	return build(folder, types.LoadRestrictionsNone)
 }
 
-// building is held by whoever builds a kustomization: the package keeps the schemas in variables of its own.
-var building sync.Mutex
+// schemas is held by whoever builds a kustomization: the package keeps the schemas in variables of its own. They are alike for all
+// but those that bring schemas along, which build alone.
+var schemas sync.RWMutex
 
 func build(folder string, restrictions types.LoadRestrictions) ([]manifests.Rendered, error) {
-	building.Lock()
-	defer building.Unlock()
-	defer quiet()()
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
 	}
-	files := &tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute}
+	schemas.RLock()
+	rendered, err := run(&tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute}, restrictions)
+	schemas.RUnlock()
+	if errors.Is(err, errOwnSchema) {
+		schemas.Lock()
+		defer schemas.Unlock()
+		defer openapi.ResetOpenAPI()
+		return run(&tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute, alone: true}, restrictions)
+	}
+	return rendered, err
+}
+
+func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rendered, error) {
+	defer quiet()()
 	options := krusty.MakeDefaultOptions()
 	options.LoadRestrictions = restrictions
-	built, err := krusty.MakeKustomizer(options).Run(files, absolute)
-	if files.elsewhere != nil {
+	built, err := krusty.MakeKustomizer(options).Run(files, files.folder)
+	if files.stopped != nil {
 		// What kustomize makes of that says less.
-		return nil, files.elsewhere
+		return nil, files.stopped
 	}
 	if err != nil {
 		return nil, errors.New(cause(err))
@@ -66,11 +78,14 @@ func build(folder string, restrictions types.LoadRestrictions) ([]manifests.Rend
 		if err := resource.SetOrigin(nil); err != nil {
 			return nil, err
 		}
-		text, err := resource.AsYAML()
-		if err != nil {
-			return nil, err
+		// Of what no rule reads it is enough to know that it is there.
+		text := fmt.Sprintf("apiVersion: %s\nkind: %s\n", resource.GetApiVersion(), resource.GetKind())
+		if manifests.Reads(resource.GetKind()) {
+			if text, err = resource.RNode.String(); err != nil {
+				return nil, err
+			}
 		}
-		rendered = append(rendered, manifests.Rendered{Source: source, Data: text})
+		rendered = append(rendered, manifests.Rendered{Source: source, Data: []byte(text)})
 	}
 	return rendered, nil
 }
@@ -97,9 +112,15 @@ func cause(err error) string {
 // which no kustomization can be read that wants something from elsewhere.
 type tracing struct {
 	filesys.FileSystem
-	folder    string
-	elsewhere error
+	folder string
+	// alone tells that no other kustomization is built meanwhile.
+	alone bool
+	// stopped says why a file was not handed out.
+	stopped error
 }
+
+// errOwnSchema stops the building of a kustomization beside others.
+var errOwnSchema = errors.New("a kustomization has a schema of its own")
 
 func (t *tracing) ReadFile(name string) ([]byte, error) {
 	data, err := t.FileSystem.ReadFile(name)
@@ -112,8 +133,12 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 		return data, nil
 	}
 	if len(fields) == 0 && filepath.Dir(name) == t.folder {
-		t.elsewhere = errors.New(filepath.Base(name) + " is empty")
-		return nil, t.elsewhere
+		t.stopped = errors.New(filepath.Base(name) + " is empty")
+		return nil, t.stopped
+	}
+	if fields["openapi"] != nil && !t.alone {
+		t.stopped = errOwnSchema
+		return nil, t.stopped
 	}
 	if what, message := t.remote(filepath.Dir(name), fields); what != "" {
 		source, err := filepath.Rel(t.folder, name)
@@ -121,11 +146,11 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 			return nil, err
 		}
 		before, _, _ := bytes.Cut(data, []byte(what))
-		t.elsewhere = &manifests.RenderError{
+		t.stopped = &manifests.RenderError{
 			Source: source, Line: 1 + bytes.Count(before, []byte("\n")),
 			Message: message,
 		}
-		return nil, t.elsewhere
+		return nil, t.stopped
 	}
 	if filepath.Dir(name) != t.folder {
 		return data, nil

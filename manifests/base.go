@@ -91,6 +91,9 @@ func (l Loader) moved(moves []move) *Set {
 	}
 	for i := range set.Errors {
 		set.Errors[i].Position.File = l.alias(set.Errors[i].Position.File)
+		for j, rendering := range set.Errors[i].Renderings {
+			set.Errors[i].Renderings[j] = l.alias(rendering)
+		}
 	}
 	for i, folder := range set.kustomized {
 		set.kustomized[i] = l.alias(folder)

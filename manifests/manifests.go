@@ -80,6 +80,8 @@ type File struct {
 	// apart.
 	overlay, rendering string
 	last               lastParsed
+	// chart is where the values come from that a chart was rendered with; nil for other files.
+	chart *valuesOf
 	// source is what lies on the disk under Name, of a rendered manifest.
 	source []byte
 }

@@ -3,6 +3,7 @@ package manifests
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,6 +47,13 @@ func (d *Document) setBy(t *tree, named, path string) (report.Position, bool) {
 			}
 		}
 	}
+	if path == "spec.selector" {
+		for _, field := range []string{"commonLabels", "labels"} {
+			if labels := t.find(field); labels != nil {
+				return report.Position{File: named, Line: labels.Line, Column: labels.Column}, true
+			}
+		}
+	}
 	for _, field := range []string{"patches", "patchesStrategicMerge", "patchesJson6902"} {
 		list := t.find(field)
 		if list == nil {
@@ -68,7 +76,7 @@ func (d *Document) setByPatch(item *yaml.Node, named, path string) (report.Posit
 		if _, to := child(item, "target"); to != nil {
 			_, kind := child(to, "kind")
 			_, name := child(to, "name")
-			if kind != nil && kind.Value != d.Object.GetObjectKind().GroupVersionKind().Kind || name != nil && !strings.Contains(d.Object.GetName(), name.Value) {
+			if !matches(kind, d.Object.GetObjectKind().GroupVersionKind().Kind) || !matches(name, d.Object.GetName()) {
 				return report.Position{}, false
 			}
 			target = true
@@ -107,24 +115,122 @@ func (d *Document) setByPatch(item *yaml.Node, named, path string) (report.Posit
 	return report.Position{}, false
 }
 
+// matches tells whether a patch's target, a regular expression, may be this; none is any. Of a name with a prefix a part has to match.
+func matches(pattern *yaml.Node, text string) bool {
+	if pattern == nil {
+		return true
+	}
+	re, err := regexp.Compile(pattern.Value)
+	return err == nil && re.MatchString(text)
+}
+
 // inPatch returns the node of a patch that sets the field: of a list of JSON patch operations, or of part of an object.
 func (d *Document) inPatch(t *tree, path string, target bool) *yaml.Node {
 	if t.root.Kind == yaml.SequenceNode {
 		for _, operation := range slices.Backward(t.root.Content) {
-			_, pointer := child(operation, "path")
-			if pointer != nil && strings.TrimPrefix(pointer.Value, "/") == strings.ReplaceAll(path, ".", "/") {
-				return operation
+			if at := inOperation(operation, strings.FieldsFunc(path, separatesSegments)); at != nil {
+				return at
 			}
 		}
 		return nil
 	}
-	kind, name := t.scalar("kind"), t.scalar("metadata.name")
-	if !target && (kind != d.Object.GetObjectKind().GroupVersionKind().Kind || name == "" || !strings.Contains(d.Object.GetName(), name)) {
+	if !target && !d.isIn(t) {
 		return nil
 	}
-	// The items of a list are merged by their names, so that their numbers say nothing here.
-	if at, _, rest := t.walk(path); !rest && !strings.Contains(path, "[") {
-		return at
+	return d.like(t, path)
+}
+
+// inOperation returns the node of a JSON patch operation that sets the field, if it does.
+func inOperation(operation *yaml.Node, segments []string) *yaml.Node {
+	_, pointer := child(operation, "path")
+	if pointer == nil {
+		return nil
 	}
-	return nil
+	for segment := range strings.SplitSeq(strings.TrimPrefix(pointer.Value, "/"), "/") {
+		segment = strings.NewReplacer("~1", "/", "~0", "~").Replace(segment)
+		if len(segments) == 0 || strings.TrimSuffix(segments[0], "]") != segment {
+			return nil
+		}
+		segments = segments[1:]
+	}
+	at := operation
+	_, value := child(operation, "value")
+	for _, segment := range segments {
+		if value == nil {
+			return nil
+		}
+		at, value = child(follow(value), segment)
+	}
+	return at
+}
+
+// isIn tells whether a document, a patch or the source, is of the same object. An overlay may have made its name longer.
+func (d *Document) isIn(t *tree) bool {
+	name := t.scalar("metadata.name")
+	return t.scalar("kind") == d.Object.GetObjectKind().GroupVersionKind().Kind && name != "" && strings.Contains(d.Object.GetName(), name)
+}
+
+// like returns the node in a patch or in the source that is about the same field, or nil. An item of a list is the one of the same
+// name, or else of the same place.
+func (d *Document) like(t *tree, path string) (at *yaml.Node) {
+	own, other := d.parsed().find(d.Item), t.root
+	for segment := range strings.FieldsFuncSeq(path, separatesSegments) {
+		if own != nil {
+			_, own = child(follow(own), segment)
+		}
+		key, next := child(follow(other), segment)
+		if name := nameOf(own); name != "" && strings.HasSuffix(segment, "]") {
+			key, next = nil, nil
+			for _, item := range follow(other).Content {
+				if nameOf(item) == name {
+					key, next = item, item
+				}
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		at, other = key, next
+	}
+	return at
+}
+
+// nameOf is the name by which items of a list are told apart, "" for what has none.
+func nameOf(item *yaml.Node) string {
+	if item == nil || follow(item).Kind != yaml.MappingNode {
+		return ""
+	}
+	if _, name := child(follow(item), "name"); name != nil {
+		return name.Value
+	}
+	if _, metadata := child(follow(item), "metadata"); metadata != nil {
+		return nameOf(metadata)
+	}
+	return ""
+}
+
+// inSource returns the place of the field in the file that the object comes from; where that says something else, what sets the
+// field is somewhere in the kustomization.
+func (d *Document) inSource(path string) (report.Position, bool) {
+	for _, c := range split(d.File.source) {
+		t, err := parse(d.File.source[c.start:c.end])
+		if err != nil || t == nil || !d.isIn(t) {
+			continue
+		}
+		at := report.Position{File: d.File.Name}
+		if node := d.like(t, path); node != nil {
+			at.Line, at.Column = c.line+node.Line-1, node.Column
+			own, source := d.parsed().find(d.Item+path), t.find(path)
+			if own != nil && source != nil && own.Kind == yaml.ScalarNode && source.Kind == yaml.ScalarNode && own.Value != source.Value {
+				if _, named, err := readKustomization(d.File.overlay); err == nil {
+					return report.Position{File: named, Line: 1, Column: 1}, true
+				}
+			}
+			return at, true
+		}
+		line, column := t.position(path)
+		at.Line, at.Column = c.line+line-1, column
+		return at, true
+	}
+	return report.Position{}, false
 }

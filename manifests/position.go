@@ -117,6 +117,14 @@ func (d *Document) Position(path string) report.Position {
 		if at, ok := d.patchedIn(d.File.overlay, path, 0); ok {
 			return at
 		}
+		if at, ok := d.inSource(path); ok {
+			return at
+		}
+	}
+	if d.File.chart != nil {
+		if at, ok := d.inValues(path); ok {
+			return at
+		}
 	}
 	line, column := d.place(path)
 	return d.File.at(line, column, d.Template)

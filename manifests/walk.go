@@ -28,8 +28,8 @@ type walk struct {
 	seen  map[string]*seen
 	named []*named
 	errs  []report.Error
-	// kustomized are the kustomizations that are rendered, and failed the folders that cannot be.
-	kustomized, failed []string
+	// kustomized are the kustomizations that are rendered, failed the folders that cannot be, and unread the files.
+	kustomized, failed, unread []string
 }
 
 // named is a path of the command line and what it led to.
@@ -53,8 +53,9 @@ type job struct {
 	seen         *seen
 	// variant tells several renderings of a folder apart.
 	variant string
-	// kustomized tells that the folder is a kustomization.
+	// kustomized tells that the folder is a kustomization, and values where those of a chart come from.
 	kustomized bool
+	values     *valuesOf
 	rendered   []Rendered
 	err        error
 }
@@ -62,7 +63,7 @@ type job struct {
 func newWalk(l Loader) *walk { return &walk{Loader: l, seen: map[string]*seen{}} }
 
 func (w *walk) fail(name string, err error) {
-	w.errs = append(w.errs, unreadable(name, err))
+	w.errs, w.unread = append(w.errs, unreadable(name, err)), append(w.unread, name)
 	if len(w.named) > 0 {
 		w.now().judged = true
 	}
@@ -331,7 +332,7 @@ func (w *walk) chart(folder string) {
 			render = func(folder string) ([]Rendered, error) { return w.Chart(release, folder) }
 		}
 		w.jobs = append(w.jobs, &job{
-			folder: folder, file: file, render: render, seen: s, variant: variant,
+			folder: folder, file: file, render: render, seen: s, variant: variant, values: &valuesOf{folder, release},
 		})
 	}
 }
@@ -357,15 +358,14 @@ func (w *walk) render() {
 			if errors.As(j.err, &placed) && placed.Source != "" {
 				at = report.Position{File: filepath.Join(j.folder, placed.Source), Line: placed.Line, Column: placed.Column}
 			}
-			w.errs = append(w.errs, report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered%s: %v", j.variant, j.err)})
-			w.failed = append(w.failed, j.folder)
+			w.unrendered(j, at)
 		}
 		for _, m := range j.rendered {
 			name := j.file
 			if m.Source != "" {
 				name = filepath.Join(j.folder, m.Source)
 			}
-			f := &File{Name: name, Folder: j.folder + j.variant, Data: m.Data, Rendered: true, template: m.Template, rendering: filepath.ToSlash(j.folder) + j.variant}
+			f := &File{Name: name, Folder: j.folder + j.variant, Data: m.Data, Rendered: true, template: m.Template, chart: j.values, rendering: j.rendering()}
 			if j.kustomized {
 				f.overlay = j.folder
 			}
@@ -377,7 +377,32 @@ func (w *walk) render() {
 			n.judged = n.judged || j.err != nil
 		}
 	}
+	for i, e := range w.errs {
+		if len(e.Renderings) == 1 && within(filepath.Dir(e.Position.File), map[string]bool{filepath.FromSlash(e.Renderings[0]): true}) {
+			// Its place says enough.
+			w.errs[i].Renderings = nil
+		}
+	}
 }
+
+// unrendered tells why a folder cannot be rendered: once for each cause, and not again where its file could not be read.
+func (w *walk) unrendered(j *job, at report.Position) {
+	w.failed = append(w.failed, j.folder)
+	e := report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered: %v", j.err), Renderings: []string{j.rendering()}}
+	for i, other := range w.errs {
+		switch {
+		case other.Position == e.Position && other.Message == e.Message:
+			w.errs[i].Renderings = append(w.errs[i].Renderings, e.Renderings...)
+			return
+		case other.Position.File == e.Position.File && e.Position.File != j.file && slices.Contains(w.unread, e.Position.File):
+			return
+		}
+	}
+	w.errs = append(w.errs, e)
+}
+
+// rendering tells what the folder is rendered to from other renderings.
+func (j *job) rendering() string { return filepath.ToSlash(j.folder) + j.variant }
 
 func (j *job) run() {
 	if j.render == nil {

@@ -22,7 +22,7 @@ func writeGitHub(w io.Writer, r Report) error {
 	}
 	for _, e := range r.Errors {
 		e.Position.File = r.inRepository(e.Position.File)
-		command(b, "error", e.Position, "not judged", e.Message)
+		command(b, "error", e.Position, "not judged", e.text())
 	}
 	// A line that begins with two colons would be a command too; the summary is made of counts and begins with one.
 	fmt.Fprintln(b, r.Summary())

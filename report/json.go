@@ -60,6 +60,7 @@ type documentError struct {
 	Message string `json:"message"`
 	Cluster string `json:"cluster,omitempty"`
 	documentPosition
+	Renderings []string `json:"renderings,omitempty"`
 }
 
 type documentCluster struct {
@@ -132,7 +133,7 @@ func documentOf(r Report) *document {
 		})
 	}
 	for _, e := range r.Errors {
-		d.Errors = append(d.Errors, documentError{e.Message, e.Cluster, placeOf(e.Position)})
+		d.Errors = append(d.Errors, documentError{e.Message, e.Cluster, placeOf(e.Position), e.Renderings})
 	}
 	if r.Clusters != nil {
 		for _, c := range r.clusters() {

@@ -81,8 +81,8 @@ func writeJUnit(w io.Writer, r Report) error {
 // unjudged adds what could not be read or judged.
 func (all *junitSuites) unjudged(e Error) {
 	all.add(cmp.Or(e.Position.File, "input"), junitCase{
-		Class: "input", Name: cmp.Or(e.Position.String(), e.Message), File: e.Position.File, Line: e.Position.Line,
-		Error: &junitProblem{e.Message, "not judged", strings.TrimPrefix(e.Position.String()+"\n"+e.Message, "\n")},
+		Class: "input", Name: cmp.Or(e.Position.String(), e.text()), File: e.Position.File, Line: e.Position.Line,
+		Error: &junitProblem{e.text(), "not judged", strings.TrimPrefix(e.Position.String()+"\n"+e.text(), "\n")},
 	})
 }
 

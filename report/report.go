@@ -3,7 +3,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
+	"github.com/mooring-dev/mooring/policies/words"
 )
 
 // Report is what one run of check, audit or replay found. Every format is a function of it.
@@ -92,11 +92,21 @@ type Error struct {
 	Message  string
 	// Cluster is the kubeconfig context that it is about, if any.
 	Cluster string
+	// Renderings are the overlays, or the charts with their values, that cannot be judged for it, where these are others than its file.
+	Renderings []string
 }
 
 // String is the error on one line, its place first.
 func (e Error) String() string {
-	return strings.TrimPrefix(cmp.Or(e.Position.String(), e.Cluster)+": "+oneLine(e.Message), ": ")
+	return strings.TrimPrefix(cmp.Or(e.Position.String(), e.Cluster)+": "+oneLine(e.text()), ": ")
+}
+
+// text is the error without its place.
+func (e Error) text() string {
+	if len(e.Renderings) == 0 {
+		return e.Message
+	}
+	return e.Message + " (in " + renderings(e.Renderings) + ")"
 }
 
 // Workload is one StatefulSet of a live cluster and what it holds.
@@ -171,45 +181,58 @@ func (r Report) count(counts func(Finding) bool) int {
 	return n
 }
 
-// Distinct makes one finding of what is the same fact: several renderings of one place have it, or several environments share its file.
+// Distinct makes one finding of what is the same fact: several renderings of one place have it, whatever they call the object, or
+// several environments share its file.
 func Distinct(findings []Finding) []Finding {
 	type fact struct {
-		at                            Position
-		id, kind, name, path, message string
-		namespace                     string
-		action                        v1alpha1.Action
-		ignored                       string
+		at                Position
+		id, kind, path    string
+		message, ignored  string
+		namespace, object string
+		action            v1alpha1.Action
 	}
-	first := map[fact]int{}
+	as := map[fact][]int{}
 	var distinct []Finding
 	for _, f := range findings {
-		is := fact{f.Position, f.ID(), f.Object.Kind, f.Object.Name, f.Path, f.Message, "", f.Action, f.Ignored}
+		is := fact{at: f.Position, id: f.ID(), kind: f.Object.Kind, path: f.Path, message: f.Message, ignored: f.Ignored, action: f.Action}
 		if len(f.Renderings) == 0 {
-			is.namespace = f.Object.Namespace
+			is.namespace, is.object = f.Object.Namespace, f.Object.Name
+		} else {
+			is.message = strings.ReplaceAll(is.message, f.Object.Name, "")
 		}
-		if i, ok := first[is]; ok {
-			distinct[i].Renderings = append(distinct[i].Renderings, f.Renderings...)
-			slices.Sort(distinct[i].Renderings)
-			distinct[i].Renderings = slices.Compact(distinct[i].Renderings)
+		same := slices.IndexFunc(as[is], func(i int) bool {
+			first := distinct[i]
+			// One rendering may have several objects of one place.
+			return first.Object.Name == f.Object.Name || !slices.ContainsFunc(f.Renderings, func(r string) bool { return slices.Contains(first.Renderings, r) })
+		})
+		if same < 0 {
+			as[is] = append(as[is], len(distinct))
+			distinct = append(distinct, f)
 			continue
 		}
-		first[is] = len(distinct)
-		distinct = append(distinct, f)
+		first := &distinct[as[is][same]]
+		first.Renderings = append(slices.Clone(first.Renderings), f.Renderings...)
+		slices.Sort(first.Renderings)
+		first.Renderings = slices.Compact(first.Renderings)
 	}
 	return distinct
 }
 
 // rendered says in how many renderings the finding is, if in several.
 func (f Finding) rendered() string {
-	const most = 3
-	switch n := len(f.Renderings); {
-	case n < 2:
+	if len(f.Renderings) < 2 {
 		return ""
-	case n <= most:
-		return fmt.Sprintf("in %d renderings: %s", n, strings.Join(f.Renderings, ", "))
-	default:
-		return fmt.Sprintf("in %d renderings: %s and %d more", n, strings.Join(f.Renderings[:most-1], ", "), n-most+1)
 	}
+	return "in " + renderings(f.Renderings)
+}
+
+// renderings counts overlays, or charts with their values, and names the first of them.
+func renderings(all []string) string {
+	what := "overlay"
+	if slices.ContainsFunc(all, func(r string) bool { return strings.Contains(r, " with ") }) {
+		what = "rendering"
+	}
+	return words.Plural(len(all), what) + ": " + words.List(all)
 }
 
 // inRepository is the path of a file below the root of its repository, as far as the report knows that.

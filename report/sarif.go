@@ -131,7 +131,7 @@ func writeSARIF(w io.Writer, r Report) error {
 		Results:     []sarifResult{},
 	}
 	for _, e := range r.Errors {
-		n := sarifNotification{Level: "error", Message: sarifMessage{e.Message}}
+		n := sarifNotification{Level: "error", Message: sarifMessage{e.text()}}
 		e.Position.File = r.inRepository(e.Position.File)
 		if p := physicalLocation(e.Position, nil); p != nil {
 			n.Locations = []sarifLocation{{PhysicalLocation: p}}

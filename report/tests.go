@@ -127,7 +127,7 @@ func writeTestsJSON(w io.Writer, t Tests) error {
 		d.Cases = append(d.Cases, one)
 	}
 	for _, e := range t.Errors {
-		d.Errors = append(d.Errors, documentError{e.Message, e.Cluster, placeOf(e.Position)})
+		d.Errors = append(d.Errors, documentError{e.Message, e.Cluster, placeOf(e.Position), nil})
 	}
 	return indentedJSON(w, d)
 }

@@ -23,6 +23,11 @@ func mooring(t *testing.T, files map[string]string, stdin string, args ...string
 	}
 	t.Setenv("HOME", folder)
 	t.Setenv("KUBECONFIG", filepath.Join(folder, "kubeconfig"))
+	return here(stdin, args...)
+}
+
+// here runs the program in the folder that the test is in.
+func here(stdin string, args ...string) (code int, out, errOut string) {
 	root := newRoot()
 	var stdout, stderr bytes.Buffer
 	root.SetArgs(args)
@@ -115,8 +120,11 @@ func TestNothingPassesUnread(t *testing.T) {
 		{name: "an empty kustomization", args: "check .", files: map[string]string{"k/kustomization.yaml": "# soon\n", "db.yaml": killed("db", "2")}, code: 2, says: "kustomization.yaml is empty"},
 		{name: "a file beside a kustomization", args: "check .", files: map[string]string{"kustomization.yaml": "resources: [a.yaml]\n", "a.yaml": killed("a", "1"), "b.yaml": killed("b", "1")}, code: 1, says: "2 StatefulSets among them"},
 		{name: "what is excluded", args: "check . --exclude=old/**", files: map[string]string{"old/a.yaml": "kind: StatefulSet\n", "b.yaml": killed("b", "1")}, code: 1, says: "1 StatefulSet among them"},
+		{name: "an excluded chart that cannot be rendered, and a kustomization", args: "check . --exclude=legacy --exclude=**/old-*", code: 1, says: "1 StatefulSet among them.", files: map[string]string{
+			"legacy/c/Chart.yaml": "name: [\n", "deploy/old-k/kustomization.yaml": "resources: [nothing.yaml]\n", "deploy/a.yaml": killed("a", "1"),
+		}},
 		{name: "part of a StatefulSet", args: "check .", files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nstatus: {replicas: 1}\n"}, says: "1 StatefulSet passed over"},
-		{name: "values that come with a chart", args: "check c", code: 1, says: "in 2 renderings: c with ci/a-values.yaml, c with ci/b-values.yaml", files: map[string]string{
+		{name: "values that come with a chart", args: "check c", code: 1, says: "in 2 renderings: c with ci/a-values.yaml and c with ci/b-values.yaml", files: map[string]string{
 			"c/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "c/templates/db.yaml": killed("db", "{{ .Values.n }}"), "c/ci/a-values.yaml": "n: 1\n", "c/ci/b-values.yaml": "n: 1\n",
 		}},
 		{name: "the patch that sets a field", args: "check o", code: 1, says: "termination-grace/zero o/patch.yaml:5", files: map[string]string{
@@ -202,6 +210,38 @@ func TestFixLeavesWhatNeedsADecision(t *testing.T) {
 			code, out, errOut := mooring(t, map[string]string{"a.yaml": tc.file}, "", "fix", "a.yaml")
 			if code != 0 || !strings.Contains(out, tc.says) || !strings.Contains(out, "0 changes made") {
 				t.Errorf("it ends with %d and says\n%s%s", code, out, errOut)
+			}
+		})
+	}
+}
+
+// TestPlacesBelowTheRepositorysRoot says that what annotates pull requests knows files as the repository has them, wherever the program
+// runs and however the files are named.
+func TestPlacesBelowTheRepositorysRoot(t *testing.T) {
+	files := map[string]string{
+		".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "",
+		"deploy/sets/db.yaml": killed("db", "1"), "deploy/sets/broken.yaml": "kind: StatefulSet\nmetadata: {\n", "deploy/other/x.yaml": "",
+	}
+	mooring(t, files, "", "version")
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ in, name string }{
+		{".", "deploy"}, {"deploy", "sets"}, {"deploy/other", "../sets"}, {"deploy/sets", "."}, {"deploy", filepath.Join(folder, "deploy/sets")},
+	} {
+		t.Run(tc.in+" "+tc.name, func(t *testing.T) {
+			t.Chdir(filepath.Join(folder, tc.in))
+			for format, want := range map[string][]string{
+				"github": {"file=deploy/sets/db.yaml,line=11,col=7", "file=deploy/sets/broken.yaml,line="},
+				"sarif":  {`"uri": "deploy/sets/db.yaml"`, `"uri": "deploy/sets/broken.yaml"`, `"uriBaseId": "%SRCROOT%"`},
+			} {
+				_, out, errOut := here("", "check", tc.name, "-o", format)
+				for _, w := range want {
+					if !strings.Contains(out, w) {
+						t.Errorf("%s has no %s:\n%s%s", format, w, out, errOut)
+					}
+				}
 			}
 		})
 	}

@@ -1,14 +1,12 @@
 package render
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -41,12 +39,17 @@ func build(folder string, restrictions types.LoadRestrictions) ([]manifests.Rend
 	if err != nil {
 		return nil, err
 	}
+	// So kustomize calls it.
+	if absolute, err = filepath.EvalSymlinks(absolute); err != nil {
+		return nil, err
+	}
 	schemas.RLock()
 	rendered, err := run(&tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute}, restrictions)
 	schemas.RUnlock()
 	if errors.Is(err, errOwnSchema) {
 		schemas.Lock()
 		defer schemas.Unlock()
+		openapi.ResetOpenAPI()
 		defer openapi.ResetOpenAPI()
 		return run(&tracing{FileSystem: filesys.MakeFsOnDisk(), folder: absolute, alone: true}, restrictions)
 	}
@@ -63,7 +66,7 @@ func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rende
 		return nil, files.stopped
 	}
 	if err != nil {
-		return nil, errors.New(cause(err))
+		return nil, files.cause(err)
 	}
 	var rendered []manifests.Rendered
 	for _, resource := range built.Resources() {
@@ -90,24 +93,6 @@ func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rende
 	return rendered, nil
 }
 
-// accumulating is what kustomize writes before the cause, once for each folder between.
-var accumulating = regexp.MustCompile(`^(?:accumulating resources: |accumulation err='|accumulating resources from '[^']*': |recursed accumulation of path '[^']*': |accumulating components: |accumulateDirectory: "|couldn't make target for path '[^']*': )`)
-
-// cause is the cause of what kustomize says, without the folders on the way to it.
-func cause(err error) string {
-	text := err.Error()
-	if !accumulating.MatchString(text) {
-		return text
-	}
-	for accumulating.MatchString(text) {
-		text = accumulating.ReplaceAllString(text, "")
-	}
-	// Of a resource it says first why it is no file, and then why it is no folder.
-	text, _, _ = strings.Cut(text, "': must build at directory")
-	text, _, _ = strings.Cut(text, "': invalid file reference")
-	return strings.TrimSuffix(text, "'")
-}
-
 // tracing is a file system in which the kustomization of one folder asks for the origin of each resource to be noted, and in
 // which no kustomization can be read that wants something from elsewhere.
 type tracing struct {
@@ -117,6 +102,8 @@ type tracing struct {
 	alone bool
 	// stopped says why a file was not handed out.
 	stopped error
+	// read are the kustomizations that were read, by their folders.
+	read map[string]string
 }
 
 // errOwnSchema stops the building of a kustomization beside others.
@@ -127,6 +114,10 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 	if err != nil || !manifests.IsKustomization(name) {
 		return data, err
 	}
+	if t.read == nil {
+		t.read = map[string]string{}
+	}
+	t.read[filepath.Dir(name)] = name
 	var fields map[string]any
 	if yaml.Unmarshal(data, &fields) != nil {
 		// What is wrong with it kustomize says better.
@@ -141,15 +132,7 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 		return nil, t.stopped
 	}
 	if what, message := t.remote(filepath.Dir(name), fields); what != "" {
-		source, err := filepath.Rel(t.folder, name)
-		if err != nil {
-			return nil, err
-		}
-		before, _, _ := bytes.Cut(data, []byte(what))
-		t.stopped = &manifests.RenderError{
-			Source: source, Line: 1 + bytes.Count(before, []byte("\n")),
-			Message: message,
-		}
+		t.stopped = &manifests.RenderError{Source: t.below(name), Line: lineOf(data, what), Message: message}
 		return nil, t.stopped
 	}
 	if filepath.Dir(name) != t.folder {
@@ -158,6 +141,14 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 	asked, _ := fields["buildMetadata"].([]any)
 	fields["buildMetadata"] = append(asked, "originAnnotations")
 	return yaml.Marshal(fields)
+}
+
+// below is the path as it is below the folder.
+func (t *tracing) below(name string) string {
+	if rel, err := filepath.Rel(t.folder, name); err == nil {
+		return rel
+	}
+	return name
 }
 
 // url is one of a file that kustomize would get, which may be for a key of a ConfigMap.
@@ -172,6 +163,15 @@ func (t *tracing) remote(folder string, fields map[string]any) (what, message st
 		for _, text := range texts(fields[field]) {
 			if !t.Exists(filepath.Join(folder, text)) {
 				return missing(field, text)
+			}
+		}
+	}
+	for _, field := range []string{"patches", "patchesJson6902"} {
+		patches, _ := fields[field].([]any)
+		for _, patch := range patches {
+			of, _ := patch.(map[string]any)
+			if path, _ := of["path"].(string); path != "" && !url.MatchString(path) && !t.Exists(filepath.Join(folder, path)) {
+				return missing(field, path)
 			}
 		}
 	}

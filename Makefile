@@ -182,7 +182,7 @@ test-older: ## Run the end-to-end tests on Kubernetes 1.34; builds it for minute
 .PHONY: test-cluster
 test-cluster: controlplane ## Run the tests on a real control plane.
 	go -C test/controlplane test -count=1 ./...
-	go -C test test -count=1 -p 1 -timeout 30m ./alerts ./e2e ./audit ./helm ./readme ./replay ./report ./security
+	go -C test test -count=1 -p 1 -timeout 30m ./alerts ./e2e ./audit ./helm ./live ./readme ./replay ./report ./security
 
 .PHONY: test-long
 test-long: controlplane ## Let every accident happen, and break everything under load; some twenty minutes more.
@@ -253,6 +253,12 @@ demo: ## Play a database's story on a control plane; KUBECONFIG=… plays it on 
 .PHONY: accidents
 accidents: ## Let every accident happen without Mooring and with it, and write docs/measurements/accidents.md.
 	@go -C test run ./accidents -o ../docs/measurements/accidents.md
+
+# The scripts are no part of the repository. The head of each says what it expects; HELM3 and HELM4 name the programs for those with Helm.
+.PHONY: live
+live: controlplane ## Run the scripts of the folder CASES=… on a cluster with Mooring, and write docs/measurements/live-cases.md.
+	$(if $(CASES),,$(error CASES is not set. Fix: make live CASES=FOLDER))
+	go -C test run ./live -o $(CURDIR)/docs/measurements/live-cases.md $(abspath $(CASES))
 
 .PHONY: record
 record: ## Record the AdmissionReviews in webhooks/testdata from a real API server.

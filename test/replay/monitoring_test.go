@@ -4,16 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
 
@@ -38,8 +41,9 @@ spec:
     spec: {containers: [{name: queue, image: example/queue}]}
 `
 
-// monitored checks that every query of the dashboard and of the alerts is one to Prometheus, and that each metric and label
-// in them is among those that Mooring and the API server serve after the demo, while something stands in violation.
+// monitored checks that every query of the dashboard and of the alerts is one to Prometheus, that each metric and label in them is
+// among those that Mooring and the API server serve after the demo, while something stands in violation, and that each panel shows
+// something then.
 func monitored(t *testing.T, in *harness.Installation) {
 	if _, err := in.Apply(t.Context(), violation); err != nil {
 		t.Fatal(err)
@@ -64,6 +68,37 @@ func monitored(t *testing.T, in *harness.Installation) {
 		t.Run(expression, func(t *testing.T) { servedBy(t, expression, served) })
 	}
 	t.Logf("%d queries name only what was served", len(expressions))
+	shown(t, ofMooring, string(ofAPIServer))
+}
+
+// shown has Prometheus answer each query of the dashboard, minutes after it saw for the first time what Mooring and the API server
+// serve: what happened once is in a panel too.
+func shown(t *testing.T, ofMooring, ofAPIServer string) {
+	var load strings.Builder
+	load.WriteString("load 1m\n")
+	for job, text := range map[string]string{"mooring": ofMooring, "apiserver": ofAPIServer} {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "#") || !strings.HasPrefix(line, "mooring_") && !strings.HasPrefix(line, "process_") && !strings.HasPrefix(line, "apiserver_admission_webhook_") {
+				continue
+			}
+			at := strings.LastIndex(line, " ")
+			name, labels, _ := strings.Cut(strings.TrimSuffix(line[:at], "}"), "{")
+			fmt.Fprintf(&load, "  %s{job=%q,instance=%q,%s} _x5 %sx10\n", name, job, job, labels, strings.TrimSpace(line[at:]))
+		}
+	}
+	storage := promqltest.LoadedStorage(t, load.String())
+	engine := promqltest.NewTestEngine(t, false, 5*time.Minute, promqltest.DefaultMaxSamplesPerQuery)
+	for _, expression := range dashboardQueries(t) {
+		query, err := engine.NewInstantQuery(t.Context(), storage, nil, expression, time.Unix(8*60, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		vector, err := query.Exec(t.Context()).Vector()
+		if err != nil || len(vector) == 0 {
+			t.Errorf("%s shows nothing: %v", expression, err)
+		}
+		query.Close()
+	}
 }
 
 // scraped returns the labels of each metric.

@@ -154,7 +154,7 @@ func (f *fixer) defaults(d *Document, set *appsv1.StatefulSet, c cluster) error 
 	set = set.DeepCopy()
 	set.ManagedFields = nil
 	metav1.SetMetaDataAnnotation(&set.ObjectMeta, corev1.LastAppliedConfigAnnotation, string(sent))
-	filled, err := f.policies.Default(policies.Change{Operation: admissionv1.Create, New: set}, c)
+	filled, err := f.policies.Default(policies.Change{Operation: admissionv1.Create, New: set, InFiles: true}, c)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type Defaults struct {
 	Filled
 	// Object is a shallow copy: rules may put other parts in it, and leave alone what its pointers and slices point to.
 	Object kinds.Object
-	// Creating tells that the object is new, so that nothing relies on its values yet.
+	// Creating tells that the object is new, so that nothing relies on its values yet. A file does not say whether it is.
 	Creating bool
 
 	// meant is worked out where it is asked for: most objects have nothing that a default could go to.
@@ -65,7 +65,7 @@ func (d *Defaults) Wrote(path string) bool { return d.meant().spoke(d.rule, path
 func newDefaults(ch Change) *Defaults {
 	return &Defaults{
 		Object:   shallowCopy(ch.New),
-		Creating: ch.Old == nil,
+		Creating: ch.Old == nil && !ch.InFiles,
 		meant:    sync.OnceValue(func() provenance { return provenanceOf(ch) }),
 		settled:  map[string]bool{},
 	}

@@ -18,15 +18,19 @@ rules:
   resources: [{group: coordination.k8s.io}, {group: "", resources: [events]}, {group: events.k8s.io}]
 - level: None
   nonResourceURLs: ["/*"]
-- level: Metadata
 `
+
+const metadata = "- level: Metadata\n"
 
 // call is a request that the API server answered.
 type call struct {
 	User struct{ Username string }
 	Verb string
 	// ObjectRef is what the request is about. A Namespace is in itself.
-	ObjectRef struct{ Resource, Subresource, Namespace, Name string }
+	ObjectRef struct{ APIGroup, Resource, Subresource, Namespace, Name string }
+	// RequestURI and RequestObject are what was asked for; the object only in a recording.
+	RequestURI    string
+	RequestObject json.RawMessage
 	// ResponseStatus is the answer.
 	ResponseStatus struct {
 		Code    int
@@ -37,9 +41,18 @@ type call struct {
 // auditLog is the API server's.
 type auditLog struct{ path string }
 
-// calls returns the calls about a namespace and what is in it, in the order in which they were answered.
+// calls returns the calls about a namespace and what is in it, and those of its user about what is in none, in the order in which
+// they were answered. The namespace's name is taken out of them, so that they compare with another namespace's.
 func (l *auditLog) calls(namespace string) ([]call, error) {
-	return l.read(`"`+namespace+`"`, func(c call) bool { return c.ObjectRef.Namespace == namespace })
+	all, err := l.read(namespace, func(c call) bool {
+		return c.ObjectRef.Namespace == namespace || c.ObjectRef.Namespace == "" && strings.HasSuffix(c.User.Username, ":"+namespace)
+	})
+	for i := range all {
+		for _, name := range []*string{&all[i].User.Username, &all[i].ObjectRef.Name} {
+			*name = strings.ReplaceAll(*name, namespace, "NAMESPACE")
+		}
+	}
+	return all, err
 }
 
 // read returns the calls that are wanted. Only lines that hold the text are looked at.
@@ -79,43 +92,62 @@ func (c call) writes() bool {
 	return true
 }
 
-// denial is a refusal by Mooring.
+// refused tells whether Mooring refused the call.
+func (c call) refused() bool {
+	return c.ResponseStatus.Code >= 400 && strings.Contains(c.ResponseStatus.Message, "mooring.dev") && strings.Contains(c.ResponseStatus.Message, "denied the request")
+}
+
+// denial is a finding that Mooring refused a request for.
 type denial struct {
-	// Finding is rule and check.
-	Finding string
+	// Finding is rule and check, and Said what it says.
+	Finding, Said string
 	// Request is verb and resource.
 	Request string
 	// Object and User say whose it was.
 	Object, User string
-	Message      string
 }
 
 func (d denial) String() string {
-	return fmt.Sprintf("%s refused %s of %s by %s: %s", d.Finding, d.Request, d.Object, d.User, d.Message)
+	return fmt.Sprintf("%s refused %s of %s by %s: %s", d.Finding, d.Request, d.Object, d.User, d.Said)
 }
 
-var findings = regexp.MustCompile(`(?m)(?:denied the request: |^\s*)([a-z]+(?:-[a-z]+)*/[a-z]+(?:-[a-z]+)*): `)
+var findings = regexp.MustCompile(`(?m)(?:denied the request: |^\s*)([a-z]+(?:-[a-z]+)*/[a-z]+(?:-[a-z]+)*): (.*)`)
 
 // denials returns what Mooring refused of the calls, a finding each.
 func denials(calls []call) []denial {
 	var all []denial
 	for _, c := range calls {
-		message := c.ResponseStatus.Message
-		if c.ResponseStatus.Code < 400 || !strings.Contains(message, "mooring.dev") || !strings.Contains(message, "denied the request") {
+		if !c.refused() {
 			continue
 		}
-		d := denial{Request: c.Verb + " " + strings.Fields(c.object())[0], Object: c.object(), User: c.User.Username, Message: message}
-		found := findings.FindAllStringSubmatch(message, -1)
+		d := denial{Request: c.Verb + " " + strings.Fields(c.object())[0], Object: c.object(), User: c.User.Username}
+		found := findings.FindAllStringSubmatch(c.ResponseStatus.Message, -1)
 		if found == nil {
-			d.Finding = "unnamed"
+			d.Finding, d.Said = "unnamed", c.ResponseStatus.Message
 			all = append(all, d)
 		}
 		for _, f := range found {
-			d.Finding = f[1]
+			d.Finding, d.Said = f[1], f[2]
 			all = append(all, d)
 		}
 	}
 	return all
+}
+
+// repeated counts the refused requests that were asked before.
+func repeated(calls []call) int {
+	asked, n := map[string]bool{}, 0
+	for _, c := range calls {
+		if !c.refused() {
+			continue
+		}
+		what := c.User.Username + " " + c.Verb + " " + c.object()
+		if asked[what] {
+			n++
+		}
+		asked[what] = true
+	}
+	return n
 }
 
 // denialsOfUser returns what was refused in the namespaces that a user made, to anybody.

@@ -1,8 +1,10 @@
 package compat
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -22,11 +24,8 @@ const (
 	e2eSkip  = `Deploy clustered applications|Feature:OffByDefault|Disruptive|Listing PodDisruptionBudgets for all namespaces`
 )
 
-// e2ePatience is how long one of Kubernetes' cases may take; what needs longer waits for a container.
-const e2ePatience = 100 * time.Second
-
-// e2eAllowance says why baseline refuses something that a case of Kubernetes' does.
-type e2eAllowance struct{ finding, why string }
+// e2ePatience is how long one of Kubernetes' cases may take on a busy machine.
+const e2ePatience = 4 * time.Minute
 
 // e2eLabels has the API server put a profile on the namespaces that a case makes: its user's name says which.
 const e2eLabels = `
@@ -56,19 +55,50 @@ type e2eCase struct {
 }
 
 type e2eOutcome struct {
-	passed  bool
-	took    time.Duration
-	said    string
-	denials []denial
+	passed, late bool
+	took         time.Duration
+	said         string
+	denials      []denial
 }
 
-var e2eRows []e2eCase
+// outOfTime tells whether it was no refusal that ended the case: the machine was too slow for it.
+func (o e2eOutcome) outOfTime() bool { return o.late && len(o.denials) == 0 }
+
+func (o e2eOutcome) String() string {
+	switch {
+	case o.passed:
+		return fmt.Sprintf("passed in %.0f s", o.took.Seconds())
+	case o.outOfTime():
+		return fmt.Sprintf("ran out of time after %.0f s", o.took.Seconds())
+	}
+	return fmt.Sprintf("failed after %.0f s: %v\n%s", o.took.Seconds(), o.denials, o.said)
+}
+
+// e2eSummary is what the table says of Kubernetes' cases.
+type e2eSummary struct {
+	All, OnSimulatedNodes, Warn, Baseline int
+	Refused                               []e2eRefusal
+}
+
+type e2eRefusal struct {
+	Case string
+	Seen []seen
+}
+
+// e2eSeen is what TestE2E saw.
+var e2eSeen *e2eSummary
+
+// e2eRun is what one run of the cases needs.
+type e2eRun struct{ program, kubectl string }
 
 // TestE2E runs Kubernetes' own cases of StatefulSets and of disruption budgets. What passes without rules passes in mode
 // warn; what baseline refuses is in e2eRefused.
 func TestE2E(t *testing.T) {
+	if !runs("e2e") {
+		t.Skip("another part is asked for")
+	}
 	ctx := t.Context()
-	for profile, label := range map[string]string{"off": "profile", "warn": "mode", "baseline": "profile", "restricted": "profile"} {
+	for profile, label := range map[string]string{"off": "profile", "warn": "mode", "baseline": "profile"} {
 		if _, err := shared.Apply(ctx, fmt.Sprintf(e2eLabels, profile, label)); err != nil {
 			t.Fatal(err)
 		}
@@ -77,56 +107,114 @@ func TestE2E(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kubectl, err := filepath.Abs("programs/e2e/kubectl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := e2eRun{program, kubectl}
 	names, err := e2eNames(ctx, program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make([]e2eCase, len(names))
-	var group sync.WaitGroup
-	free := make(chan struct{}, 8)
-	for i, name := range names {
-		if *quick && !slices.Contains(e2eQuick, name) {
-			continue
+	for name := range e2eNeedsContainers {
+		if !slices.Contains(names, name) {
+			t.Errorf("e2eNeedsContainers has %q, which is none of Kubernetes' cases", name)
 		}
-		all[i] = e2eCase{name, map[string]e2eOutcome{}}
+	}
+	var all []e2eCase
+	for _, name := range names {
+		if _, needs := e2eNeedsContainers[name]; !needs && (!*quick || slices.Contains(e2eQuick, name)) {
+			all = append(all, e2eCase{name, map[string]e2eOutcome{}})
+		}
+	}
+	var group sync.WaitGroup
+	free := make(chan struct{}, 6)
+	for i, c := range all {
 		group.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			for _, profile := range []string{"off", "warn", "baseline"} {
-				o := runE2E(ctx, program, name, profile, i)
-				all[i].outcomes[profile] = o
-				if !all[i].outcomes["off"].passed {
-					break
-				}
-			}
+			run.all(ctx, c, i)
 		})
 	}
 	group.Wait()
+	for i, c := range all {
+		if slices.ContainsFunc(slices.Collect(maps.Values(c.outcomes)), e2eOutcome.outOfTime) {
+			t.Logf("once more, now with the machine to itself: %s", c.name)
+			run.all(ctx, c, len(all)+i)
+		}
+	}
+	sum := e2eSummary{All: len(names), OnSimulatedNodes: len(all)}
 	for _, c := range all {
-		if c.name == "" {
-			continue
-		}
-		e2eRows = append(e2eRows, c)
-		off, warn, baseline := c.outcomes["off"], c.outcomes["warn"], c.outcomes["baseline"]
-		if !off.passed {
-			t.Logf("not on simulated nodes (%.0f s): %s", off.took.Seconds(), c.name)
-			continue
-		}
-		t.Logf("%3.0f s %v %v %v: %s", off.took.Seconds(), off.passed, warn.passed, baseline.passed, c.name)
-		if !warn.passed || len(warn.denials) > 0 {
-			t.Errorf("%s passes without rules and not in mode warn: %v\n%s", c.name, warn.denials, warn.said)
-		}
-		allowed, listed := e2eRefused[c.name]
-		switch {
-		case baseline.passed && listed:
-			t.Errorf("%s passes under baseline, and is listed as refused by %s: %s", c.name, allowed.finding, allowed.why)
-		case !baseline.passed && !listed:
-			t.Errorf("%s fails under baseline: %v\n%s", c.name, baseline.denials, baseline.said)
-		}
-		for _, d := range baseline.denials {
-			if !listed || !slices.Contains(strings.Split(allowed.finding, ", "), d.Finding) {
-				t.Errorf("%s: wrong denial under baseline: %s", c.name, d)
+		for profile, n := range map[string]*int{"warn": &sum.Warn, "baseline": &sum.Baseline} {
+			if c.outcomes[profile].passed {
+				*n++
 			}
+		}
+		if err := c.judge(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else if wanted := e2eRefused[c.name]; wanted != nil {
+			r := e2eRefusal{Case: c.name}
+			for _, w := range wanted {
+				d := c.outcomes["baseline"].denials[slices.IndexFunc(c.outcomes["baseline"].denials, w.is)]
+				r.Seen = append(r.Seen, seen{d.Finding, d.Request, d.Said, w.why})
+			}
+			sum.Refused = append(sum.Refused, r)
+		}
+		t.Logf("%3.0f s: %s", c.outcomes["off"].took.Seconds(), c.name)
+	}
+	e2eSeen = &sum
+}
+
+// all runs the case under every profile, as long as it passes without rules.
+func (r e2eRun) all(ctx context.Context, c e2eCase, i int) {
+	for _, profile := range []string{"off", "warn", "baseline"} {
+		c.outcomes[profile] = r.run(ctx, c.name, profile, i)
+		if !c.outcomes["off"].passed {
+			return
+		}
+	}
+}
+
+// judge says what is not as it should be.
+func (c e2eCase) judge() error {
+	off, warn, baseline := c.outcomes["off"], c.outcomes["warn"], c.outcomes["baseline"]
+	if !off.passed {
+		return fmt.Errorf("without rules it %s", off)
+	}
+	var wrong error
+	if !warn.passed || len(warn.denials) > 0 {
+		wrong = errors.Join(wrong, fmt.Errorf("in mode warn it %s", warn))
+	}
+	wanted := e2eRefused[c.name]
+	if baseline.passed != (wanted == nil) {
+		wrong = errors.Join(wrong, fmt.Errorf("under baseline, which should refuse it %d requests, it %s", len(wanted), baseline))
+	}
+	for _, d := range baseline.denials {
+		if !slices.ContainsFunc(wanted, func(w refusal) bool { return w.is(d) }) {
+			wrong = errors.Join(wrong, fmt.Errorf("wrong denial under baseline: %s", d))
+		}
+	}
+	for _, w := range wanted {
+		if !slices.ContainsFunc(baseline.denials, w.is) {
+			wrong = errors.Join(wrong, fmt.Errorf("%s did not refuse %s: %s", w.finding, w.request, w.why))
+		}
+	}
+	return wrong
+}
+
+func (s e2eSummary) write(page *bytes.Buffer) {
+	fmt.Fprintf(page, `
+## Kubernetes' own cases
+
+Kubernetes has %d end-to-end cases of StatefulSets and of disruption budgets. %d of them pass on simulated nodes; the others need
+containers. In mode warn %d pass, under baseline %d, which refuses these:
+
+| case | finding | request | Mooring said, for one | why a user of baseline wants that |
+| --- | --- | --- | --- | --- |
+`, s.All, s.OnSimulatedNodes, s.Warn, s.Baseline)
+	for _, r := range s.Refused {
+		for _, seen := range r.Seen {
+			fmt.Fprintf(page, "| %s | %s | %s | %s | %s |\n", strings.TrimPrefix(r.Case, "[sig-apps] "), seen.Finding, seen.Request, seen.Said, seen.Why)
 		}
 	}
 }
@@ -163,7 +251,8 @@ func e2eNames(ctx context.Context, program string) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-func runE2E(ctx context.Context, program, name, profile string, i int) (o e2eOutcome) {
+// run runs a case under one profile, as a user of its own.
+func (r e2eRun) run(ctx context.Context, name, profile string, i int) (o e2eOutcome) {
 	began := time.Now()
 	defer func() { o.took = time.Since(began) }()
 	user := fmt.Sprintf("e2e-%s-%d", profile, i)
@@ -174,19 +263,15 @@ func runE2E(ctx context.Context, program, name, profile string, i int) (o e2eOut
 	}
 	ctx, cancel := context.WithTimeout(ctx, e2ePatience+20*time.Second)
 	defer cancel()
-	kubectl, err := filepath.Abs("programs/e2e/kubectl")
-	if err != nil {
-		o.said = err.Error()
-		return o
-	}
-	cmd := exec.CommandContext(ctx, program, "-test.run=TestE2E", "-ginkgo.no-color", "-ginkgo.focus="+regexp.QuoteMeta(name)+"$",
-		"-ginkgo.timeout="+e2ePatience.String(), "--kubeconfig="+kubeconfig, "--kubectl-path="+kubectl, "--provider=skeleton",
+	cmd := exec.CommandContext(ctx, r.program, "-test.run=TestE2E", "-ginkgo.no-color", "-ginkgo.focus="+regexp.QuoteMeta(name)+"$",
+		"-ginkgo.timeout="+e2ePatience.String(), "--kubeconfig="+kubeconfig, "--kubectl-path="+r.kubectl, "--provider=skeleton",
 		"--dump-logs-on-failure=false")
 	cmd.Env = append(os.Environ(), "KUBECTL="+shared.Kubectl(ctx).Path)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	// A case that is not found is none that passed.
 	o.said, o.passed = string(out), err == nil && strings.Contains(string(out), "1 Passed")
+	o.late = !o.passed && time.Since(began) >= e2ePatience
 	o.denials, err = shared.audit.denialsOfUser(user)
 	if err != nil {
 		o.said, o.passed = err.Error(), false

@@ -28,7 +28,7 @@ unchanged sync db.yaml
 insync db.yaml
 kubectl scale statefulset db --replicas=4
 settled db 4
-! insync db.yaml
+fails insync db.yaml
 sync db.yaml
 settled db 3
 sed s/db:1/db:2/ db.yaml > next.yaml
@@ -36,10 +36,11 @@ sync next.yaml
 settled db 3
 unchanged sync next.yaml
 insync next.yaml
-prune next.yaml
-none statefulsets services pods
+refused restricted prune next.yaml
+unless restricted none statefulsets services pods
 sync db.yaml
-settled db 3`,
+settled db 3
+quiet 3`,
 			refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
 		},
 		{
@@ -72,15 +73,16 @@ retry 30 grown
 }
 sync db.yaml
 settled db 3
-[ "$PROFILE" = off ] || has db .spec.updateStrategy.rollingUpdate.partition 1
+unless off has db .spec.updateStrategy.rollingUpdate.partition 1
 unchanged sync db.yaml
 insync db.yaml
 unchanged sync db.yaml
 kubectl label statefulset db touched=1
 unchanged sync db.yaml
 insync db.yaml
-[ "$PROFILE" = off ] || has db .spec.updateStrategy.rollingUpdate.partition 1
-[ "$PROFILE" = off ] || kubectl delete statefulpolicy $NAMESPACE`,
+unless off has db .spec.updateStrategy.rollingUpdate.partition 1
+quiet 3
+unless off kubectl delete statefulpolicy $NAMESPACE`,
 		},
 	}
 	// grown asks for the default without leaving anything.

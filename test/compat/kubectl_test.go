@@ -9,8 +9,8 @@ settled db 3
 unchanged kubectl apply -f db.yaml
 unchanged kubectl apply --server-side --force-conflicts -f db.yaml
 unchanged kubectl apply -f db.yaml
-kubectl delete -f db.yaml
-none statefulsets services pods
+refused restricted kubectl delete -f db.yaml
+unless restricted none statefulsets services pods
 kubectl apply -f db.yaml
 settled db 3`,
 		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
@@ -30,8 +30,8 @@ unchanged kubectl apply -f db.yaml`,
 		does: `
 kubectl apply -f db.yaml
 settled db 3
-kubectl delete all --all
-none statefulsets services pods`,
+refused restricted kubectl delete all --all
+unless restricted none statefulsets services pods`,
 		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
 	},
 	{

@@ -4,11 +4,15 @@
 package compat
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,9 +21,17 @@ import (
 )
 
 var (
-	quick = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
-	table = flag.String("table", "", "write what became of every case to this `file`, as Markdown")
+	quick   = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
+	only    = flag.String("part", "", "run one `part`: "+strings.Join(parts, ", "))
+	results = flag.String("results", "", "keep what became of the part in this `folder`, where it passes")
+	table   = flag.String("table", "", "run nothing, and write what became of all parts to this `file`, as Markdown")
 )
+
+// parts are what the suite can run on its own.
+var parts = []string{"kubectl", "helm", "gitops", "movers", "operators", "e2e"}
+
+// runs tells whether a part of the suite is asked for.
+func runs(part string) bool { return *only == "" || *only == part }
 
 // shared is the one cluster that all cases run on, each in namespaces of its own.
 var shared cluster
@@ -31,7 +43,17 @@ type cluster struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code, err := run(m)
+	code, err := 0, error(nil)
+	switch {
+	case *table != "":
+		err = merge(*results, *table)
+	case *only != "" && !slices.Contains(parts, *only):
+		err = fmt.Errorf("-part=%s is none of %s", *only, strings.Join(parts, ", "))
+	case *only == "" && *results != "":
+		err = errors.New("-results keeps what became of a part. Fix: name it with -part")
+	default:
+		code, err = run(m)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "compat:", err)
 		code = 1
@@ -42,13 +64,24 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
+	kept := partFile(*results, *only)
+	if *results != "" {
+		// What a run left that passed says nothing of this one.
+		if err := cmp.Or(os.MkdirAll(*results, 0o755), os.RemoveAll(kept)); err != nil {
+			return 0, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "mooring-compat-")
 	if err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
 	policy, log := filepath.Join(dir, "audit-policy.yaml"), filepath.Join(dir, "audit.log")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o644); err != nil {
+	rules := auditPolicy + metadata
+	if *record != "" {
+		rules = auditPolicy + recordedPolicy + metadata
+	}
+	if err := os.WriteFile(policy, []byte(rules), 0o644); err != nil {
 		return 0, err
 	}
 	// A node takes 110 Pods.
@@ -75,8 +108,8 @@ func run(m *testing.M) (code int, err error) {
 	if err := in.ServeMetrics(serving); err != nil {
 		return 0, err
 	}
-	if code = m.Run(); *table != "" {
-		return code, writeTable(context.Background(), *table)
+	if code = m.Run(); code != 0 || *results == "" {
+		return code, nil
 	}
-	return code, nil
+	return 0, keepPart(serving, kept)
 }

@@ -4,109 +4,210 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
+
+// part is what became of a part of the suite that passed.
+type part struct {
+	// Commit is what it ran on, and empty where files of it were changed.
+	Commit string
+	Lines  []line
+	E2E    *e2eSummary
+	// MiB is the most memory that Mooring took.
+	MiB int
+}
+
+// line is a case in the table.
+type line struct {
+	Program, Version, Case string
+	// Under has a cell for each profile.
+	Under map[string]cell
+	// Reads are the calls about the case's namespace that Mooring made itself, under baseline.
+	Reads int
+}
+
+type cell struct {
+	Refused                     []seen
+	Wrong, Again, Drift, Fights int
+}
+
+// seen is a refusal as it was seen, and why a user wants it.
+type seen struct{ Finding, Request, Said, Why string }
+
+func (c cell) String() string {
+	var all []string
+	for _, count := range []struct {
+		n    int
+		what string
+	}{{len(c.Refused), "refused"}, {c.Wrong, "**refused wrongly**"}, {c.Again, "asked again"}, {c.Drift, "drifted"}, {c.Fights, "**fights**"}} {
+		if count.n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", count.n, count.what))
+		}
+	}
+	return cmp.Or(strings.Join(all, ", "), "passes")
+}
+
+// lineOf is what the table says of a case.
+func lineOf(ctx context.Context, r row) (line, error) {
+	l := line{Program: r.program, Case: r.name, Under: map[string]cell{}}
+	var err error
+	if l.Version, err = versionOf(ctx, r.program); err != nil {
+		return l, err
+	}
+	for _, profile := range profiles[1:] {
+		o := r.outcomes[profile]
+		c := cell{Wrong: len(r.wrong(profile)), Again: repeated(o.calls), Drift: o.drift, Fights: len(r.fights(profile))}
+		for _, d := range o.denials {
+			if i := slices.IndexFunc(r.refused[profile], func(wanted refusal) bool { return wanted.is(d) }); i >= 0 {
+				c.Refused = append(c.Refused, seen{d.Finding, d.Request, d.Said, r.refused[profile][i].why})
+			}
+		}
+		l.Under[profile] = c
+	}
+	for _, c := range r.outcomes["baseline"].calls {
+		if c.User.Username == "system:serviceaccount:mooring-system:mooring" {
+			l.Reads++
+		}
+	}
+	return l, nil
+}
+
+func versionOf(ctx context.Context, name string) (string, error) {
+	if name != "kubectl" {
+		return programNamed(name).about(ctx, "{{.Version}}")
+	}
+	said, err := shared.Run(ctx, shared.Kubeconfig, "", "version")
+	_, server, _ := strings.Cut(said, "Server Version: ")
+	return strings.TrimSpace(server), err
+}
+
+// keepPart writes what became of a part to a file.
+func keepPart(ctx context.Context, file string) error {
+	p := part{E2E: e2eSeen}
+	var err error
+	if p.Commit, err = commit(ctx); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		l, err := lineOf(ctx, r)
+		if err != nil {
+			return err
+		}
+		p.Lines = append(p.Lines, l)
+	}
+	if p.MiB, err = peakMemory(); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o644)
+}
+
+// commit is what the repository is at, and empty where a file that is no measurement was changed.
+func commit(ctx context.Context) (string, error) {
+	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/", ":(top,exclude)docs/measurements").Output()
+	if err != nil || len(changed) > 0 {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+// merge writes the table of parts that all ran on one commit.
+func merge(folder, table string) error {
+	var whole part
+	var missing []string
+	for _, name := range parts {
+		var p part
+		data, err := os.ReadFile(partFile(folder, name))
+		if err == nil {
+			err = json.Unmarshal(data, &p)
+		}
+		switch whole.Commit = cmp.Or(whole.Commit, p.Commit); {
+		case err != nil:
+			missing = append(missing, name+" has not passed")
+		case p.Commit == "":
+			missing = append(missing, name+" ran on files that are not committed")
+		case p.Commit != whole.Commit:
+			missing = append(missing, name+" ran on another commit")
+		}
+		whole.Lines = append(whole.Lines, p.Lines...)
+		whole.E2E = cmp.Or(whole.E2E, p.E2E)
+		whole.MiB = max(whole.MiB, p.MiB)
+	}
+	if missing != nil {
+		fmt.Printf("%s is left as it is: %s. Fix: make compat PART='…' for these\n", table, strings.Join(missing, ", "))
+		return nil
+	}
+	return os.WriteFile(table, whole.page(), 0o644)
+}
+
+func partFile(folder, name string) string { return filepath.Join(folder, name+".json") }
 
 const tableHead = `# Other programs
 
 <!-- Written by make compat. -->
 
 Programs from other projects run on a real control plane with simulated nodes: first without Mooring's rules, then in mode warn, under
-baseline and under restricted. In each cell, *right* counts the refusals that a user of the profile wants, and *wrong* the others; *drift*
-counts the objects that a second apply changed; *fights* counts the objects that were written more than twice as often as without
-rules. *Reads* are Mooring's own calls about the case's namespace, under baseline.
+baseline and under restricted. A case passes under a profile if it ends as it does without rules. *Refused* counts the requests that a
+user of the profile wants refused; the case goes on after them. *Asked again* counts the refused requests that were repeated; *drifted*
+counts the objects that a second apply changed; *fights* counts the objects that somebody wrote, or was refused to write, more than
+twice as often as without rules. *Reads* are Mooring's own calls about the case's namespace, under baseline.
 
 | program | version | what it does | warn | baseline | restricted | reads |
 | --- | --- | --- | --- | --- | --- | --- |
 `
 
-// writeTable writes what became of every case.
-func writeTable(ctx context.Context, path string) error {
+func (p part) page() []byte {
 	var page bytes.Buffer
 	page.WriteString(tableHead)
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.program, b.program), cmp.Compare(a.name, b.name)) })
-	reasons := map[string]bool{}
-	said, err := shared.Run(ctx, shared.Kubeconfig, "", "version")
-	if err != nil {
-		return err
-	}
-	_, server, _ := strings.Cut(said, "Server Version: ")
-	for _, r := range rows {
-		version := strings.TrimSpace(server)
-		if r.program != "kubectl" {
-			var err error
-			if version, err = programNamed(r.program).about(ctx, "{{.Version}}"); err != nil {
-				return err
-			}
-		}
-		fmt.Fprintf(&page, "| %s | %s | %s |", r.program, version, r.name)
+	slices.SortStableFunc(p.Lines, func(a, b line) int { return cmp.Compare(a.Program, b.Program) })
+	reasons := map[seen]string{}
+	for _, l := range p.Lines {
+		fmt.Fprintf(&page, "| %s | %s | %s |", l.Program, l.Version, l.Case)
 		for _, profile := range profiles[1:] {
-			o, wrong := r.outcomes[profile], len(r.wrong(profile))
-			fmt.Fprintf(&page, " %d right, %d wrong; drift %d; fights %d |", len(o.denials)-wrong, wrong, o.drift, len(r.fights(profile)))
-			for _, d := range r.refused[profile] {
-				reasons[fmt.Sprintf("| %s | %s | %s | %s |\n", profile, d.finding, d.request, d.why)] = true
+			fmt.Fprintf(&page, " %s |", l.Under[profile])
+			for _, s := range l.Under[profile].Refused {
+				key := seen{Finding: profile + " | " + s.Finding, Request: s.Request, Why: s.Why}
+				reasons[key] = cmp.Or(reasons[key], s.Said)
 			}
 		}
-		reads := 0
-		for _, c := range r.outcomes["baseline"].calls {
-			if c.User.Username == "system:serviceaccount:mooring-system:mooring" {
-				reads++
-			}
-		}
-		fmt.Fprintf(&page, " %d |\n", reads)
+		fmt.Fprintf(&page, " %d |\n", l.Reads)
 	}
-	page.WriteString("\n## Right refusals\n\n| profile | finding | request | why |\n| --- | --- | --- | --- |\n")
-	lines := make([]string, 0, len(reasons))
-	for line := range reasons {
-		lines = append(lines, line)
+	page.WriteString("\n## What is refused, and why a user of the profile wants that\n\n| profile | finding | request | Mooring said, for one | why |\n| --- | --- | --- | --- | --- |\n")
+	for _, s := range slices.SortedFunc(maps.Keys(reasons), func(a, b seen) int {
+		return cmp.Or(cmp.Compare(a.Finding, b.Finding), cmp.Compare(a.Request, b.Request), cmp.Compare(a.Why, b.Why))
+	}) {
+		fmt.Fprintf(&page, "| %s | %s | %s | %s |\n", s.Finding, s.Request, reasons[s], s.Why)
 	}
-	slices.Sort(lines)
-	page.WriteString(strings.Join(lines, ""))
-	if len(e2eRows) > 0 {
-		writeE2E(&page)
+	if p.E2E != nil {
+		p.E2E.write(&page)
 	}
-	memory, err := peakMemory()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(&page, "\nMooring's peak memory in this run: %s.\n", memory)
-	return os.WriteFile(path, page.Bytes(), 0o644)
+	fmt.Fprintf(&page, "\nMooring's peak memory: %d MiB.\n", p.MiB)
+	return page.Bytes()
 }
 
-// writeE2E writes what became of Kubernetes' own cases.
-func writeE2E(page *bytes.Buffer) {
-	passed := map[string]int{}
-	for _, c := range e2eRows {
-		for profile, o := range c.outcomes {
-			if o.passed {
-				passed[profile]++
-			}
-		}
-	}
-	fmt.Fprintf(page, "\n## Kubernetes' own cases\n\nOf %d cases, %d pass on simulated nodes without rules, %d in mode warn, and %d under baseline. Baseline refuses these:\n\n| case | refused by | why |\n| --- | --- | --- |\n",
-		len(e2eRows), passed["off"], passed["warn"], passed["baseline"])
-	for _, c := range e2eRows {
-		if allowed, listed := e2eRefused[c.name]; listed {
-			fmt.Fprintf(page, "| %s | %s | %s |\n", strings.TrimPrefix(c.name, "[sig-apps] "), allowed.finding, allowed.why)
-		}
-	}
-}
-
-// peakMemory is the most that Mooring took.
-func peakMemory() (string, error) {
+// peakMemory is the most that Mooring took, in MiB.
+func peakMemory() (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", shared.PID()))
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
 			var kib int
 			_, err := fmt.Sscan(rest, &kib)
-			return fmt.Sprintf("%d MiB", kib/1024), err
+			return kib / 1024, err
 		}
 	}
-	return "", fmt.Errorf("process %d has no VmHWM", shared.PID())
+	return 0, fmt.Errorf("process %d has no VmHWM", shared.PID())
 }

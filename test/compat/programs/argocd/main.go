@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
 	"github.com/go-logr/logr"
-	"io"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -45,6 +45,8 @@ func run(ctx context.Context, kubeconfig, namespace, verb string, serverSide boo
 	if err != nil {
 		return err
 	}
+	// As many as Argo CD's own asks for.
+	config.QPS, config.Burst = 50, 100
 	manifests, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		return err

@@ -1,0 +1,174 @@
+package compat
+
+// runOperator has an operator run until the script ends.
+const runOperator = `
+# operate NAME COMMAND…: under a service account of its own, which has the cluster role that comes with the operator.
+operate() {
+  local name=$1
+  shift
+  kubectl create serviceaccount "$name" --dry-run=client -o yaml | kubectl apply -f -
+  kubectl create clusterrolebinding "$NAMESPACE" --clusterrole="$name" --serviceaccount="$NAMESPACE:$name" --dry-run=client -o yaml | kubectl apply -f -
+  cp "$KUBECONFIG" operator.kubeconfig
+  kubectl --kubeconfig=operator.kubeconfig config set-credentials operator --token="$(kubectl create token "$name")"
+  kubectl --kubeconfig=operator.kubeconfig config set-context --current --user=operator
+  KUBECONFIG=operator.kubeconfig "$@" >> operator.log 2>&1 &
+}
+trap 'jobs -p | xargs -r kill; wait; tail -20 operator.log' EXIT
+`
+
+// operatorCases are what operators do in the life of a custom resource.
+var operatorCases = []compatCase{
+	{
+		program: "postgres-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
+		does: runOperator + zalando + `
+cluster 3 1Gi 1
+running 3
+cluster 5 1Gi 1
+running 5
+cluster 3 1Gi 1
+running 3
+touch handover
+cluster 3 1Gi 2
+running 3
+cluster 3 2Gi 2
+running 3
+has acid-pg '.spec.volumeClaimTemplates[0].spec.resources.requests.storage' 2Gi
+[ "$(kubectl get pvc -o jsonpath='{.items[*].spec.resources.requests.storage}' | tr ' ' '\n' | sort -u)" = 2Gi ] || kubectl get pvc
+quiet 10
+kubectl delete postgresql acid-pg
+none statefulsets pods services
+cluster 3 1Gi 1
+running 3
+kubectl delete crd postgresqls.acid.zalan.do --timeout=60s
+none statefulsets
+definitions
+cluster 3 1Gi 1
+running 3
+refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
+		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesNamespace}},
+		alone:   true, slow: true,
+	},
+	{
+		program: "prometheus-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
+		does: runOperator + prometheus + `
+cluster 3 1Gi 1
+running 3
+cluster 5 1Gi 1
+running 5
+cluster 3 1Gi 1
+running 3
+cluster 3 1Gi 2
+running 3
+cluster 3 2Gi 2
+resized() { has prometheus-p '.spec.volumeClaimTemplates[0].spec.resources.requests.storage' 2Gi; }
+retry 60 resized
+running 3
+quiet 10
+refused restricted kubectl delete prometheus p
+unless restricted none statefulsets pods
+cluster 3 1Gi 1
+running 3
+refused restricted kubectl delete crd prometheuses.monitoring.coreos.com --timeout=60s
+unless restricted none statefulsets
+definitions
+cluster 3 1Gi 1
+running 3
+refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
+		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesOwner("prometheuses"), losesOwner("customresourcedefinitions"), losesNamespace}},
+		alone:   true, slow: true,
+	},
+}
+
+var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "the claims of three members and their data go with it"}
+
+func losesOwner(resource string) refusal {
+	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "three running members go with it"}
+}
+
+// zalando runs Zalando's operator. No Patroni runs on simulated nodes: a loop gives Pods their roles, and the operator reaches no
+// Pod, since its HTTP goes to a proxy that is not there. Once the file handover is there, the next Pod that comes takes the lead.
+const zalando = `
+definitions() { retry 60 kubectl apply --server-side -f "$MODULE/manifests/postgresql.crd.yaml"; kubectl wait crd/postgresqls.acid.zalan.do --for=condition=Established --timeout=30s; }
+definitions
+kubectl apply -f "$MODULE/manifests/operator-service-account-rbac.yaml"
+kubectl apply -f - <<END
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: postgres-operator}
+data:
+  watched_namespace: $NAMESPACE
+  api_port: "0"
+  cluster_labels: application:spilo
+  cluster_name_label: cluster-name
+  enable_crd_registration: "false"
+  enable_pod_disruption_budget: "true"
+  enable_teams_api: "false"
+  pod_role_label: spilo-role
+  pod_label_wait_timeout: 60s
+  patroni_api_check_interval: 1s
+  patroni_api_check_timeout: 2s
+  pod_terminate_grace_period: 5s
+  ready_wait_interval: 1s
+  repair_period: 15s
+  resource_check_interval: 1s
+  resync_period: 15s
+  storage_resize_mode: pvc
+END
+roles() {
+  while sleep 0.3; do
+    for pod in $(kubectl get pods -l 'application=spilo,!spilo-role' -o name); do
+      local role=replica leader
+      leader=$(kubectl get pods -l spilo-role=master -o name)
+      if [ -e handover ]; then
+        rm handover
+        kubectl label "$leader" --overwrite spilo-role=replica && leader=
+      fi
+      [ -n "$leader" ] || role=master
+      kubectl label "$pod" spilo-role=$role
+    done
+  done
+}
+{ roles >/dev/null 2>&1; } &
+OPERATOR_NAMESPACE=$NAMESPACE CONFIG_MAP_NAME=$NAMESPACE/postgres-operator CRD_READY_WAIT_INTERVAL=1s HTTP_PROXY=http://127.0.0.1:9 \
+  operate postgres-operator postgres-operator -kubeconfig=operator.kubeconfig -outofcluster -nodatabaseaccess -noteamsapi
+cluster() {
+kubectl apply -f - <<END
+apiVersion: acid.zalan.do/v1
+kind: postgresql
+metadata: {name: acid-pg}
+spec:
+  teamId: acid
+  numberOfInstances: $1
+  volume: {size: $2}
+  dockerImage: registry.example/spilo:$3
+  postgresql: {version: "17"}
+END
+}
+state() { kubectl get postgresql acid-pg -o jsonpath='{.status.PostgresClusterStatus}' | grep -qx Running; }
+running() { settled acid-pg "$1"; retry 60 state; }
+`
+
+// prometheus runs Prometheus' operator.
+const prometheus = `
+definitions() {
+  for of in prometheuses prometheusagents alertmanagers alertmanagerconfigs thanosrulers servicemonitors podmonitors probes prometheusrules scrapeconfigs; do
+    retry 60 kubectl apply --server-side -f "$MODULE/example/prometheus-operator-crd/monitoring.coreos.com_$of.yaml"
+  done
+  kubectl wait crd/prometheuses.monitoring.coreos.com --for=condition=Established --timeout=30s
+}
+definitions
+kubectl apply -f "$MODULE/example/rbac/prometheus-operator/prometheus-operator-cluster-role.yaml"
+operate prometheus-operator prometheus-operator --namespaces="$NAMESPACE" --web.listen-address=127.0.0.1:0
+cluster() {
+kubectl apply -f - <<END
+apiVersion: monitoring.coreos.com/v1
+kind: Prometheus
+metadata: {name: p}
+spec:
+  replicas: $1
+  version: v3.$3.0
+  storage: {volumeClaimTemplate: {spec: {resources: {requests: {storage: $2}}}}}
+END
+}
+running() { settled prometheus-p "$1"; }
+`

@@ -153,7 +153,7 @@ func (s *scene) script(ctx context.Context, script string) (string, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-xc", "source ./script.sh\n"+script)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(),
-		"PATH="+s.path, "KUBECONFIG="+s.kubeconfig, "NAMESPACE="+s.namespace, "PROFILE="+s.profile, "HOME="+s.dir, "ADMIN="+shared.Kubeconfig, "MODULE="+s.module,
+		"PATH="+s.path, "KUBECONFIG="+s.kubeconfig, "NAMESPACE="+s.namespace, "PROFILE="+s.profile, "HOME="+s.dir, "ADMIN="+shared.Kubeconfig, "MODULE="+s.module, "PATRONI="+shared.patroni,
 		"KUBECACHEDIR="+filepath.Join(shared.Dir, "kubectl-cache"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -39,6 +39,8 @@ var shared cluster
 type cluster struct {
 	*harness.Installation
 	audit *auditLog
+	// patroni is where Zalando's operator asks its databases.
+	patroni string
 }
 
 func TestMain(m *testing.M) {
@@ -102,9 +104,9 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer in.Stop()
-	shared = cluster{in, &auditLog{path: log}}
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()
+	shared = cluster{in, &auditLog{path: log}, servePatroni(serving)}
 	if err := in.ServeMetrics(serving); err != nil {
 		return 0, err
 	}

@@ -1,5 +1,13 @@
 package compat
 
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+)
+
 // runOperator has an operator run until the script ends.
 const runOperator = `
 # operate NAME COMMAND…: under a service account of its own, which has the cluster role that comes with the operator.
@@ -13,7 +21,15 @@ operate() {
   kubectl --kubeconfig=operator.kubeconfig config set-context --current --user=operator
   KUBECONFIG=operator.kubeconfig "$@" >> operator.log 2>&1 &
 }
-trap 'jobs -p | xargs -r kill; wait; tail -20 operator.log' EXIT
+# follows STATEFULSET REPLICAS SIZE IMAGE: waits until the operator has made it so, and its members are there.
+follows() {
+  retry 90 like "$@"
+  settled "$1" "$2"
+}
+like() {
+  [ "$(kubectl get statefulset "$1" -o jsonpath='{.spec.replicas} {.spec.volumeClaimTemplates[0].spec.resources.requests.storage} {.spec.template.spec.containers[0].image}')" = "$2 $3 $4" ]
+}
+trap 'jobs -p | xargs -r kill; wait; tail -40 operator.log | cut -c1-400' EXIT
 `
 
 // operatorCases are what operators do in the life of a custom resource.
@@ -21,29 +37,20 @@ var operatorCases = []compatCase{
 	{
 		program: "postgres-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
 		does: runOperator + zalando + `
-cluster 3 1Gi 1
-running 3
-cluster 5 1Gi 1
-running 5
-cluster 3 1Gi 1
-running 3
+becomes 3 1Gi 1
+becomes 5 1Gi 1
+becomes 3 1Gi 1
 touch handover
-cluster 3 1Gi 2
-running 3
-cluster 3 2Gi 2
-running 3
-has acid-pg '.spec.volumeClaimTemplates[0].spec.resources.requests.storage' 2Gi
-[ "$(kubectl get pvc -o jsonpath='{.items[*].spec.resources.requests.storage}' | tr ' ' '\n' | sort -u)" = 2Gi ] || kubectl get pvc
+becomes 3 1Gi 2
+becomes 3 2Gi 2
 quiet 10
 kubectl delete postgresql acid-pg
 none statefulsets pods services
-cluster 3 1Gi 1
-running 3
+becomes 3 1Gi 1
 kubectl delete crd postgresqls.acid.zalan.do --timeout=60s
 none statefulsets
 definitions
-cluster 3 1Gi 1
-running 3
+becomes 3 1Gi 1
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
 		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesNamespace}},
 		alone:   true, slow: true,
@@ -51,28 +58,19 @@ refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90
 	{
 		program: "prometheus-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
 		does: runOperator + prometheus + `
-cluster 3 1Gi 1
-running 3
-cluster 5 1Gi 1
-running 5
-cluster 3 1Gi 1
-running 3
-cluster 3 1Gi 2
-running 3
-cluster 3 2Gi 2
-resized() { has prometheus-p '.spec.volumeClaimTemplates[0].spec.resources.requests.storage' 2Gi; }
-retry 60 resized
-running 3
+becomes 3 1Gi 1
+becomes 5 1Gi 1
+becomes 3 1Gi 1
+becomes 3 1Gi 2
+becomes 3 2Gi 2
 quiet 10
 refused restricted kubectl delete prometheus p
 unless restricted none statefulsets pods
-cluster 3 1Gi 1
-running 3
+becomes 3 1Gi 1
 refused restricted kubectl delete crd prometheuses.monitoring.coreos.com --timeout=60s
 unless restricted none statefulsets
 definitions
-cluster 3 1Gi 1
-running 3
+becomes 3 1Gi 1
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
 		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesOwner("prometheuses"), losesOwner("customresourcedefinitions"), losesNamespace}},
 		alone:   true, slow: true,
@@ -85,8 +83,21 @@ func losesOwner(resource string) refusal {
 	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "three running members go with it"}
 }
 
-// zalando runs Zalando's operator. No Patroni runs on simulated nodes: a loop gives Pods their roles, and the operator reaches no
-// Pod, since its HTTP goes to a proxy that is not there. Once the file handover is there, the next Pod that comes takes the lead.
+// servePatroni answers, as a proxy, what is asked of the Patroni in any Pod, until ctx ends. It returns the proxy's URL.
+func servePatroni(ctx context.Context) string {
+	answers := map[string]string{
+		"/config":  `{"ttl": 30, "loop_wait": 1, "retry_timeout": 10, "maximum_lag_on_failover": 33554432, "postgresql": {"parameters": {"max_connections": 100}}}`,
+		"/patroni": `{"state": "running", "role": "replica", "server_version": 170000}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, cmp.Or(answers[r.URL.Path], "{}"))
+	}))
+	context.AfterFunc(ctx, server.Close)
+	return server.URL
+}
+
+// zalando runs Zalando's operator. No Patroni runs on simulated nodes: a proxy answers for it, and a loop gives Pods their roles.
+// Once the file handover is there, the next Pod that comes takes the lead.
 const zalando = `
 definitions() { retry 60 kubectl apply --server-side -f "$MODULE/manifests/postgresql.crd.yaml"; kubectl wait crd/postgresqls.acid.zalan.do --for=condition=Established --timeout=30s; }
 definitions
@@ -129,9 +140,9 @@ roles() {
   done
 }
 { roles >/dev/null 2>&1; } &
-OPERATOR_NAMESPACE=$NAMESPACE CONFIG_MAP_NAME=$NAMESPACE/postgres-operator CRD_READY_WAIT_INTERVAL=1s HTTP_PROXY=http://127.0.0.1:9 \
+OPERATOR_NAMESPACE=$NAMESPACE CONFIG_MAP_NAME=$NAMESPACE/postgres-operator CRD_READY_WAIT_INTERVAL=1s HTTP_PROXY=$PATRONI \
   operate postgres-operator postgres-operator -kubeconfig=operator.kubeconfig -outofcluster -nodatabaseaccess -noteamsapi
-cluster() {
+becomes() {
 kubectl apply -f - <<END
 apiVersion: acid.zalan.do/v1
 kind: postgresql
@@ -143,9 +154,10 @@ spec:
   dockerImage: registry.example/spilo:$3
   postgresql: {version: "17"}
 END
+follows acid-pg "$1" "$2" "registry.example/spilo:$3"
+retry 60 runs
 }
-state() { kubectl get postgresql acid-pg -o jsonpath='{.status.PostgresClusterStatus}' | grep -qx Running; }
-running() { settled acid-pg "$1"; retry 60 state; }
+runs() { kubectl get postgresql acid-pg -o jsonpath='{.status.PostgresClusterStatus}' | grep -qx Running; }
 `
 
 // prometheus runs Prometheus' operator.
@@ -159,7 +171,7 @@ definitions() {
 definitions
 kubectl apply -f "$MODULE/example/rbac/prometheus-operator/prometheus-operator-cluster-role.yaml"
 operate prometheus-operator prometheus-operator --namespaces="$NAMESPACE" --web.listen-address=127.0.0.1:0
-cluster() {
+becomes() {
 kubectl apply -f - <<END
 apiVersion: monitoring.coreos.com/v1
 kind: Prometheus
@@ -169,6 +181,6 @@ spec:
   version: v3.$3.0
   storage: {volumeClaimTemplate: {spec: {resources: {requests: {storage: $2}}}}}
 END
+follows prometheus-p "$1" "$2" "quay.io/prometheus/prometheus:v3.$3.0"
 }
-running() { settled prometheus-p "$1"; }
 `

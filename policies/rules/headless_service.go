@@ -101,23 +101,25 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 		}}
 	}
 	var found []policies.Finding
+	elsewhere := len(service.Spec.Selector) == 0
 	if service.Spec.ClusterIP != corev1.ClusterIPNone {
 		found = append(found, policies.Finding{
-			Check: "not-headless", Path: "spec.clusterIP",
+			Check: "not-headless", Path: "spec.clusterIP", Unknown: elsewhere,
 			Message: fmt.Sprintf("Service %s is not headless, so the Pods of StatefulSet %s get no DNS names.", service.Name, set.Name),
 			Remedy:  fmt.Sprintf("create a second Service with clusterIP: None for spec.serviceName and keep %s for its clients.", service.Name),
 			Fix:     makeHeadless(service, set),
 		})
 	}
-	template := labels.Set(set.Spec.Template.Labels)
-	if len(service.Spec.Selector) == 0 {
-		return append(found, policies.Finding{
+	switch template := labels.Set(set.Spec.Template.Labels); {
+	case elsewhere && found != nil:
+		// An operator leads clients to the leader, and its members find each other without DNS.
+	case elsewhere:
+		found = append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector", Unknown: true,
 			Message: fmt.Sprintf("Service %s has no selector, so whether the Pods of StatefulSet %s get DNS names depends on who writes its endpoints.", service.Name, set.Name),
 			Remedy:  "if nobody writes them: " + policies.SelectorCommand(service, selectable(set)),
 		})
-	}
-	if !labels.SelectorFromSet(service.Spec.Selector).Matches(template) {
+	case !labels.SelectorFromSet(service.Spec.Selector).Matches(template):
 		found = append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector",
 			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",

@@ -34,21 +34,27 @@ var (
 
 const (
 	needsProbe   = "a readiness probe has to fail, and then to succeed"
+	needsFailure = "a kubelet has to end the containers of a Pod that a finalizer keeps"
 	needsKubelet = "a kubelet has to refuse a Pod, for a port of the node that another Pod has"
 )
 
 // e2eNeedsContainers are the cases that do not pass on simulated nodes, and why.
 var e2eNeedsContainers = map[string]string{
-	budgets + "evictions: maxUnavailable deny evictions, integer => should not allow an eviction [Serial]": needsKubelet,
-	budgets + "evictions: too few pods, replicaSet, percentage => should not allow an eviction [Serial]":   needsKubelet,
-	budgets + "should evict ready pods with AlwaysAllow UnhealthyPodEvictionPolicy":                        needsProbe,
-	budgets + "should evict ready pods with Default UnhealthyPodEvictionPolicy":                            needsProbe,
-	budgets + "should evict ready pods with IfHealthyBudget UnhealthyPodEvictionPolicy":                    needsProbe,
-	budgets + "should evict unready pods with AlwaysAllow UnhealthyPodEvictionPolicy":                      needsProbe,
-	budgets + "should not evict unready pods with Default UnhealthyPodEvictionPolicy":                      needsProbe,
-	budgets + "should not evict unready pods with IfHealthyBudget UnhealthyPodEvictionPolicy":              needsProbe,
-	basic + "Should recreate evicted statefulset [Conformance]":                                            needsKubelet,
-	basic + "should provide basic identity":                                                                needsProbe,
+	budgets + "evictions: maxUnavailable deny evictions, integer => should not allow an eviction [Serial]":                                                needsKubelet,
+	budgets + "evictions: too few pods, replicaSet, percentage => should not allow an eviction [Serial]":                                                  needsKubelet,
+	budgets + "should evict ready pods with AlwaysAllow UnhealthyPodEvictionPolicy":                                                                       needsProbe,
+	budgets + "should evict ready pods with Default UnhealthyPodEvictionPolicy":                                                                           needsProbe,
+	budgets + "should evict ready pods with IfHealthyBudget UnhealthyPodEvictionPolicy":                                                                   needsProbe,
+	budgets + "should evict unready pods with AlwaysAllow UnhealthyPodEvictionPolicy":                                                                     needsProbe,
+	budgets + "should not evict unready pods with Default UnhealthyPodEvictionPolicy":                                                                     needsProbe,
+	budgets + "should not evict unready pods with IfHealthyBudget UnhealthyPodEvictionPolicy":                                                             needsProbe,
+	basic + "Should recreate evicted statefulset [Conformance]":                                                                                           needsKubelet,
+	basic + "Scaling should happen in predictable order and halt if any stateful pod is unhealthy [Conformance] [Slow]":                                   needsProbe,
+	basic + "should adopt matching orphans and release non-matching pods":                                                                                 needsProbe,
+	basic + "should not deadlock when a pod's predecessor fails":                                                                                          needsProbe,
+	basic + "should perform canary updates and phased rolling updates of template modifications for partiton1 and delete pod-0 with failing container":    needsFailure,
+	basic + "should perform canary updates and phased rolling updates of template modifications for partiton1 and delete pod-0 without failing container": needsFailure,
+	basic + "should provide basic identity":                                                                                                               needsProbe,
 }
 
 // e2eQuick are the cases for the quick part.

@@ -45,6 +45,7 @@ becomes 3 1Gi 2
 becomes 3 2Gi 2
 quiet 10
 kubectl delete postgresql acid-pg
+[ "$PROFILE" != restricted ] || exit 0
 none statefulsets pods services
 becomes 3 1Gi 1
 kubectl delete crd postgresqls.acid.zalan.do --timeout=60s
@@ -52,7 +53,7 @@ none statefulsets
 definitions
 becomes 3 1Gi 1
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
-		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesNamespace}},
+		refused: map[string][]refusal{"baseline": {keepsClaims, keepsUsedClaims, losesNamespace}, "restricted": {keepsMembers, keepsUsedClaims}},
 		alone:   true, slow: true,
 	},
 	{
@@ -78,6 +79,13 @@ refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90
 }
 
 var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "the claims of three members and their data go with it"}
+
+// Zalando's operator sets no owner references: nothing says that it deletes for a custom resource, unless a policy lists it.
+var (
+	keepsClaims     = refusal{finding: "retained-claim/recent", request: "delete persistentvolumeclaims", why: "the operator deletes the data with the custom resource; the claims are kept for an hour"}
+	keepsUsedClaims = refusal{finding: "delete-protection/in-use", request: "delete persistentvolumeclaims", why: "the operator deletes the data with the custom resource, while the members run"}
+	keepsMembers    = refusal{finding: "delete-protection/running", request: "delete statefulsets", why: "three running members go with it"}
+)
 
 func losesOwner(resource string) refusal {
 	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "three running members go with it"}
@@ -113,6 +121,7 @@ data:
   cluster_name_label: cluster-name
   enable_crd_registration: "false"
   enable_pod_disruption_budget: "true"
+  enable_readiness_probe: "true"
   enable_teams_api: "false"
   pod_role_label: spilo-role
   pod_label_wait_timeout: 60s

@@ -25,7 +25,6 @@ var programs = []program{
 	{"argocd", ".", "github.com/argoproj/argo-cd/gitops-engine"},
 	{"descheduler", "sigs.k8s.io/descheduler/cmd/descheduler", "sigs.k8s.io/descheduler"},
 	{"postgres-operator", "github.com/zalando/postgres-operator/cmd", "github.com/zalando/postgres-operator"},
-	{"redis-operator", "github.com/spotahome/redis-operator/cmd/redisoperator", "github.com/spotahome/redis-operator"},
 	{"prometheus-operator", "github.com/prometheus-operator/prometheus-operator/cmd/operator", "github.com/prometheus-operator/prometheus-operator"},
 	{"e2e", ".", "k8s.io/kubernetes"},
 }

@@ -2,7 +2,6 @@ package compat
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -28,8 +27,14 @@ const recordedPolicy = `- level: Request
 // play plays what an operator asked for once, and what was asked of it, with the same requests in the same order. Each waits
 // until what the one before it set off has come to rest, as operators do.
 const play = `
-person() { ask "" "$@"; }
-operator() { ask "--as=system:serviceaccount:$NAMESPACE:operator" "$@"; }
+person() {
+  case $1 in
+  delete) refused "$DELETE_REFUSED" ask "" "$@" ;;
+  *) ask "" "$@" ;;
+  esac
+}
+# What the operator is refused does not end it.
+operator() { ask "--as=system:serviceaccount:$NAMESPACE:operator" "$@" || true; }
 # ask AS VERB WHAT QUERY, with the body on standard input. NAMESPACE and OWNER stand for what is another each time.
 ask() {
   retry 60 atrest
@@ -53,12 +58,22 @@ kubectl apply -f operators.yaml
 kubectl wait --for=condition=Established --timeout=30s -f operators.yaml
 `
 
-// played returns the case that plays an operator's file.
-func played(name, file, ownedBy string) compatCase {
-	return compatCase{program: "kubectl", name: name, does: play + "OWNED_BY=" + ownedBy + "\nsource ./" + file + "\nretry 60 atrest\nquiet 3"}
+// played are the cases that play what operators asked for.
+var played = []compatCase{
+	{
+		program: "kubectl", name: "what Zalando's operator asked for", standIn: true,
+		does:    "OWNED_BY=postgresql/acid-pg DELETE_REFUSED=\n" + play + "source ./operators/postgres-operator.sh\nretry 60 atrest\nquiet 3",
+		refused: map[string][]refusal{"baseline": {keepsClaims}, "restricted": {keepsMembers, keepsUsedClaims}},
+	},
+	{
+		program: "kubectl", name: "what Prometheus' operator asked for", standIn: true,
+		does:    "OWNED_BY=prometheus/p DELETE_REFUSED=restricted\n" + play + "source ./operators/prometheus-operator.sh\nretry 60 atrest\nquiet 3",
+		refused: map[string][]refusal{"restricted": {losesOwner("prometheuses")}},
+	},
 }
 
-// TestRecord writes the files that played plays.
+// TestRecord writes the files that played plays: all until the custom resource is created a second time. What an operator writes
+// again as it was, it writes once.
 func TestRecord(t *testing.T) {
 	if *record == "" {
 		t.Skip("-record says where to")
@@ -77,10 +92,21 @@ func TestRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := bytes.NewBufferString(fmt.Sprintf("# What %s %s asked for. Written by make record-operators.\n", c.program, version))
+			written, deleted := map[string]string{}, false
 			for _, call := range o.calls {
-				if err := call.script(file, c); err != nil {
+				who, verb, what, body, err := call.asked(c)
+				if err != nil {
 					t.Fatal(err)
 				}
+				if deleted && who == "person" {
+					break
+				}
+				deleted = deleted || who == "person" && verb == "delete"
+				if who == "" || verb != "delete" && written[what] == body {
+					continue
+				}
+				written[what] = body
+				fmt.Fprintf(file, "\n%s %s '%s' <<'END'\n%sEND\n", who, verb, what, body)
 			}
 			said := strings.ReplaceAll(file.String(), c.namespace("off"), "NAMESPACE")
 			if err := os.WriteFile(filepath.Join(*record, c.program+".sh"), []byte(said), 0o644); err != nil {
@@ -92,55 +118,58 @@ func TestRecord(t *testing.T) {
 
 var ownerUID = regexp.MustCompile(`"uid":"[0-9a-f-]{36}"`)
 
-// script writes the call as a line of a script, if it is one that an operator makes of what Mooring judges, or that is made of an
-// operator.
-func (c call) script(file *bytes.Buffer, of compatCase) error {
+// asked says who asked for what, if it was an operator that asked for what Mooring judges, or a person who asked for a custom resource.
+func (c call) asked(of compatCase) (who, verb, what, body string, err error) {
 	r := c.ObjectRef
-	who, custom := "person", strings.Contains(r.APIGroup, ".")
+	custom := strings.Contains(r.APIGroup, ".") && !strings.HasSuffix(r.APIGroup, ".k8s.io")
 	switch {
 	case !c.writes() || c.ResponseStatus.Code >= 400 || r.Subresource == "status":
-		return nil
+		return
 	case strings.HasSuffix(c.User.Username, ":NAMESPACE:"+of.program):
-		who = "operator"
 		if custom || !slices.Contains([]string{"statefulsets", "services", "persistentvolumeclaims", "pods", "poddisruptionbudgets"}, r.Resource) {
-			return nil
+			return
 		}
-	case !strings.HasPrefix(c.User.Username, of.program+":") || !custom:
-		return nil
+		who = "operator"
+	case strings.HasPrefix(c.User.Username, of.program+":") && custom:
+		who = "person"
+	default:
+		return
 	}
 	uri, err := url.Parse(c.RequestURI)
 	if err != nil {
-		return err
+		return
 	}
-	verb, what := c.Verb, uri.Path
-	var body map[string]any
+	verb, what = c.Verb, uri.Path
+	var object map[string]any
 	if len(c.RequestObject) > 0 {
-		if err := json.Unmarshal(c.RequestObject, &body); err != nil {
-			return fmt.Errorf("%s %s: %w", c.Verb, c.RequestURI, err)
+		if err = json.Unmarshal(c.RequestObject, &object); err != nil {
+			return
 		}
 	}
 	switch verb {
 	case "delete":
-		if policy, found, _ := unstructured.NestedString(body, "propagationPolicy"); found {
+		if policy, found, _ := unstructured.NestedString(object, "propagationPolicy"); found {
 			what += "?propagationPolicy=" + policy
 		}
-		body = nil
+		object = nil
 	case "patch":
-		verb, what = "merge", cmp.Or(r.Resource, "")+"/"+r.Name
+		verb, what = "merge", r.Resource+"/"+r.Name
+	case "update":
+		if r.Resource == "persistentvolumeclaims" {
+			// It is bound to another volume each time.
+			verb, what = "merge", r.Resource+"/"+r.Name
+			unstructured.RemoveNestedField(object, "spec", "volumeName")
+		}
 	}
 	for _, field := range []string{"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"} {
-		unstructured.RemoveNestedField(body, "metadata", field)
+		unstructured.RemoveNestedField(object, "metadata", field)
 	}
-	unstructured.RemoveNestedField(body, "metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
-	delete(body, "status")
-	fmt.Fprintf(file, "\n%s %s '%s' <<'END'\n", who, verb, what)
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		file.Write(append(ownerUID.ReplaceAll(data, []byte(`"uid":"OWNER"`)), '\n'))
+	unstructured.RemoveNestedField(object, "metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
+	delete(object, "status")
+	if object != nil {
+		var data []byte
+		data, err = json.Marshal(object)
+		body = string(ownerUID.ReplaceAll(data, []byte(`"uid":"OWNER"`))) + "\n"
 	}
-	file.WriteString("END\n")
-	return nil
+	return
 }

@@ -183,7 +183,7 @@ func (p part) page() []byte {
 		}
 		fmt.Fprintf(&page, " %d |\n", l.Reads)
 	}
-	page.WriteString("\n## What is refused, and why a user of the profile wants that\n\n| profile | finding | request | Mooring said, for one | why |\n| --- | --- | --- | --- | --- |\n")
+	page.WriteString("\n## Right refusals\n\n| profile | finding | request | Mooring said, for one | why |\n| --- | --- | --- | --- | --- |\n")
 	for _, s := range slices.SortedFunc(maps.Keys(reasons), func(a, b seen) int {
 		return cmp.Or(cmp.Compare(a.Finding, b.Finding), cmp.Compare(a.Request, b.Request), cmp.Compare(a.Why, b.Why))
 	}) {

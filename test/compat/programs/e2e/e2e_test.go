@@ -35,15 +35,14 @@ func TestE2E(t *testing.T) {
 	ginkgo.RunSpecs(t, "Kubernetes", suite, reporter)
 }
 
-// A case is tidied away by scaling to zero and deleting claims and namespaces, which Mooring exists to refuse. That is the suite's tidying and not the case: its namespaces are let go first.
-var _ = ginkgo.JustAfterEach(func(ctx context.Context) {
-	client, err := framework.LoadClientset()
-	framework.ExpectNoError(err)
-	list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: "e2e-run=" + string(framework.RunID)})
-	framework.ExpectNoError(err)
-	for _, ns := range list.Items {
-		_, err := client.CoreV1().Namespaces().Patch(ctx, ns.Name, types.MergePatchType,
-			[]byte(`{"metadata":{"labels":{"mooring.dev/profile":"off"}}}`), metav1.PatchOptions{})
-		framework.ExpectNoError(err)
-	}
-})
+// A case is tidied away by scaling to zero and deleting claims and namespaces, which Mooring exists to refuse. That is the suite's
+// tidying and not the case: its namespace is let go first.
+func init() {
+	framework.NewFrameworkExtensions = append(framework.NewFrameworkExtensions, func(f *framework.Framework) {
+		ginkgo.JustAfterEach(func(ctx context.Context) {
+			_, err := f.ClientSet.CoreV1().Namespaces().Patch(ctx, f.Namespace.Name, types.MergePatchType,
+				[]byte(`{"metadata":{"labels":{"mooring.dev/profile":"off"}}}`), metav1.PatchOptions{})
+			framework.ExpectNoError(err)
+		})
+	})
+}

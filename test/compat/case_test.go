@@ -24,13 +24,14 @@ var profiles = []string{"off", "warn", "baseline", "restricted"}
 
 // refusal is a denial that a user of the profile wants.
 type refusal struct {
-	// finding is rule and check; request is a resource, or a verb and a resource, as in "delete statefulsets".
+	// finding is rule and check, or one "or" the other where it is a matter of time; request is a resource, or a verb and a resource,
+	// as in "delete statefulsets".
 	finding, request string
 	why              string
 }
 
 func (r refusal) is(d denial) bool {
-	return r.finding == d.Finding && (r.request == d.Request || strings.HasSuffix(d.Request, " "+r.request))
+	return slices.Contains(strings.Split(r.finding, " or "), d.Finding) && (r.request == d.Request || strings.HasSuffix(d.Request, " "+r.request))
 }
 
 // compatCase is something that a program does.

@@ -53,7 +53,7 @@ none statefulsets
 definitions
 becomes 3 1Gi 1
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
-		refused: map[string][]refusal{"baseline": {keepsClaims, keepsUsedClaims, losesNamespace}, "restricted": {keepsMembers, keepsUsedClaims}},
+		refused: map[string][]refusal{"baseline": {keepsClaims, losesNamespace}, "restricted": {keepsClaims}},
 		alone:   true, slow: true,
 	},
 	{
@@ -80,12 +80,12 @@ refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90
 
 var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "the claims of three members and their data go with it"}
 
-// Zalando's operator sets no owner references: nothing says that it deletes for a custom resource, unless a policy lists it.
-var (
-	keepsClaims     = refusal{finding: "retained-claim/recent", request: "delete persistentvolumeclaims", why: "the operator deletes the data with the custom resource; the claims are kept for an hour"}
-	keepsUsedClaims = refusal{finding: "delete-protection/in-use", request: "delete persistentvolumeclaims", why: "the operator deletes the data with the custom resource, while the members run"}
-	keepsMembers    = refusal{finding: "delete-protection/running", request: "delete statefulsets", why: "three running members go with it"}
-)
+// keepsClaims is refused Zalando's operator, which sets no owner references: nothing says that it deletes for a custom resource, unless
+// a policy lists it.
+var keepsClaims = refusal{
+	finding: "retained-claim/recent or delete-protection/in-use", request: "delete persistentvolumeclaims",
+	why: "the operator would delete the data with the custom resource; the claims are kept for an hour",
+}
 
 func losesOwner(resource string) refusal {
 	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "three running members go with it"}

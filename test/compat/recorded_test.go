@@ -63,7 +63,7 @@ var played = []compatCase{
 	{
 		program: "kubectl", name: "what Zalando's operator asked for", standIn: true,
 		does:    "OWNED_BY=postgresql/acid-pg DELETE_REFUSED=\n" + play + "source ./operators/postgres-operator.sh\nretry 60 atrest\nquiet 3",
-		refused: map[string][]refusal{"baseline": {keepsClaims}, "restricted": {keepsMembers, keepsUsedClaims}},
+		refused: map[string][]refusal{"baseline": {keepsClaims}, "restricted": {keepsClaims}},
 	},
 	{
 		program: "kubectl", name: "what Prometheus' operator asked for", standIn: true,

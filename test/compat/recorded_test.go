@@ -21,7 +21,7 @@ var record = flag.String("record", "", "run each operator once without rules, an
 // recordedPolicy has the API server write down what was asked for, too.
 const recordedPolicy = `- level: Request
   verbs: [create, update, patch, delete, deletecollection]
-  resources: [{group: "", resources: [services, pods, persistentvolumeclaims]}, {group: apps, resources: [statefulsets]}, {group: policy}, {group: acid.zalan.do}, {group: monitoring.coreos.com}]
+  resources: [{group: "", resources: [services, serviceaccounts, pods, persistentvolumeclaims]}, {group: apps, resources: [statefulsets]}, {group: policy}, {group: acid.zalan.do}, {group: monitoring.coreos.com}]
 `
 
 // play plays what an operator asked for once, and what was asked of it, with the same requests in the same order. Each waits
@@ -126,7 +126,8 @@ func (c call) asked(of compatCase) (who, verb, what, body string, err error) {
 	case !c.writes() || c.ResponseStatus.Code >= 400 || r.Subresource == "status":
 		return
 	case strings.HasSuffix(c.User.Username, ":NAMESPACE:"+of.program):
-		if custom || !slices.Contains([]string{"statefulsets", "services", "persistentvolumeclaims", "pods", "poddisruptionbudgets"}, r.Resource) {
+		// What Mooring judges, and what Pods need to be created.
+		if custom || !slices.Contains([]string{"statefulsets", "services", "serviceaccounts", "persistentvolumeclaims", "pods", "poddisruptionbudgets"}, r.Resource) {
 			return
 		}
 		who = "operator"

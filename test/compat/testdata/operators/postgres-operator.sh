@@ -1,5 +1,9 @@
 # What postgres-operator v1.15.1 asked for. Written by make record-operators.
 
+operator create '/api/v1/namespaces/NAMESPACE/serviceaccounts' <<'END'
+{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"postgres-pod","namespace":"NAMESPACE"}}
+END
+
 person create '/apis/acid.zalan.do/v1/namespaces/NAMESPACE/postgresqls' <<'END'
 {"apiVersion":"acid.zalan.do/v1","kind":"postgresql","metadata":{"annotations":{},"name":"acid-pg","namespace":"NAMESPACE"},"spec":{"dockerImage":"registry.example/spilo:1","numberOfInstances":3,"postgresql":{"version":"17"},"teamId":"acid","volume":{"size":"1Gi"}}}
 END

@@ -144,12 +144,16 @@ func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bo
 		o, known, err := c.live.Get(kind, namespace, name)
 		return c.permitted(kind, namespace, o, known, err)
 	}
-	// Pods and nodes are never among files.
-	return nil, c.complete && !kind.Live, nil
+	return nil, c.knowsAll(kind), nil
 }
 
-// List returns the objects of a namespace, with those that are only live. Claims of StatefulSets are made by their controller, so
-// that no files know them all.
+// knowsAll tells whether what is not among the files does not exist. Pods and nodes never are, and claims of StatefulSets are made by
+// their controller.
+func (c cluster) knowsAll(kind *kinds.Kind) bool {
+	return c.complete && !kind.Live && kind != kinds.PersistentVolumeClaim
+}
+
+// List returns the objects of a namespace, with those that are only live.
 func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	var found []kinds.Object
 	names := map[string]bool{}
@@ -165,7 +169,7 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 		}
 	}
 	if c.live == nil {
-		return found, c.complete && !kind.Live && kind != kinds.PersistentVolumeClaim, nil
+		return found, c.knowsAll(kind), nil
 	}
 	more, known, err := c.live.List(kind, namespace, selector)
 	for _, o := range more {

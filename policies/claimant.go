@@ -1,7 +1,9 @@
 package policies
 
 import (
+	"fmt"
 	"iter"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -41,4 +43,50 @@ func ClaimantOf(claim *corev1.PersistentVolumeClaim, c Cluster) (set *appsv1.Sta
 		known = known && sure
 	}
 	return nil, known, nil
+}
+
+// mostNames is how many claims are asked for by their names, each in a request of its own.
+const mostNames = 16
+
+// ClaimsOf returns the claims that the StatefulSet's templates name for one of the ordinals. Few are asked for one by one: that there is
+// none is certain then.
+func ClaimsOf(set *appsv1.StatefulSet, of statefulset.Ranges, c Cluster) (claims []*corev1.PersistentVolumeClaim, known bool, err error) {
+	templates := set.Spec.VolumeClaimTemplates
+	if of.Count()*int64(len(templates)) > mostNames {
+		return Lookup(c, set.Namespace, func(claim *corev1.PersistentVolumeClaim) bool {
+			n, ok := statefulset.ClaimOrdinal(set, claim)
+			return ok && of.Has(n)
+		})
+	}
+	known = true
+	for i := range templates {
+		for n := range of.All() {
+			claim, sure, err := Get[*corev1.PersistentVolumeClaim](c, set.Namespace, fmt.Sprintf("%s-%s-%d", templates[i].Name, set.Name, n))
+			if err != nil {
+				return nil, false, err
+			}
+			known = known && sure
+			if claim != nil {
+				claims = append(claims, claim)
+			}
+		}
+	}
+	return claims, known, nil
+}
+
+// ClaimsTakenBy returns the claims that go when the StatefulSet is deleted.
+func ClaimsTakenBy(set *appsv1.StatefulSet, c Cluster) (taken []*corev1.PersistentVolumeClaim, known bool, err error) {
+	members, known, err := ClaimsOf(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}, c)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, claim := range members {
+		if statefulset.Takes(set, claim) {
+			taken = append(taken, claim)
+		}
+	}
+	others, sure, err := Lookup(c, set.Namespace, func(claim *corev1.PersistentVolumeClaim) bool {
+		return statefulset.Owns(set, claim) && !slices.ContainsFunc(taken, func(other *corev1.PersistentVolumeClaim) bool { return other.Name == claim.Name })
+	})
+	return append(taken, others...), known && sure, err
 }

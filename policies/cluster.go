@@ -79,6 +79,26 @@ func Select[T kinds.Object](c Cluster, namespace string, selector labels.Selecto
 	return found, known, nil
 }
 
+// Paged is a Cluster that need not read all of a list.
+type Paged interface {
+	// Walk calls visit with the objects of a namespace, or of none, until it has had enough.
+	Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) (enough bool)) (known bool, err error)
+}
+
+// Walk calls visit with the objects of the Go type T in a namespace, "" for kinds that have none, until it has had enough.
+func Walk[T kinds.Object](c Cluster, namespace string, visit func(T) (enough bool)) (known bool, err error) {
+	if paged, ok := c.(Paged); ok {
+		return paged.Walk(kinds.For[T](), namespace, func(o kinds.Object) bool { return visit(o.(T)) })
+	}
+	all, known, err := List[T](c, namespace)
+	for _, o := range all {
+		if visit(o) {
+			break
+		}
+	}
+	return known, err
+}
+
 // Snapshot is a Cluster held in memory: the objects of a test or of a moment.
 type Snapshot struct {
 	// Objects are all the objects of the set.

@@ -46,6 +46,23 @@ func (m *memory) By(index *Index, namespace, value string) ([]kinds.Object, bool
 	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return by(m.Cluster, index, namespace, value) })
 }
 
+func (m *memory) Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
+	return namesIn(m.Cluster, kind, namespace, match)
+}
+
+func (m *memory) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) bool) (bool, error) {
+	if paged, ok := m.Cluster.(Paged); ok {
+		return paged.Walk(kind, namespace, visit)
+	}
+	all, known, err := m.List(kind, namespace, labels.Everything())
+	for _, o := range all {
+		if visit(o) {
+			break
+		}
+	}
+	return known, err
+}
+
 func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
 	return recall(m.may, "bypass "+namespace+"/"+policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
 }

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"errors"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -25,43 +26,39 @@ type Owned struct {
 // OwnedBy returns what goes with the owner, over any number of owners between them, as far as these can be read. Of an owner without
 // a namespace it is what goes in all namespaces that are judged.
 func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
-	var owned Owned
-	sets, _, err := List[*appsv1.StatefulSet](c, owner.GetNamespace())
-	if err != nil {
-		return owned, err
+	l := &lineage{Cluster: c, owner: owner, of: kindOf(owner), goes: map[types.UID]bool{}}
+	namespace := owner.GetNamespace()
+	sets, _, err := Lookup(c, namespace, func(set *appsv1.StatefulSet) bool {
+		l.goes[set.UID] = l.takes(set)
+		return l.goes[set.UID]
+	})
+	if err := errors.Join(err, l.err); err != nil {
+		return Owned{}, err
 	}
-	claims, _, err := List[*corev1.PersistentVolumeClaim](c, owner.GetNamespace())
-	if err != nil {
-		return owned, err
-	}
-	if owner.GetNamespace() == "" {
-		sets = slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool { return slices.Contains(ExcludedNamespaces(), set.Namespace) })
-		claims = slices.DeleteFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool {
-			return slices.Contains(ExcludedNamespaces(), claim.Namespace)
+	takes := func(claim *corev1.PersistentVolumeClaim) bool { return l.takes(claim) }
+	if namespace == "" {
+		claims, _, err := List[*corev1.PersistentVolumeClaim](c, namespace)
+		claims = slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
+			return !takes(claim) && !slices.ContainsFunc(sets, func(set *appsv1.StatefulSet) bool { return statefulset.Takes(set, claim) })
 		})
+		return Owned{sets, claims}, errors.Join(err, l.err)
 	}
-	l := lineage{Cluster: c, owner: owner, of: kindOf(owner), goes: map[types.UID]bool{}}
+	claims, _, err := Lookup(c, namespace, takes)
+	if err := errors.Join(err, l.err); err != nil {
+		return Owned{}, err
+	}
 	for _, set := range sets {
-		ok, err := l.allGo(set.Namespace, set.OwnerReferences, 0)
+		along, _, err := ClaimsTakenBy(set, c)
 		if err != nil {
-			return owned, err
+			return Owned{}, err
 		}
-		if l.goes[set.UID] = ok; ok {
-			owned.Sets = append(owned.Sets, set)
-		}
-	}
-	for _, claim := range claims {
-		ok := slices.ContainsFunc(owned.Sets, func(set *appsv1.StatefulSet) bool { return statefulset.Takes(set, claim) })
-		if !ok {
-			if ok, err = l.allGo(claim.Namespace, claim.OwnerReferences, 0); err != nil {
-				return owned, err
+		for _, claim := range along {
+			if !slices.ContainsFunc(claims, func(other *corev1.PersistentVolumeClaim) bool { return other.Name == claim.Name }) {
+				claims = append(claims, claim)
 			}
 		}
-		if ok {
-			owned.Claims = append(owned.Claims, claim)
-		}
 	}
-	return owned, nil
+	return Owned{sets, claims}, nil
 }
 
 // Namespaces are those that lose something.
@@ -90,12 +87,23 @@ type lineage struct {
 	Cluster
 	owner kinds.Object
 	of    schema.GroupKind
-	// goes holds the owners that were looked at.
+	// goes holds the owners that were looked at, err the first of them that could not be.
 	goes map[types.UID]bool
+	err  error
+}
+
+// takes tells whether the object goes too.
+func (l *lineage) takes(o kinds.Object) bool {
+	if l.err != nil || l.owner.GetNamespace() == "" && slices.Contains(ExcludedNamespaces(), o.GetNamespace()) {
+		return false
+	}
+	var ok bool
+	ok, l.err = l.allGo(o.GetNamespace(), o.GetOwnerReferences(), 0)
+	return ok
 }
 
 // allGo tells whether all of an object's owners are, or go with, the owner that is deleted: the collector keeps what has one left.
-func (l lineage) allGo(namespace string, owners []metav1.OwnerReference, depth int) (bool, error) {
+func (l *lineage) allGo(namespace string, owners []metav1.OwnerReference, depth int) (bool, error) {
 	for _, ref := range owners {
 		if ok, err := l.owns(namespace, ref, depth); !ok || err != nil {
 			return false, err
@@ -104,7 +112,7 @@ func (l lineage) allGo(namespace string, owners []metav1.OwnerReference, depth i
 	return len(owners) > 0, nil
 }
 
-func (l lineage) owns(namespace string, ref metav1.OwnerReference, depth int) (bool, error) {
+func (l *lineage) owns(namespace string, ref metav1.OwnerReference, depth int) (bool, error) {
 	if of := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(); of == l.of {
 		return kinds.Of(l.owner) == kinds.CustomResourceDefinition || ref.UID == l.owner.GetUID(), nil
 	}

@@ -3,26 +3,74 @@ package webhooks
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Cached returns an empty object of each kind that rules read through the cache.
-func Cached() []client.Object {
-	var cached []client.Object
+// Watched are the informers of a cache, by what they watch.
+type Watched map[*kinds.Kind]toolscache.SharedIndexInformer
+
+// Watch has the cache watch each kind that rules read through it, and the Pods of StatefulSets: see member. It does not wait for what
+// there is, so that the first review need not.
+func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
+	watched := Watched{}
 	for _, kind := range kinds.All {
-		if kind.Reads && !kind.Live {
-			cached = append(cached, kind.New())
+		if !kind.Reads || kind.Live && kind != kinds.Pod {
+			continue
+		}
+		informer, err := from.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
+		if err != nil {
+			return nil, err
+		}
+		watched[kind] = informer.(toolscache.SharedIndexInformer)
+	}
+	return watched, nil
+}
+
+// Synced tells whether all that there was is in the cache.
+func (w Watched) Synced() bool {
+	for _, informer := range w {
+		if !informer.HasSynced() {
+			return false
 		}
 	}
-	return cached
+	return true
+}
+
+// names returns the names of those objects of the namespace that match. Nothing is copied: nobody changes it.
+func (w Watched) names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) (names []string, ok bool) {
+	informer, ok := w[kind]
+	if !ok {
+		return nil, false
+	}
+	objects, err := informer.GetIndexer().ByIndex(toolscache.NamespaceIndex, namespace)
+	if err != nil {
+		return nil, false
+	}
+	for _, o := range objects {
+		if m, ok := o.(*member); ok {
+			if len(m.claims) == 0 {
+				continue
+			}
+			o = m.pod()
+		}
+		if o := o.(kinds.Object); match(o) {
+			names = append(names, o.GetName())
+		}
+	}
+	return names, true
 }
 
 // IndexFields has a cache hold the Indexes.
@@ -39,9 +87,54 @@ func IndexFields(ctx context.Context, of client.FieldIndexer) error {
 func Trimmed() map[client.Object]cache.ByObject {
 	trimmed := map[client.Object]cache.ByObject{}
 	for _, kind := range kinds.All {
-		trimmed[kind.New()] = cache.ByObject{Transform: trim(kind)}
+		of := cache.ByObject{Transform: trim(kind)}
+		if kind == kinds.Pod {
+			of = cache.ByObject{Label: members, Transform: slim}
+		}
+		trimmed[kind.New()] = of
 	}
 	return trimmed
+}
+
+// members selects the Pods that StatefulSets made.
+var members = func() labels.Selector {
+	made, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
+	utilruntime.Must(err)
+	return labels.NewSelector().Add(*made)
+}()
+
+// member is what the cache keeps of a Pod. Pods are many and change often, and are judged by as they are now; what no name tells is
+// which of them uses a claim.
+type member struct {
+	metav1.ObjectMeta
+	// claims are those that do not end in the Pod's name, as those of claim templates do.
+	claims []string
+}
+
+func slim(o any) (any, error) {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return o, nil
+	}
+	m := &member{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, ResourceVersion: pod.ResourceVersion}}
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil && !strings.HasSuffix(v.PersistentVolumeClaim.ClaimName, "-"+pod.Name) {
+			m.claims = append(m.claims, v.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	return m, nil
+}
+
+// pod returns a Pod that has what the member has kept.
+func (m *member) pod() *corev1.Pod {
+	pod := kinds.Pod.New().(*corev1.Pod)
+	pod.Namespace, pod.Name, pod.Labels = m.Namespace, m.Name, map[string]string{appsv1.StatefulSetPodNameLabel: m.Name}
+	for _, claim := range m.claims {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+		}})
+	}
+	return pod
 }
 
 func trim(kind *kinds.Kind) toolscache.TransformFunc {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -45,6 +47,10 @@ func TestRulesMissNothingInTheCache(t *testing.T) {
 					}
 				}
 				got, err := play.Judge(set)
+				if play.Cluster.Complete && c.Stands == nil && err == nil {
+					// Where to look, the webhook knows from what it watches.
+					got, err = set.Judge(play.Change, watchedCluster{play.Cluster, watch(t, play.Cluster.Objects)})
+				}
 				// What mends a finding holds the object itself, which is not the same one.
 				if diff := cmp.Diff(whole, got, cmpopts.IgnoreFields(policies.Finding{}, "Fix")); err != nil || diff != "" {
 					t.Errorf("error %v, verdict (-whole objects +trimmed ones):\n%s", err, diff)
@@ -52,4 +58,35 @@ func TestRulesMissNothingInTheCache(t *testing.T) {
 			})
 		}
 	}
+}
+
+// watchedCluster is the cluster, and what a cache that watches it knows.
+type watchedCluster struct {
+	policies.Snapshot
+	watched Watched
+}
+
+func (c watchedCluster) Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
+	return c.watched.names(kind, namespace, match)
+}
+
+// watch returns informers that have seen the objects.
+func watch(t *testing.T, objects []kinds.Object) Watched {
+	watched := Watched{}
+	for _, kind := range kinds.All {
+		watched[kind] = toolscache.NewSharedIndexInformer(nil, kind.New(), 0, toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})
+	}
+	for _, o := range objects {
+		kind, kept := kinds.Of(o), any(o)
+		if watched[kind] == nil || kind == kinds.Pod && !members.Matches(labels.Set(o.GetLabels())) {
+			continue
+		}
+		if kind == kinds.Pod {
+			kept, _ = slim(o)
+		}
+		if err := watched[kind].GetIndexer().Add(kept); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return watched
 }

@@ -29,6 +29,7 @@ import (
 // clusters reads one through a cache and past it.
 type clusters struct {
 	cached, live client.Reader
+	watched      Watched
 	rights       *rights
 	excluded     []string
 }
@@ -39,14 +40,14 @@ type Asked interface {
 	RESTMapper() meta.RESTMapper
 }
 
-// NewClusters returns the Clusters that a cache shows and, where that is not enough, live. Who may do what is asked through asked. What is
-// in the excluded namespaces is not found by looking through all of them.
-func NewClusters(cached, live client.Reader, asked Asked, excluded ...string) Clusters {
-	return clusters{cached: cached, live: live, rights: newRights(asked), excluded: excluded}
+// NewClusters returns the Clusters that a cache shows and, where that is not enough, live. What the cache watches says where to look; it
+// may be nothing. Who may do what is asked through asked. What is in the excluded namespaces is not found by looking through all of them.
+func NewClusters(cached, live client.Reader, watched Watched, asked Asked, excluded ...string) Clusters {
+	return clusters{cached: cached, live: live, watched: watched, rights: newRights(asked), excluded: excluded}
 }
 
 func (cs clusters) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
-	c := cluster{ctx: ctx, reader: cs.cached, cached: cs.cached, live: cs.live, rights: cs.rights, user: user, excluded: cs.excluded}
+	c := cluster{ctx: ctx, reader: cs.cached, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, user: user, excluded: cs.excluded}
 	if live {
 		c.reader = cs.live
 	}
@@ -99,8 +100,10 @@ type cluster struct {
 	ctx    context.Context
 	reader client.Reader
 	// live is asked for kinds that no cache holds, and where a cache has no such namespace: a request that is being served has one.
-	live   client.Reader
-	rights *rights
+	live client.Reader
+	// watched says where to look.
+	watched Watched
+	rights  *rights
 	user   authenticationv1.UserInfo
 	// cached is asked for what lies in all namespaces but the excluded ones: it is too much to be read for a request.
 	cached   client.Reader
@@ -175,6 +178,24 @@ func (c cluster) By(index *policies.Index, namespace, value string) ([]kinds.Obj
 		found = append(found, o)
 	}
 	return found, true, nil
+}
+
+func (c cluster) Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
+	return c.watched.names(kind, namespace, match)
+}
+
+// Walk reads a page at a time.
+func (c cluster) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) bool) (bool, error) {
+	const page = 100
+	for next := ""; ; {
+		list := kind.NewList()
+		if err := c.live.List(c.ctx, list, client.InNamespace(namespace), client.Limit(page), client.Continue(next)); err != nil {
+			return false, err
+		}
+		if next = list.GetContinue(); slices.ContainsFunc(kind.Items(list), visit) || next == "" {
+			return true, nil
+		}
+	}
 }
 
 func (c cluster) from(kind *kinds.Kind) client.Reader {

@@ -113,7 +113,7 @@ func BenchmarkNeededObject(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			cached := cacheOf(b, sharing(n))
-			around := NewClusters(cached, cached, nil).Around(b.Context(), authenticationv1.UserInfo{}, false)
+			around := NewClusters(cached, cached, nil, nil).Around(b.Context(), authenticationv1.UserInfo{}, false)
 			deleted := secret("keys-7")
 			for b.Loop() {
 				if found, err := policies.InNeedOf(deleted, around); err != nil || len(found) != 1 {

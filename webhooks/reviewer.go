@@ -76,6 +76,10 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	}
 	set := r.policies.Load()
 	cached := r.clusters.Around(ctx, req.UserInfo, false)
+	if ch.Operation == admissionv1.Create {
+		// What Pods it meets, rules ask again.
+		cached = policies.Remember(cached)
+	}
 	meets, err := ch.MeetsPods(cached)
 	if err != nil {
 		return nil, err

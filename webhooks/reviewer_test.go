@@ -304,6 +304,36 @@ spec:
 	return r
 }
 
+// TestCreateListsItsPodsOnce holds that rules and reviewer share the one answer that is read past the cache.
+func TestCreateListsItsPodsOnce(t *testing.T) {
+	clusters := &countingClusters{fixedClusters: databaseClusters(t)}
+	namespace := clusters.Objects[1]
+	namespace.SetLabels(map[string]string{policies.ModeLabel: "warn"})
+	clusters.Objects = []kinds.Object{namespace}
+	ask(t, testReviewer(t, clusters).Handler(logr.Discard()), ValidatePath, recorded(t, "database-create"))
+	if clusters.podLists != 1 {
+		t.Errorf("Pods were listed %d times, want 1", clusters.podLists)
+	}
+}
+
+// countingClusters counts how often Pods are listed.
+type countingClusters struct {
+	fixedClusters
+	podLists int
+}
+
+func (c *countingClusters) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster { return c }
+
+func (c *countingClusters) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
+	if kind == kinds.Pod {
+		c.podLists++
+	}
+	return c.Snapshot.List(kind, namespace, selector)
+}
+
+// Names finds nothing in a cache.
+func (c *countingClusters) Names(*kinds.Kind, string, func(kinds.Object) bool) ([]string, bool) { return nil, true }
+
 // fixedClusters answers from memory.
 type fixedClusters struct {
 	policies.Snapshot

@@ -64,7 +64,7 @@ func (w *StatusWriter) write(ctx context.Context) (next time.Duration, err error
 	if err := w.Cache.List(ctx, &list); err != nil {
 		return 0, err
 	}
-	clusters := NewClusters(w.Cache, w.Client, w.Client).Around(ctx, authenticationv1.UserInfo{}, false)
+	clusters := NewClusters(w.Cache, w.Client, nil, w.Client).Around(ctx, authenticationv1.UserInfo{}, false)
 	found, err := policies.Diagnose(rules.All, list.Items, clusters)
 	if err != nil {
 		return 0, err

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	goruntime "runtime"
-	"slices"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -193,7 +192,11 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
 	recorder := mgr.GetEventRecorder("mooring")
-	clusters := webhooks.NewClusters(mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient(), o.scanExcluded...)
+	watched, err := webhooks.Watch(ctx, mgr.GetCache())
+	if err != nil {
+		return err
+	}
+	clusters := webhooks.NewClusters(mgr.GetCache(), mgr.GetAPIReader(), watched, mgr.GetClient(), o.scanExcluded...)
 	reviewer := webhooks.NewReviewer(clusters, recorder)
 	reviewer.AskAgain = o.guardFailurePolicy == "Fail"
 	loader := &webhooks.PolicyLoader{Reviewer: reviewer, Cache: mgr.GetCache(), DefaultProfile: o.defaultProfile, Log: log.WithName("policies")}
@@ -203,15 +206,6 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	}
 	if o.callers.CAFile != "" {
 		server.Callers = &o.callers
-	}
-	// The caches are started by asking for them, so that the first review need not wait for one.
-	var informers []cache.Informer
-	for _, o := range webhooks.Cached() {
-		informer, err := mgr.GetCache().GetInformer(ctx, o, cache.BlockUntilSynced(false))
-		if err != nil {
-			return err
-		}
-		informers = append(informers, informer)
 	}
 	if o.scan {
 		scanner := &audit.Scanner{
@@ -228,7 +222,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	}}
 	status := &webhooks.StatusWriter{Cache: mgr.GetCache(), Client: mgr.GetClient(), Log: log.WithName("status")}
 	ready := map[string]healthz.Checker{
-		"certificate": source.Ready, "policies": loader.Ready, "caches": cachesReady(informers), "server": server.Ready,
+		"certificate": source.Ready, "policies": loader.Ready, "caches": cachesReady(watched), "server": server.Ready,
 	}
 	for name, check := range ready {
 		if err := mgr.AddReadyzCheck(name, check); err != nil {
@@ -291,9 +285,9 @@ func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {
 
 // cachesReady is a readiness check: what reviews are judged by is what the cluster holds. What only the scanner watches
 // holds no review up.
-func cachesReady(informers []cache.Informer) healthz.Checker {
+func cachesReady(watched webhooks.Watched) healthz.Checker {
 	return func(*http.Request) error {
-		if slices.ContainsFunc(informers, func(i cache.Informer) bool { return !i.HasSynced() }) {
+		if !watched.Synced() {
 			return errors.New("the caches are not filled yet")
 		}
 		return nil

@@ -106,7 +106,7 @@ var (
 	Pod = replaceable(through(live(row[*corev1.Pod, corev1.PodList](corev1.SchemeGroupVersion, "pods", nil,
 		"metadata.annotations",
 		"spec.nodeName", "spec.restartPolicy", "spec.terminationGracePeriodSeconds", "spec.tolerations", "spec.volumes.name", "spec.volumes.persistentVolumeClaim",
-		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list"), "status", "binding"))
+		"status.conditions", "status.containerStatuses.state", "status.initContainerStatuses.state", "status.phase", "status.startTime"), "get", "list", "watch"), "status", "binding"))
 
 	Namespace = through(clusterScoped(row[*corev1.Namespace, corev1.NamespaceList](corev1.SchemeGroupVersion, "namespaces",
 		func(n *corev1.Namespace) { metav1.SetMetaDataLabel(&n.ObjectMeta, corev1.LabelMetadataName, n.Name) })), "finalize")

@@ -8,7 +8,6 @@ import (
 	"github.com/mooring-dev/mooring/policies/statefulset"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 	appsv1 "k8s.io/api/apps/v1"
-	policyv1 "k8s.io/api/policy/v1"
 )
 
 var blockedDrain = policies.Rule{
@@ -30,12 +29,11 @@ can show this.`,
 
 func findsBlockedDrain(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v1alpha1.BlockedDrain) ([]policies.Finding, error) {
 	set := o.(*appsv1.StatefulSet)
-	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, set.Namespace)
+	own, _, err := policies.BudgetsOf(set.Namespace, set.Spec.Template.Labels, c)
 	if err != nil || set.DeletionTimestamp != nil {
 		return nil, err
 	}
 	replicas := statefulset.OrdinalsOf(set).Count()
-	own := statefulset.BudgetsOf(set, budgets)
 	var found []policies.Finding
 	for _, b := range own {
 		said := len(own) == 1 && replicas > 0 && statefulset.Promised(b, replicas) >= replicas

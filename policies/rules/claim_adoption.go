@@ -41,7 +41,7 @@ and access modes is not applied to them. That is how data is restored, and how a
 
 func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdoption) ([]policies.Finding, error) {
 	set := ch.New.(*appsv1.StatefulSet)
-	claims, _, err := policies.List[*corev1.PersistentVolumeClaim](c, set.Namespace)
+	claims, _, err := policies.ClaimsOf(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}, c)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdo
 	if err != nil {
 		return nil, err
 	}
-	claims = slices.DeleteFunc(statefulset.ClaimsOf(set, claims, statefulset.Ranges{statefulset.OrdinalsOf(set)}), func(claim *corev1.PersistentVolumeClaim) bool {
+	claims = slices.DeleteFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool {
 		// The controller waits until a claim that is going is gone, and makes a new one.
 		return claim.DeletionTimestamp != nil
 	})
@@ -77,18 +77,22 @@ func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdo
 	return found, err
 }
 
-// underOtherTemplates returns the claims of the StatefulSet's Pods that none of its templates has a name for, where its own do not
-// exist.
-func underOtherTemplates(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
-	if len(set.Spec.VolumeClaimTemplates) == 0 || len(statefulset.ClaimsOf(set, claims, statefulset.Ranges{statefulset.OrdinalsOf(set)})) > 0 {
+// underOtherTemplates returns the claims of the StatefulSet's Pods that none of its templates has a name for, where it has no claims
+// of its own.
+func underOtherTemplates(set *appsv1.StatefulSet, own []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
+	if len(set.Spec.VolumeClaimTemplates) == 0 || len(own) > 0 {
 		return nil, nil
+	}
+	claims, _, err := policies.Lookup(c, set.Namespace, func(claim *corev1.PersistentVolumeClaim) bool {
+		name, n, ok := statefulset.CutOrdinal(claim.Name)
+		return ok && strings.HasSuffix(name, "-"+set.Name) && statefulset.OrdinalsOf(set).Has(n) && claim.DeletionTimestamp == nil &&
+			(statefulset.LeftBehind(claim) || statefulset.Named(claim))
+	})
+	if err != nil {
+		return nil, err
 	}
 	var left []*corev1.PersistentVolumeClaim
 	for _, claim := range claims {
-		name, n, ok := statefulset.CutOrdinal(claim.Name)
-		if !ok || !strings.HasSuffix(name, "-"+set.Name) || !statefulset.OrdinalsOf(set).Has(n) || claim.DeletionTimestamp != nil || !(statefulset.LeftBehind(claim) || statefulset.Named(claim)) {
-			continue
-		}
 		// The claim of a StatefulSet whose name ends alike is its own.
 		other, _, err := policies.ClaimantOf(claim, c)
 		if err != nil {
@@ -103,10 +107,17 @@ func underOtherTemplates(set *appsv1.StatefulSet, claims []*corev1.PersistentVol
 
 // withoutPod returns the claims on which no Pod runs that outlived its StatefulSet. Where one does, the data is its own.
 func withoutPod(claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
-	pods, err := members(claims[0].Namespace, c)
-	return slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
-		return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) })
-	}), err
+	var idle []*corev1.PersistentVolumeClaim
+	for _, claim := range claims {
+		pod, err := memberOn(claim, c)
+		if err != nil {
+			return nil, err
+		}
+		if pod == nil {
+			idle = append(idle, claim)
+		}
+	}
+	return idle, nil
 }
 
 // disagreements are what the claims have not and the templates say, one finding for each template.

@@ -189,8 +189,12 @@ func madeByHand(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (bool, 
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
 		return claim.Spec.VolumeName != "", nil
 	}
-	volumes, _, err := policies.List[*corev1.PersistentVolume](c, "")
-	return slices.ContainsFunc(volumes, func(v *corev1.PersistentVolume) bool { return v.Spec.StorageClassName == *claim.Spec.StorageClassName }), err
+	made := false
+	_, err := policies.Walk(c, "", func(v *corev1.PersistentVolume) bool {
+		made = v.Spec.StorageClassName == *claim.Spec.StorageClassName
+		return made
+	})
+	return made, err
 }
 
 // classOf returns the class that the claim asks for, or the default one where it asks for none; nil where there is no such.

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -113,7 +114,7 @@ func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	told := statefulset.DeletesWithSet(set)
 	f := policies.Finding{Check: "data", Action: p.Data, Path: retentionPath + ".whenDeleted"}
-	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, set.Namespace)
+	claims, known, err := policies.ClaimsTakenBy(set, c)
 	if err != nil {
 		return nil, err
 	}
@@ -127,9 +128,9 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 	if err != nil {
 		return nil, err
 	}
-	lost := slices.DeleteFunc(slices.Clone(claims), func(claim *corev1.PersistentVolumeClaim) bool {
+	lost := slices.DeleteFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool {
 		n, ok := statefulset.ClaimOrdinal(set, claim)
-		return !statefulset.Takes(set, claim) || ok && statefulset.Empty(claim, pods[n])
+		return ok && statefulset.Empty(claim, pods[n])
 	})
 	switch {
 	case len(lost) == 0:
@@ -330,51 +331,77 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 	return nil, err
 }
 
+// mostNamed is how many claims of a namespace are counted; where there are more, it is enough to know that.
+const mostNamed = 50
+
 // holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal, or
 // that one had, and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
 func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
-	sets, _, err1 := policies.List[*appsv1.StatefulSet](c, namespace.Name)
-	claims, _, err2 := policies.List[*corev1.PersistentVolumeClaim](c, namespace.Name)
-	pods, err3 := members(namespace.Name, c)
-	user := func(claim *corev1.PersistentVolumeClaim) *corev1.Pod {
-		if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) }); i >= 0 {
-			return pods[i]
-		}
-		return nil
-	}
-	var data []*corev1.PersistentVolumeClaim
-	var marked []string
-	for _, set := range sets {
-		if protected(set) {
-			marked = append(marked, "StatefulSet "+set.Name)
-		}
-	}
-	for _, claim := range claims {
-		pod := user(claim)
-		if !statefulset.Empty(claim, pod) && (pod != nil || statefulset.Claimant(claim, sets) != nil || statefulset.LeftBehind(claim) || statefulset.Named(claim)) {
-			data = append(data, claim)
-		}
-		if protected(claim) {
-			marked = append(marked, "PersistentVolumeClaim "+claim.Name)
-		}
-	}
 	look := fmt.Sprintf("list what it holds: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
 	var found []policies.Finding
+	data, all, err := dataIn(namespace.Name, c)
+	if err != nil {
+		return nil, err
+	}
 	if len(data) > 0 {
+		in := words.Plural(len(data), "claim")
+		if !all {
+			in = "at least " + in
+		}
 		found = append(found, policies.Finding{
 			Check: "namespace", Action: p.Namespace, Path: "metadata.name",
-			Message: fmt.Sprintf("Deleting namespace %s deletes the data of StatefulSets in %s (%s).",
-				namespace.Name, words.Plural(len(data), "claim"), words.Names(data)),
-			Remedy: look + "If nobody needs the data, annotate it and try again: " + policies.BypassCommand("delete-protection", namespace),
+			Message: fmt.Sprintf("Deleting namespace %s deletes the data of StatefulSets in %s (%s).", namespace.Name, in, words.Names(data)),
+			Remedy:  look + "If nobody needs the data, annotate it and try again: " + policies.BypassCommand("delete-protection", namespace),
 		})
 	}
-	if len(marked) > 0 {
+	marked := labels.SelectorFromSet(labels.Set{policies.ProtectLabel: "true"})
+	sets, _, err1 := policies.Select[*appsv1.StatefulSet](c, namespace.Name, marked)
+	claims, _, err2 := policies.Select[*corev1.PersistentVolumeClaim](c, namespace.Name, marked)
+	var kept []string
+	for _, set := range sets {
+		kept = append(kept, "StatefulSet "+set.Name)
+	}
+	for _, claim := range claims {
+		kept = append(kept, "PersistentVolumeClaim "+claim.Name)
+	}
+	if len(kept) > 0 {
 		found = append(found, policies.Finding{
 			Check: "protected", Action: p.Protected, Path: "metadata.name",
 			Message: fmt.Sprintf("Deleting namespace %s deletes what is labelled %s=true (%s).",
-				namespace.Name, policies.ProtectLabel, words.List(marked)),
+				namespace.Name, policies.ProtectLabel, words.List(kept)),
 			Remedy: look + "To delete the namespace, remove the labels first.",
 		})
 	}
-	return found, errors.Join(err1, err2, err3)
+	return found, errors.Join(err1, err2)
+}
+
+// dataIn returns the namespace's claims that hold the data of StatefulSets, and whether they are all.
+func dataIn(namespace string, c policies.Cluster) (data []*corev1.PersistentVolumeClaim, all bool, err error) {
+	all = true
+	var failed error
+	_, err = policies.Walk(c, namespace, func(claim *corev1.PersistentVolumeClaim) bool {
+		var holds bool
+		if holds, failed = holdsMemberData(claim, c); holds && len(data) == mostNamed {
+			all = false
+		} else if holds {
+			data = append(data, claim)
+		}
+		return failed != nil || !all
+	})
+	return data, all, errors.Join(err, failed)
+}
+
+func holdsMemberData(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (bool, error) {
+	if statefulset.Empty(claim, nil) {
+		return false, nil
+	}
+	pod, err := memberOn(claim, c)
+	if err != nil || statefulset.Empty(claim, pod) {
+		return false, err
+	}
+	if pod != nil || statefulset.LeftBehind(claim) || statefulset.Named(claim) {
+		return true, nil
+	}
+	set, _, err := policies.ClaimantOf(claim, c)
+	return set != nil, err
 }

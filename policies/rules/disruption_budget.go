@@ -48,11 +48,11 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 	if !ok || statefulset.OrdinalsOf(set).Count() < 1 {
 		return nil, nil
 	}
-	budgets, known, err := policies.List[*policyv1.PodDisruptionBudget](c, set.Namespace)
+	own, known, err := policies.BudgetsOf(set.Namespace, set.Spec.Template.Labels, c)
 	if err != nil {
 		return nil, err
 	}
-	f := judgeBudgets(set, statefulset.BudgetsOf(set, budgets), known)
+	f := judgeBudgets(set, own, known)
 	if f.Check == "" {
 		return nil, nil
 	}
@@ -94,21 +94,21 @@ func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBu
 	if !ok {
 		return nil, nil
 	}
-	sets, _, err := policies.List[*appsv1.StatefulSet](c, budget.Namespace)
+	sets, _, err := policies.Lookup(c, budget.Namespace, func(set *appsv1.StatefulSet) bool {
+		return set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0 && !(sameRelease(budget, set) && ch.New == nil) &&
+			len(with(with(nil, ch.Old, set), ch.New, set)) > 0
+	})
 	if err != nil {
 		return nil, err
 	}
-	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, budget.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	budgets = slices.DeleteFunc(slices.Clone(budgets), func(b *policyv1.PodDisruptionBudget) bool { return b.Name == budget.Name })
 	var found []policies.Finding
 	for _, set := range sets {
-		if set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0 || sameRelease(budget, set) && ch.New == nil {
-			continue
+		others, _, err := policies.BudgetsOf(set.Namespace, set.Spec.Template.Labels, c)
+		if err != nil {
+			return nil, err
 		}
-		before, after := statefulset.BudgetsOf(set, with(budgets, ch.Old)), statefulset.BudgetsOf(set, with(budgets, ch.New))
+		others = slices.DeleteFunc(others, func(b *policyv1.PodDisruptionBudget) bool { return b.Name == budget.Name })
+		before, after := with(others, ch.Old, set), with(others, ch.New, set)
 		f := judgeBudgets(set, after, true)
 		if f.Check == "" || f.Check == judgeBudgets(set, before, true).Check || f.Check == "none" && ch.New != nil {
 			continue
@@ -130,9 +130,9 @@ func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBu
 	return found, nil
 }
 
-// with returns the budgets and, if it is one, this one.
-func with(budgets []*policyv1.PodDisruptionBudget, o kinds.Object) []*policyv1.PodDisruptionBudget {
-	if budget, ok := o.(*policyv1.PodDisruptionBudget); ok {
+// with returns the budgets and, if it is one and selects the StatefulSet's Pods, this one.
+func with(budgets []*policyv1.PodDisruptionBudget, o kinds.Object, set *appsv1.StatefulSet) []*policyv1.PodDisruptionBudget {
+	if budget, ok := o.(*policyv1.PodDisruptionBudget); ok && statefulset.Selects(budget.Spec.Selector, set.Spec.Template.Labels) {
 		return append(slices.Clone(budgets), budget)
 	}
 	return budgets

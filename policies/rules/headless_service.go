@@ -141,12 +141,11 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			return nil, err
 		}
 	}
-	sets, _, err := policies.List[*appsv1.StatefulSet](c, older.Namespace)
+	sets, _, err := policies.Lookup(c, older.Namespace, func(set *appsv1.StatefulSet) bool {
+		return set.Spec.ServiceName == older.Name && set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0
+	})
 	var found []policies.Finding
 	for _, set := range sets {
-		if set.Spec.ServiceName != older.Name || set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0 {
-			continue
-		}
 		newer, ok := ch.New.(*corev1.Service)
 		if !ok {
 			if sameRelease(older, set) {

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -86,7 +86,7 @@ func ownerInFile(o kinds.Object, c policies.Cluster, _ v1alpha1.LostOwner) ([]po
 	if i < 0 {
 		return nil, nil
 	}
-	if _, known, err := c.List(kinds.StatefulSet, o.GetNamespace(), labels.Everything()); known || err != nil {
+	if _, known, err := policies.Lookup(c, o.GetNamespace(), func(*appsv1.StatefulSet) bool { return false }); known || err != nil {
 		return nil, err
 	}
 	owner := o.GetOwnerReferences()[i]

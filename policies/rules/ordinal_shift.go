@@ -3,8 +3,6 @@ package rules
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/statefulset"
@@ -50,8 +48,7 @@ func shiftsNobodyAway(ch policies.Change, c policies.Cluster, _ v1alpha1.Ordinal
 	}
 	moved := fmt.Sprintf("Moving from start %d with %s to start %d with %s removes %[6]s of StatefulSet %[5]s",
 		from.Start, words.Plural(from.Count(), "replica"), to.Start, words.Plural(to.Count(), "replica"), older.Name, statefulset.PodNames(older, left))
-	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, older.Namespace)
-	switch own := statefulset.ClaimsOf(older, claims, left); {
+	switch own, known, err := policies.ClaimsOf(older, left, c); {
 	case err != nil:
 		return nil, err
 	case !known && len(own) == 0:

@@ -90,49 +90,67 @@ type loss struct {
 	ready       []*corev1.Pod
 }
 
+// lossOf looks at Pods until it has found data: whether the other claims hold any then makes no difference, nor do members.
 func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 	var lost loss
-	for _, namespace := range owned.Namespaces() {
-		pods, _, err := policies.List[*corev1.Pod](c, namespace)
+	for _, claim := range owned.Claims {
+		set := statefulset.Claimant(claim, owned.Sets)
+		if len(lost.data) > 0 && set != nil {
+			if !statefulset.Empty(claim, nil) {
+				lost.data = append(lost.data, claim)
+			}
+			continue
+		}
+		user, err := memberOn(claim, c)
 		if err != nil {
 			return lost, err
 		}
-		for _, set := range owned.Sets {
-			if set.Namespace != namespace {
-				continue
-			}
-			for _, pod := range statefulset.Members(set, pods) {
-				if statefulset.Selects(set.Spec.Selector, pod.Labels) && statefulset.Ready(pod) {
-					lost.ready = append(lost.ready, pod)
-				}
+		if set == nil {
+			if set, _, err = policies.ClaimantOf(claim, c); err != nil {
+				return lost, err
 			}
 		}
-		for _, claim := range owned.Claims {
-			if claim.Namespace != namespace {
-				continue
+		ofSet := user != nil || set != nil || statefulset.LeftBehind(claim) || statefulset.Named(claim)
+		if !ofSet {
+			// Operators run Pods without a StatefulSet too.
+			if user, err = podOn(claim, c); err != nil {
+				return lost, err
 			}
-			var user *corev1.Pod
-			if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool {
-				return !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name)
-			}); i >= 0 {
-				user = pods[i]
-			}
-			set := statefulset.Claimant(claim, owned.Sets)
-			if set == nil {
-				if set, _, err = policies.ClaimantOf(claim, c); err != nil {
-					return lost, err
-				}
-			}
-			switch {
-			case statefulset.Empty(claim, user):
-			case set != nil, statefulset.LeftBehind(claim), statefulset.Named(claim), user != nil && statefulset.Lasts(user):
-				lost.data = append(lost.data, claim)
-			default:
-				lost.other = append(lost.other, claim)
+		}
+		switch {
+		case statefulset.Empty(claim, user):
+		case ofSet, user != nil && statefulset.Lasts(user):
+			lost.data = append(lost.data, claim)
+		default:
+			lost.other = append(lost.other, claim)
+		}
+	}
+	if len(lost.data) > 0 {
+		return lost, nil
+	}
+	for _, set := range owned.Sets {
+		pods, _, err := podsOf(set, c)
+		if err != nil {
+			return lost, err
+		}
+		for _, pod := range pods {
+			if statefulset.Ready(pod) {
+				lost.ready = append(lost.ready, pod)
 			}
 		}
 	}
 	return lost, nil
+}
+
+// podOn returns a Pod that uses the claim, be it a StatefulSet's or not, or nil.
+func podOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
+	pods, _, err := policies.List[*corev1.Pod](c, claim.Namespace)
+	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool {
+		return !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name)
+	}); i >= 0 {
+		return pods[i], err
+	}
+	return nil, err
 }
 
 // along is the beginning of a sentence about what goes with the object, and the end of what goes: where that is.

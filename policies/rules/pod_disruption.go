@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
@@ -121,12 +120,9 @@ func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*cor
 
 // breaksBudget says which budgets would not be kept that are kept now.
 func breaksBudget(pod *corev1.Pod, c policies.Cluster) ([]policies.Finding, error) {
-	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, pod.Namespace)
+	budgets, _, err := policies.BudgetsOf(pod.Namespace, pod.Labels, c)
 	var found []policies.Finding
 	for _, b := range budgets {
-		if !statefulset.Selects(b.Spec.Selector, pod.Labels) {
-			continue
-		}
 		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
 		if err != nil {
 			return found, err

@@ -8,8 +8,6 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -99,18 +97,11 @@ func podsOf(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod,
 	return statefulset.Members(set, pods), known, err
 }
 
-// members returns the Pods that were made by StatefulSets, be these there or not, and that have not ended.
-func members(namespace string, c policies.Cluster) ([]*corev1.Pod, error) {
-	named, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
-	if err != nil {
-		return nil, err
-	}
-	pods, _, err := policies.Select[*corev1.Pod](c, namespace, labels.NewSelector().Add(*named))
-	return slices.DeleteFunc(pods, statefulset.Finished), err
-}
-
 // memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
 func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
+	uses := func(pod *corev1.Pod) bool {
+		return pod.Labels[appsv1.StatefulSetPodNameLabel] != "" && !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name)
+	}
 	if name, n, ok := statefulset.CutOrdinal(claim.Name); ok {
 		// Its name tells the Pod's, as it does the StatefulSet's.
 		for set := range policies.SetNames(name) {
@@ -118,17 +109,14 @@ func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.
 			if err != nil {
 				return nil, err
 			}
-			if pod != nil && pod.Labels[appsv1.StatefulSetPodNameLabel] != "" && !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name) {
+			if pod != nil && uses(pod) {
 				return pod, nil
 			}
 		}
-		if set, _, err := policies.ClaimantOf(claim, c); set != nil || err != nil {
-			return nil, err
-		}
 	}
-	pods, err := members(claim.Namespace, c)
-	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Mounts(pod.Spec, claim.Name) }); i >= 0 {
-		return pods[i], err
+	pods, _, err := policies.Lookup(c, claim.Namespace, uses)
+	if len(pods) == 0 || err != nil {
+		return nil, err
 	}
-	return nil, err
+	return pods[0], nil
 }

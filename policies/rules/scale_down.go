@@ -9,7 +9,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
@@ -413,8 +412,8 @@ func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
 			return false, nil
 		}
 	}
-	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
-	return known && !slices.ContainsFunc(statefulset.ClaimsOf(d.older, claims, d.going), func(claim *corev1.PersistentVolumeClaim) bool {
+	claims, known, err := policies.ClaimsOf(d.older, d.going, c)
+	return known && !slices.ContainsFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool {
 		n, _ := statefulset.ClaimOrdinal(d.older, claim)
 		return !statefulset.Empty(claim, d.pods[n])
 	}), err
@@ -452,8 +451,7 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 		// What its operator wrote in the StatefulSet, it writes again.
 		f.Remedy = d.sayItIsMeant()
 	}
-	claims, known, err := policies.List[*corev1.PersistentVolumeClaim](c, d.older.Namespace)
-	switch own := statefulset.ClaimsOf(d.older, claims, d.going); {
+	switch own, known, err := policies.ClaimsOf(d.older, d.going, c); {
 	case err != nil:
 		return nil, err
 	case !known && len(own) == 0:
@@ -471,12 +469,12 @@ func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies
 	if d.assumed {
 		return nil, nil
 	}
-	budgets, _, err := policies.List[*policyv1.PodDisruptionBudget](c, d.older.Namespace)
+	budgets, _, err := policies.BudgetsOf(d.older.Namespace, d.older.Spec.Template.Labels, c)
 	if err != nil {
 		return nil, err
 	}
 	var found []policies.Finding
-	for _, b := range statefulset.BudgetsOf(d.older, budgets) {
+	for _, b := range budgets {
 		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
 		if err != nil {
 			return found, err

@@ -1,26 +1,21 @@
 package statefulset
 
 import (
-	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 )
-
-// BudgetsOf returns those of the budgets that select the StatefulSet's Pods.
-func BudgetsOf(set *appsv1.StatefulSet, budgets []*policyv1.PodDisruptionBudget) []*policyv1.PodDisruptionBudget {
-	var own []*policyv1.PodDisruptionBudget
-	for _, b := range budgets {
-		if Selects(b.Spec.Selector, set.Spec.Template.Labels) {
-			own = append(own, b)
-		}
-	}
-	return own
-}
 
 // Selects tells whether the selector is valid and selects the labels.
 func Selects(selector *metav1.LabelSelector, of map[string]string) bool {
+	for key, value := range ptr.Deref(selector, metav1.LabelSelector{}).MatchLabels {
+		if has, ok := of[key]; !ok || has != value {
+			// Most do not, and to parse them takes longer.
+			return false
+		}
+	}
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && parsed.Matches(labels.Set(of))
 }

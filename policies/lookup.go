@@ -1,0 +1,51 @@
+package policies
+
+import (
+	"slices"
+
+	policyv1 "k8s.io/api/policy/v1"
+
+	"github.com/mooring-dev/mooring/policies/kinds"
+	"github.com/mooring-dev/mooring/policies/statefulset"
+)
+
+// Cached is a Cluster that a cache stands beside, which knows where to look.
+type Cached interface {
+	// Names returns the names of the cached objects of a namespace that match. Of Pods the cache has the members of StatefulSets, and
+	// of these the claims that they use under names that do not end in their own. Where ok is false there is no such cache.
+	Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) (names []string, ok bool)
+}
+
+// Lookup returns the objects of the Go type T in a namespace that match, in the order of their names. A cache says where to look, where
+// there is one, and the Cluster what is there.
+func Lookup[T kinds.Object](c Cluster, namespace string, match func(T) bool) (found []T, known bool, err error) {
+	names, ok := namesIn(c, kinds.For[T](), namespace, func(o kinds.Object) bool { return match(o.(T)) })
+	if !ok {
+		all, known, err := List[T](c, namespace)
+		return slices.DeleteFunc(slices.Clone(all), func(o T) bool { return !match(o) }), known, err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		o, _, err := c.Get(kinds.For[T](), namespace, name)
+		if err != nil {
+			return nil, false, err
+		}
+		if o, ok := o.(T); ok && match(o) {
+			found = append(found, o)
+		}
+	}
+	return found, true, nil
+}
+
+func namesIn(c Cluster, kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
+	cached, ok := c.(Cached)
+	if !ok || namespace == "" {
+		return nil, false
+	}
+	return cached.Names(kind, namespace, match)
+}
+
+// BudgetsOf returns the PodDisruptionBudgets that select Pods with these labels.
+func BudgetsOf(namespace string, labels map[string]string, c Cluster) ([]*policyv1.PodDisruptionBudget, bool, error) {
+	return Lookup(c, namespace, func(b *policyv1.PodDisruptionBudget) bool { return statefulset.Selects(b.Spec.Selector, labels) })
+}

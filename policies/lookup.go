@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"math"
 	"slices"
 
 	policyv1 "k8s.io/api/policy/v1"
@@ -19,6 +20,20 @@ type Cached interface {
 // Lookup returns the objects of the Go type T in a namespace that match, in the order of their names. A cache says where to look, where
 // there is one, and the Cluster what is there.
 func Lookup[T kinds.Object](c Cluster, namespace string, match func(T) bool) (found []T, known bool, err error) {
+	return lookup(c, namespace, match, math.MaxInt)
+}
+
+// Any returns one of those that Lookup does, where there are any.
+func Any[T kinds.Object](c Cluster, namespace string, match func(T) bool) (found T, ok bool, err error) {
+	all, _, err := lookup(c, namespace, match, 1)
+	if len(all) == 0 {
+		return found, false, err
+	}
+	return all[0], true, err
+}
+
+// lookup is Lookup for so many at most.
+func lookup[T kinds.Object](c Cluster, namespace string, match func(T) bool, most int) (found []T, known bool, err error) {
 	names, ok := namesIn(c, kinds.For[T](), namespace, func(o kinds.Object) bool { return match(o.(T)) })
 	if !ok {
 		all, known, err := List[T](c, namespace)
@@ -32,6 +47,9 @@ func Lookup[T kinds.Object](c Cluster, namespace string, match func(T) bool) (fo
 		}
 		if o, ok := o.(T); ok && match(o) {
 			found = append(found, o)
+		}
+		if len(found) == most {
+			break
 		}
 	}
 	return found, true, nil

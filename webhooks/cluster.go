@@ -104,7 +104,7 @@ type cluster struct {
 	// watched says where to look.
 	watched Watched
 	rights  *rights
-	user   authenticationv1.UserInfo
+	user    authenticationv1.UserInfo
 	// cached is asked for what lies in all namespaces but the excluded ones: it is too much to be read for a request.
 	cached   client.Reader
 	excluded []string

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -64,7 +65,7 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 	var errs []error
 	for i := range set.Spec.VolumeClaimTemplates {
 		claim := &set.Spec.VolumeClaimTemplates[i]
-		of, err := judgeClaim(claim, "Claim template "+claim.Name, fmt.Sprintf("spec.volumeClaimTemplates[%d].spec", i), c, p)
+		of, err := judgeClaim(claim, set.Namespace, "Claim template "+claim.Name, fmt.Sprintf("spec.volumeClaimTemplates[%d].spec", i), c, p)
 		found, errs = append(found, of...), append(errs, err)
 		if len(claim.Spec.AccessModes) == 0 {
 			found = append(found, policies.Finding{
@@ -111,11 +112,11 @@ func asksForGoodStorageByHand(ch policies.Change, c policies.Cluster, p v1alpha1
 	if !ok || ch.ByController() {
 		return nil, nil
 	}
-	return judgeClaim(claim, "Claim "+claim.Name, "spec", c, p)
+	return judgeClaim(claim, claim.Namespace, "Claim "+claim.Name, "spec", c, p)
 }
 
-// judgeClaim says what is wrong with the claim, whose spec is at path.
-func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
+// judgeClaim says what is wrong with a claim in a namespace, whose spec is at path.
+func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path string, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
 	var found []policies.Finding
 	add := func(check, field, remedy, format string, args ...any) {
 		found = append(found, policies.Finding{
@@ -144,7 +145,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c polici
 	}
 	class := classOf(claim, classes)
 	if class == nil {
-		made, err := madeByHand(claim, c)
+		made, err := madeByHand(claim, namespace, c)
 		if err != nil {
 			return found, err
 		}
@@ -183,14 +184,20 @@ var provided = []string{
 	"microk8s-hostpath", "oci-bv", "premium-rwo", "premium-rwx", "scw-bssd", "standard", "standard-rwo", "standard-rwx", "vultr-block-storage",
 }
 
-// madeByHand tells whether the claim waits for a volume that somebody made: it names the volume, or there is one of the same class.
-// Then the class is but a name that both have.
-func madeByHand(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (bool, error) {
+// madeByHand tells whether the claim waits for a volume that somebody made: it names the volume, or there is one of the same class, as
+// every other claim of that class has that is bound. Then the class is but a name that both have.
+func madeByHand(claim *corev1.PersistentVolumeClaim, namespace string, c policies.Cluster) (bool, error) {
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
 		return claim.Spec.VolumeName != "", nil
 	}
+	_, bound, err := policies.Any(c, namespace, func(other *corev1.PersistentVolumeClaim) bool {
+		return other.Status.Phase == corev1.ClaimBound && ptr.Deref(other.Spec.StorageClassName, "") == *claim.Spec.StorageClassName
+	})
+	if bound || err != nil {
+		return bound, err
+	}
 	made := false
-	_, err := policies.Walk(c, "", func(v *corev1.PersistentVolume) bool {
+	_, err = policies.Walk(c, "", func(v *corev1.PersistentVolume) bool {
 		made = v.Spec.StorageClassName == *claim.Spec.StorageClassName
 		return made
 	})

@@ -380,8 +380,12 @@ func dataIn(namespace string, c policies.Cluster) (data []*corev1.PersistentVolu
 	all = true
 	var failed error
 	_, err = policies.Walk(c, namespace, func(claim *corev1.PersistentVolumeClaim) bool {
-		var holds bool
-		if holds, failed = holdsMemberData(claim, c); holds && len(data) == mostNamed {
+		// Once data is found, what else there is makes no difference, and is not read for.
+		holds := len(data) > 0 && !statefulset.Empty(claim, nil) && (statefulset.LeftBehind(claim) || statefulset.Named(claim))
+		if !holds {
+			holds, failed = holdsMemberData(claim, c)
+		}
+		if holds && len(data) == mostNamed {
 			all = false
 		} else if holds {
 			data = append(data, claim)

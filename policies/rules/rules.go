@@ -114,9 +114,6 @@ func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.
 			}
 		}
 	}
-	pods, _, err := policies.Lookup(c, claim.Namespace, uses)
-	if len(pods) == 0 || err != nil {
-		return nil, err
-	}
-	return pods[0], nil
+	pod, _, err := policies.Any(c, claim.Namespace, uses)
+	return pod, err
 }

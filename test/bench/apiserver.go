@@ -68,7 +68,6 @@ func (b *bench) apiserver(ctx context.Context) error {
 		return err
 	}
 	set.ObjectMeta = metav1.ObjectMeta{Name: "orders", Labels: set.Labels, Annotations: set.Annotations}
-	dry := []string{metav1.DryRunAll}
 	stored := map[string]*appsv1.StatefulSet{}
 	for _, way := range ways {
 		if stored[way.namespace], err = storeHealthy(ctx, client.AppsV1().StatefulSets(way.namespace), set); err != nil {

@@ -30,7 +30,9 @@ type bench struct {
 	each    time.Duration
 	objects int
 	sizes   []int
-	aims    [][]string
+	// namespaceSizes are how many StatefulSets one namespace is to hold.
+	namespaceSizes []int
+	aims           [][]string
 }
 
 func main() {
@@ -44,12 +46,18 @@ func main() {
 		}
 	}
 	b := bench{out: os.Stdout}
-	parts := flag.String("parts", "engine,https,apiserver,start,memory", "what to measure")
+	parts := flag.String("parts", "engine,https,apiserver,start,memory", "what to measure; growth besides")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often everything is measured; the tables give medians, and the least and the most")
 	flag.DurationVar(&b.each, "time", time.Second, "how long one measurement over HTTPS takes")
 	flag.IntVar(&b.objects, "objects", 500, "how many StatefulSets a round creates and updates through the API server")
 	most := flag.Int("most", 50_000, "how many objects of a kind are cached at most")
+	inNamespace := flag.Int("namespace", 5_000, "how many StatefulSets one namespace holds at most")
 	flag.Parse()
+	for _, size := range []int{10, 100, 1_000, 5_000} {
+		if size <= *inNamespace {
+			b.namespaceSizes = append(b.namespaceSizes, size)
+		}
+	}
 	for _, size := range []int{1_000, 10_000, 50_000} {
 		if size <= *most {
 			b.sizes = append(b.sizes, size)
@@ -80,7 +88,7 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 	}
 	b.Installation, err = harness.On(ctx, cp, harness.Options{Values: map[string]any{
 		// Mooring judges the namespaces that are to be compared with it only where its webhook is called by hand.
-		"webhook": map[string]any{"excludedNamespaces": []any{plain, floor, vap}},
+		"webhook": map[string]any{"excludedNamespaces": []any{plain, floor, vap, grownPlain}},
 	}})
 	if err != nil {
 		return err
@@ -102,7 +110,7 @@ func (b *bench) measure(ctx context.Context, parts []string) error {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"engine", b.engine}, {"https", b.https}, {"apiserver", b.apiserver}, {"start", b.start}, {"memory", b.memory}} {
+	}{{"engine", b.engine}, {"https", b.https}, {"apiserver", b.apiserver}, {"start", b.start}, {"memory", b.memory}, {"growth", b.growth}} {
 		if !slices.Contains(parts, part.name) {
 			continue
 		}

@@ -16,7 +16,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -227,34 +226,17 @@ func heap() int {
 
 // store writes objects of the kind to etcd, over those that there are, until there are n.
 func (b *bench) store(ctx context.Context, k kind, n int) error {
-	encoder := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	versions, _, err := scheme.Scheme.ObjectKinds(k.one)
-	if err != nil {
-		return err
-	}
-	type put struct {
-		Key   []byte `json:"key"`
-		Value []byte `json:"value"`
-	}
-	type operation struct {
-		RequestPut put `json:"request_put"`
-	}
 	const batch = 100
 	var all sync.WaitGroup
 	errs := make([]error, 4)
 	for worker := range errs {
 		all.Go(func() {
 			for from := worker * batch; from < n && errs[worker] == nil; from += len(errs) * batch {
-				var operations []operation
+				var entries []entry
 				for i := from; i < min(n, from+batch); i++ {
-					var value bytes.Buffer
-					o := numbered(k.one, i, versions[0])
-					if errs[worker] = encoder.Encode(o, &value); errs[worker] != nil {
-						return
-					}
-					operations = append(operations, operation{put{[]byte(k.prefix + o.GetNamespace() + "/" + o.GetName()), value.Bytes()}})
+					entries = append(entries, entry{k.prefix, numbered(k.one, i)})
 				}
-				errs[worker] = b.transact(ctx, map[string]any{"success": operations})
+				errs[worker] = b.put(ctx, entries)
 			}
 		})
 	}
@@ -262,10 +244,42 @@ func (b *bench) store(ctx context.Context, k kind, n int) error {
 	return errors.Join(errs...)
 }
 
+// entry is an object and where etcd has those of its kind.
+type entry struct {
+	prefix string
+	object client.Object
+}
+
+// put writes objects to etcd, in one transaction, which has room for 128 of them.
+func (b *bench) put(ctx context.Context, entries []entry) error {
+	type put struct {
+		Key   []byte `json:"key"`
+		Value []byte `json:"value"`
+	}
+	type operation struct {
+		RequestPut put `json:"request_put"`
+	}
+	encoder := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	var operations []operation
+	for _, e := range entries {
+		versions, _, err := scheme.Scheme.ObjectKinds(e.object)
+		if err != nil {
+			return err
+		}
+		e.object.GetObjectKind().SetGroupVersionKind(versions[0])
+		var value bytes.Buffer
+		if err := encoder.Encode(e.object, &value); err != nil {
+			return err
+		}
+		key := e.prefix + strings.TrimPrefix(e.object.GetNamespace()+"/"+e.object.GetName(), "/")
+		operations = append(operations, operation{put{[]byte(key), value.Bytes()}})
+	}
+	return b.transact(ctx, map[string]any{"success": operations})
+}
+
 // numbered returns a copy of the object with a name of its own, in one of many namespaces.
-func numbered(o client.Object, i int, version schema.GroupVersionKind) client.Object {
+func numbered(o client.Object, i int) client.Object {
 	one := o.DeepCopyObject().(client.Object)
-	one.GetObjectKind().SetGroupVersionKind(version)
 	one.SetNamespace(fmt.Sprintf("team-%d", i%500))
 	one.SetName(fmt.Sprintf("orders-%d", i))
 	one.SetUID(types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i)))

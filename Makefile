@@ -226,6 +226,13 @@ performance: controlplane ## Run make bench, and put its tables into docs/measur
 	go -C test run ./bench $(BENCH) >> $$fresh; \
 	cat $$fresh > docs/measurements/performance.md
 
+.PHONY: growth
+growth: controlplane ## Measure what requests cost in namespaces of 10 to 5,000 StatefulSets, and put the tables into docs/measurements/growth.md.
+	@fresh=$$(mktemp); trap 'rm -f "$$fresh"' EXIT; \
+	sed '/^<!-- make growth/q' docs/measurements/growth.md > $$fresh; \
+	go -C test run ./bench -parts growth -rounds 3 $(BENCH) >> $$fresh; \
+	cat $$fresh > docs/measurements/growth.md
+
 .PHONY: audit-fleet
 audit-fleet: controlplane ## Measure mooring audit on a fleet of 2,000 StatefulSets, beside a plain listing.
 	go -C test run ./fleet

@@ -98,7 +98,7 @@ func TestIndex(t *testing.T) {
 	} {
 		t.Run(c.secret, func(t *testing.T) {
 			for asked, want := range map[bool]int{false: c.cached, true: c.fresh} {
-				around := NewClusters(cached, live, nil).Around(t.Context(), authenticationv1.UserInfo{}, asked)
+				around := NewClusters(cached, live, nil, nil).Around(t.Context(), authenticationv1.UserInfo{}, asked)
 				found, err := policies.InNeedOf(secret(c.secret), around)
 				if err != nil || len(found) != want {
 					t.Errorf("live %t: %d StatefulSets and error %v, want %d", asked, len(found), err, want)

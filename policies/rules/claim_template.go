@@ -143,14 +143,11 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 	if err != nil {
 		return found, err
 	}
-	class := classOf(claim, classes)
+	class, looked := classOf(claim, classes), true
 	if class == nil {
-		made, err := madeByHand(claim, namespace, c)
-		if err != nil {
+		var made bool
+		if made, looked, err = madeByHand(claim, namespace, c); made || err != nil {
 			return found, err
-		}
-		if made {
-			return found, nil
 		}
 	}
 	switch {
@@ -166,7 +163,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 		}
 		add("no-class", "storageClassName", "name an existing class: kubectl get storageclass", "%s. Without it, its Pods stay Pending", what)
 		f := &found[len(found)-1]
-		f.Pending, f.Unknown = true, !known
+		f.Pending, f.Unknown = true, !known || !looked
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):
 		add("class", "storageClassName", "use an allowed value.", "asks for storage class %s; the policy allows %s", class.Name, strings.Join(p.StorageClasses, ", "))
 	}
@@ -184,24 +181,28 @@ var provided = []string{
 	"microk8s-hostpath", "oci-bv", "premium-rwo", "premium-rwx", "scw-bssd", "standard", "standard-rwo", "standard-rwx", "vultr-block-storage",
 }
 
+// mostVolumes is how many volumes are read for one of a class.
+const mostVolumes = 1000
+
 // madeByHand tells whether the claim waits for a volume that somebody made: it names the volume, or there is one of the same class, as
-// every other claim of that class has that is bound. Then the class is but a name that both have.
-func madeByHand(claim *corev1.PersistentVolumeClaim, namespace string, c policies.Cluster) (bool, error) {
+// every other claim of that class has that is bound. Then the class is but a name that both have. Where known is false there are more
+// volumes than it looks at.
+func madeByHand(claim *corev1.PersistentVolumeClaim, namespace string, c policies.Cluster) (made, known bool, err error) {
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
-		return claim.Spec.VolumeName != "", nil
+		return claim.Spec.VolumeName != "", true, nil
 	}
 	_, bound, err := policies.Any(c, namespace, func(other *corev1.PersistentVolumeClaim) bool {
 		return other.Status.Phase == corev1.ClaimBound && ptr.Deref(other.Spec.StorageClassName, "") == *claim.Spec.StorageClassName
 	})
 	if bound || err != nil {
-		return bound, err
+		return bound, true, err
 	}
-	made := false
+	seen := 0
 	_, err = policies.Walk(c, "", func(v *corev1.PersistentVolume) bool {
-		made = v.Spec.StorageClassName == *claim.Spec.StorageClassName
-		return made
+		made, seen = v.Spec.StorageClassName == *claim.Spec.StorageClassName, seen+1
+		return made || seen == mostVolumes
 	})
-	return made, err
+	return made, seen < mostVolumes, err
 }
 
 // classOf returns the class that the claim asks for, or the default one where it asks for none; nil where there is no such.

@@ -450,6 +450,7 @@ func memberClaim(set *appsv1.StatefulSet, n int) (*corev1.PersistentVolumeClaim,
 	}
 	name := fmt.Sprintf("data-%s-%d", set.Name, n)
 	claim.Namespace, claim.Name, claim.UID, claim.Labels = set.Namespace, name, types.UID(set.Namespace+"-"+name), set.Labels
+	claim.Spec.StorageClassName = set.Spec.VolumeClaimTemplates[0].Spec.StorageClassName
 	claim.Spec.VolumeName = fmt.Sprintf("%s-%s-%d", set.Namespace, set.Name, n)
 	claim.Status.Phase = corev1.ClaimBound
 	return claim, nil

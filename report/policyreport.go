@@ -69,8 +69,8 @@ type PolicyResult struct {
 // PolicyReportName is the name of every report, and the value of its label app.kubernetes.io/managed-by.
 const PolicyReportName = "mooring"
 
-// PolicyReports returns one report for each namespace, and cluster, that has findings, in the order of the report's own.
-func PolicyReports(r Report, api PolicyReportAPI) []PolicyReport {
+// policyReports returns one report for each namespace, and cluster, that has findings, in the order of the report's own.
+func policyReports(r Report, api PolicyReportAPI) []PolicyReport {
 	type place struct{ cluster, namespace string }
 	var places []place
 	findings := map[place][]Finding{}
@@ -105,7 +105,7 @@ func PolicyReportOn(namespace string, findings []Finding, api PolicyReportAPI) P
 		report.Kind = api.ClusterKind
 	}
 	for _, f := range findings {
-		result := PolicyResultOf(f)
+		result := policyResultOf(f)
 		report.Results = append(report.Results, result)
 		switch result.Result {
 		case "skip":
@@ -119,8 +119,8 @@ func PolicyReportOn(namespace string, findings []Finding, api PolicyReportAPI) P
 	return report
 }
 
-// PolicyResultOf says a finding in the words of a policy report.
-func PolicyResultOf(f Finding) PolicyResult {
+// policyResultOf says a finding in the words of a policy report.
+func policyResultOf(f Finding) PolicyResult {
 	denied := f.Action == v1alpha1.Deny
 	result := PolicyResult{
 		Source: PolicyReportName, Policy: f.Policy, Rule: f.ID(), Category: "Stateful workloads", Severity: string(f.Severity),
@@ -155,7 +155,7 @@ func writePolicyReport(w io.Writer, r Report) error {
 	for _, e := range r.Errors {
 		b.WriteString("# error: " + e.String() + "\n")
 	}
-	for _, report := range PolicyReports(r, OpenReports) {
+	for _, report := range policyReports(r, OpenReports) {
 		text, err := yaml.Marshal(report)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -151,7 +152,15 @@ func (b *bench) growth(ctx context.Context) error {
 	crowd := [][]string{{"StatefulSets", "100 deletes of claims at once, until the last is answered", "the slowest", "refused for want of time", "Mooring then resident"}}
 	var late figures
 	for _, size := range b.namespaceSizes {
+		fmt.Fprintln(os.Stderr, "bench: a namespace of", size, "StatefulSets")
+		// A server whose lease is not renewed while etcd is busy ends, and nothing starts it here.
+		if err := b.Stop(); err != nil {
+			return err
+		}
 		if err := b.grow(ctx, c, size); err != nil {
+			return err
+		}
+		if err := b.Start(ctx); err != nil {
 			return err
 		}
 		c.sets = size

@@ -8,11 +8,13 @@ MAKEFLAGS += --no-builtin-rules
 BIN := $(CURDIR)/bin
 # A folder of rendered charts to run against. It is no part of the project, and tests that read it skip where it is absent.
 export MOORING_CORPUS ?= $(abspath ../shared/corpus)
+# Small inputs that check was wrong on, in the same way.
+export MOORING_CASES ?= $(abspath ../shared/cases/check)
 # The Kubernetes version that the tests run on: make test K8S=1.34. Empty means the newest that there is a recipe for.
 export MOORING_TEST_K8S ?= $(K8S)
 # Every Go module of the repository that has code of ours. The tools have none, and versions/ holds build recipes.
 MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard -- '*go.mod' \
-	':!.ci/tools/*' ':!test/controlplane/versions/*' ':!test/compat/programs/*')))
+	':!.ci/tools/*' ':!test/controlplane/versions/*' ':!test/compat/programs/*' ':!test/bench/kubescore/*')))
 
 ##@ Building
 
@@ -211,9 +213,21 @@ record-operators: controlplane ## Record what operators ask for, which compat-qu
 corpus: ## Count the findings of each rule in each of the charts that MOORING_CORPUS names, and look whether each has its line.
 	@go test ./manifests -count=1 -v -run '^TestCorpus'
 
+.PHONY: shapes
+shapes: ## Check repositories of every shape, and write docs/measurements/shapes.md.
+	go test ./cmd/mooring -count=1 -run "^TestShapes$$" -shapes
+
 .PHONY: bench-check
 bench-check: build ## Measure mooring check on generated manifests: wall time and peak memory of the whole process.
 	@go -C test run ./bench/check -mooring $(BIN)/mooring
+
+# Pinned in a module of its own, as the tools are.
+$(BIN)/kube-score: test/bench/kubescore/go.mod
+	GOBIN=$(BIN) go -C test/bench/kubescore install tool
+
+.PHONY: bench-beside
+bench-beside: build $(BIN)/kube-score ## Measure mooring check beside kube-score on the same sets of files, in turn, and write the table as Markdown.
+	@go -C test run ./bench/check -mooring $(BIN)/mooring -beside $(BIN)/kube-score; uptime
 
 .PHONY: bench
 bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.

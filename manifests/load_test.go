@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -240,5 +241,16 @@ spec:
 	quoted := d.Lines("spec.replicas")
 	if i := slices.IndexFunc(quoted, func(l report.Line) bool { return l.Offending }); i < 0 || quoted[i].Text != "  replicas: 3" || quoted[i].Number != 8 {
 		t.Errorf("quoted %v", quoted)
+	}
+}
+
+// TestLongLinesAreCut says that of JSON on one line no more is quoted than what is around the field.
+func TestLongLinesAreCut(t *testing.T) {
+	long := strings.Repeat(`{"name": "KEY", "value": "é"}, `, 5000)
+	set := load(t, map[string]string{"a.json": `{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [{"name": "a", "env": [` +
+		long + `{}]}]}}, "replicas": 3, "selector": {}, "x": [` + long + `{}]}}`})
+	lines := set.Documents()[0].Lines("spec.replicas")
+	if len(lines) != 1 || !strings.Contains(lines[0].Text, `"replicas": 3`) || utf8.RuneCountInString(lines[0].Text) > longest+2 {
+		t.Errorf("%v", lines)
 	}
 }

@@ -96,7 +96,14 @@ func Empty(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
 // madeTogether tells whether the controller made the claim for this very Pod, and not for one before it.
 func madeTogether(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
 	const sync = 2 * time.Second
-	return !claim.CreationTimestamp.IsZero() && pod.CreationTimestamp.Sub(claim.CreationTimestamp.Time).Abs() <= sync
+	return !claim.CreationTimestamp.IsZero() && pod.CreationTimestamp.Sub(claim.CreationTimestamp.Time).Abs() <= sync && !usedBefore(claim, pod)
+}
+
+// usedBefore tells whether a Pod before this one used the claim, where the API server says since when one does (Kubernetes 1.37).
+func usedBefore(claim *corev1.PersistentVolumeClaim, pod *corev1.Pod) bool {
+	return slices.ContainsFunc(claim.Status.Conditions, func(c corev1.PersistentVolumeClaimCondition) bool {
+		return c.Type == corev1.PersistentVolumeClaimUnused && c.Status == corev1.ConditionFalse && c.LastTransitionTime.Before(&pod.CreationTimestamp)
+	})
 }
 
 // UnusedSince returns since when no Pod uses the claim: now, where the API server has not yet seen that none does. It is zero

@@ -144,7 +144,7 @@ func Takes(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) bool {
 	if claim.Namespace != set.Namespace {
 		return false
 	}
-	if owns(set, claim) {
+	if Owns(set, claim) {
 		return true
 	}
 	n, ok := ClaimOrdinal(set, claim)
@@ -157,8 +157,8 @@ func DeletesWithScale(set *appsv1.StatefulSet) bool {
 	return len(set.Spec.VolumeClaimTemplates) > 0 && Retention(set).WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 }
 
-// owns tells whether the object names the StatefulSet as an owner, and so goes when it does.
-func owns(set *appsv1.StatefulSet, o metav1.Object) bool {
+// Owns tells whether the object names the StatefulSet as an owner, and so goes when it does.
+func Owns(set *appsv1.StatefulSet, o metav1.Object) bool {
 	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
 		return set.UID != "" && owner.UID == set.UID
 	})

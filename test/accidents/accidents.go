@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -284,6 +285,31 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 		Name:  "an operator is uninstalled, and its CustomResourceDefinition with it",
 		Stage: Stage{Spec: claimsGo, Given: ownDefinition + asked("$NAMESPACE")}, Do: `kubectl delete crd databases.$NAMESPACE.example.com`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
+		Name:  "a custom resource is lowered from three to one, and its operator follows",
+		Stage: Stage{Profile: "restricted", Given: owned + guarded},
+		Do:    `kubectl patch database db --type=merge -p '{"spec":{"replicas":1}}' && ` + follow(1),
+		Lost:  Loss{Pods: 2, Majority: true}, By: "owner-scale/quorum",
+	},
+	{
+		Name:  "a custom resource is scaled to zero for the weekend",
+		Stage: Stage{Profile: "restricted", Given: owned + guarded},
+		Do:    `kubectl scale databases.db.example.com db --replicas=0 && ` + follow(0),
+		Lost:  Loss{Pods: 3, Majority: true}, By: "owner-scale/to-zero",
+	},
+	{
+		Name:  "a custom resource is lowered by one, and the claim of the last member goes with it",
+		Stage: Stage{Spec: claimsShrink, Given: owned + guarded},
+		Do:    `kubectl scale databases.db.example.com db --replicas=2 && ` + follow(2),
+		Lost:  Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "owner-scale/data",
+	},
+	{
+		Name:  "Git lowers a custom resource to one",
+		Stage: Stage{Profile: "restricted", Given: owned + guarded},
+		Do: `echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}, spec: {replicas: 1}}' > database.yaml
+kubectl apply --server-side --force-conflicts -f database.yaml && ` + follow(1),
+		Lost: Loss{Pods: 2, Majority: true}, By: "owner-scale/quorum",
 	},
 	{
 		Name: "a StatefulSet gets an owner that does not exist, as in a manifest of another cluster",
@@ -750,9 +776,10 @@ kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"d
 
 // What stages have in common.
 const (
-	claimsGo = `persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}`
-	onDelete = `updateStrategy: {type: OnDelete}`
-	parallel = `podManagementPolicy: Parallel
+	claimsGo     = `persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}`
+	claimsShrink = `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`
+	onDelete     = `updateStrategy: {type: OnDelete}`
+	parallel     = `podManagementPolicy: Parallel
   updateStrategy: {rollingUpdate: {maxUnavailable: 2}}`
 	// resource is a custom resource, of a kind that somebody's operator has.
 	resource = `kubectl apply -f - <<END
@@ -763,10 +790,15 @@ spec:
   group: db.example.com
   scope: Namespaced
   names: {plural: databases, singular: database, kind: Database}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    subresources: {scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
 END
 kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
-echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -`
+echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}, spec: {replicas: 3}}' | kubectl create -f -`
 	// tenant is a custom resource that owns the other one. Whoever installs such an operator lets Mooring read its kinds.
 	tenant = `
 kubectl apply -f - <<END
@@ -846,6 +878,11 @@ func adopt(as string) string { return adopting("statefulset/db " + as) }
 func adopting(objects string) string {
 	return `uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
 kubectl patch ` + objects + ` --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
+}
+
+// follow is what the custom resource's operator does then.
+func follow(replicas int) string {
+	return fmt.Sprintf("kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters scale statefulset db --replicas=%d", replicas)
 }
 
 // asked waits until Mooring is asked about a kind of custom resource, which it learns from the first StatefulSet that one owns.

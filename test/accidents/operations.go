@@ -291,6 +291,22 @@ kubectl delete deployment web`},
 kubectl delete databases.$NAMESPACE.example.com db
 kubectl delete crd databases.$NAMESPACE.example.com`},
 	{Name: "a custom resource is deleted and leaves what it owns", Stage: Stage{Given: owned + guarded}, Do: `kubectl delete database db --cascade=orphan`},
+	{Name: "a custom resource grows, and its operator follows", Stage: Stage{Given: owned + guarded}, Do: `kubectl scale databases.db.example.com db --replicas=5
+` + follow(5) + `
+kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=5 --timeout=90s`},
+	{Name: "a custom resource is lowered by one, all members ready", Stage: Stage{Given: owned + guarded}, Do: `kubectl patch database db --type=merge -p '{"spec":{"replicas":2}}'
+` + follow(2)},
+	{Name: "another field of a custom resource changes while a member is down", Stage: Stage{Given: owned + guarded + `
+kubectl label pod db-0 broken=true
+kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'`},
+		Do: `kubectl patch database db --type=merge -p '{"spec":{"version":"2"}}'`},
+	{Name: "an autoscaler lowers a custom resource", Stage: Stage{Given: owned + guarded}, Do: `kubectl --as=system:serviceaccount:kube-system:horizontal-pod-autoscaler --as-group=system:masters scale databases.db.example.com db --replicas=1`},
+	{Name: "an operator lowers its own custom resource", Stage: Stage{Given: owned + guarded + `
+kubectl create role db-operator --verb='*' --resource=databases.db.example.com,databases.db.example.com/status,databases.db.example.com/scale
+kubectl create rolebinding db-operator --role=db-operator --serviceaccount=ops:db-operator
+until kubectl --as=system:serviceaccount:ops:db-operator get database db; do sleep 1; done`}, Do: `kubectl --as=system:serviceaccount:ops:db-operator patch database db --type=merge -p '{"spec":{"replicas":1}}'`},
+	{Name: "a custom resource is scaled to zero by somebody who may say that it is meant", Stage: Stage{Given: owned + guarded}, Do: `kubectl annotate database db mooring.dev/bypass=owner-scale mooring.dev/bypass-reason='the site moves'
+kubectl patch database db --type=merge -p '{"spec":{"replicas":0}}'`},
 	{Name: "an operator's finalizer empties what its custom resource owns", Stage: Stage{Profile: "baseline", Given: owned + `
 kubectl apply -f - <<END
 apiVersion: rbac.authorization.k8s.io/v1

@@ -9,9 +9,21 @@ import (
 // TestWayOutAndBack goes the way of docs/operating/emergency.md: nobody answers, the webhook configuration is deleted, and what is
 // urgent passes; then the chart is installed again, and guard judges as before. Nothing else may run meanwhile.
 func TestWayOutAndBack(t *testing.T) {
+	const group = "emergency.example.com"
 	s := newShell(t)
-	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
+	s.define(defined(group, "Store", scalable))
+	s.mustWith(ownedSet(s.owner(group, "Store", "db", "{replicas: 3}", ""), "replicas: 3", "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete, whenScaled: Delete}"), "apply", "-f", "-")
 	s.settled(3)
+	s.bound()
+	owners := [][]string{
+		{"delete", "store", "db", "--dry-run=server"},
+		{"delete", "crd", "stores." + group, "--dry-run=server"},
+		{"scale", "stores." + group, "db", "--replicas=1", "--dry-run=server"},
+		{"patch", "store", "db", "--type=merge", "-p", `{"spec":{"replicas":1}}`, "--dry-run=server"},
+	}
+	for _, args := range owners {
+		s.eventuallyRefused("denied the request: owner-", args...)
+	}
 	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
 	s.refused([]string{"scale-down/quorum"}, scale...)
 
@@ -30,8 +42,18 @@ func TestWayOutAndBack(t *testing.T) {
 	s.must("delete", "service", "db", "--dry-run=server")
 	s.must("delete", "pod", "db-2", "--grace-period=0", "--force", "--dry-run=server")
 	s.must("rollout", "restart", "statefulset", "db")
-	s.must("delete", "validatingwebhookconfiguration", "mooring")
-	s.must(scale...)
+	for _, args := range owners {
+		if out, err := s.try("", args...); err == nil || !strings.Contains(out, `failed calling webhook "owners.mooring.dev"`) {
+			t.Errorf("this passes while nobody answers: %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	// What takes nothing away goes on, of these custom resources too.
+	s.must("patch", "store", "db", "--type=merge", "-p", `{"spec":{"version":"2"}}`)
+	s.must("patch", "store", "db", "--subresource=status", "--type=merge", "-p", `{"status":{"replicas":3}}`)
+	s.must("delete", "validatingwebhookconfiguration", "mooring", "mooring-owners")
+	for _, args := range append(owners, scale) {
+		s.must(args...)
+	}
 
 	// A replica is not ready without the configuration, whose caBundle has to be its own.
 	if err := cluster.Reinstall(); err != nil {
@@ -44,6 +66,9 @@ func TestWayOutAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.refused([]string{"scale-down/quorum"}, scale...)
+	for _, args := range owners {
+		s.eventuallyRefused("denied the request: owner-", args...)
+	}
 }
 
 // TestAuditWarnEnforce walks the three steps by which a namespace that is in use gets its profile.

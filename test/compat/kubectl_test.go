@@ -32,7 +32,7 @@ kubectl apply -f db.yaml
 settled db 3
 refused restricted kubectl delete all --all
 unless restricted none statefulsets services pods`,
-		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames, {finding: "pod-disruption/majority", request: "delete pods", why: "another member is not back yet", maybe: true}}},
 	},
 	{
 		program: "kubectl", name: "scale and restart",

@@ -83,7 +83,7 @@ var losesNamespace = refusal{finding: "delete-protection/namespace", request: "d
 // keepsClaims is refused Zalando's operator, which sets no owner references: nothing says that it deletes for a custom resource, unless
 // a policy lists it.
 var keepsClaims = refusal{
-	finding: "retained-claim/recent or delete-protection/in-use", request: "delete persistentvolumeclaims",
+	finding: "retained-claim/recent or retained-claim/left or delete-protection/in-use", request: "delete persistentvolumeclaims",
 	why: "the operator would delete the data with the custom resource; the claims are kept for an hour",
 }
 

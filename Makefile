@@ -199,7 +199,7 @@ PART ?= kubectl helm gitops movers operators e2e
 .PHONY: compat
 compat: controlplane ## Run other people's programs under every profile, and write docs/measurements/compatibility.md; PART=helm runs a part of it.
 	@for part in $(PART); do echo "compat $$part"; go -C test/compat test -count=1 -timeout 60m . -part=$$part -results=$(BIN)/compat || exit 1; done
-	@go -C test/compat test -count=1 . -results=$(BIN)/compat -table=$(CURDIR)/docs/measurements/compatibility.md
+	@go -C test/compat test -count=1 -results=$(BIN)/compat -table=$(CURDIR)/docs/measurements/compatibility.md
 
 .PHONY: compat-quick
 compat-quick: controlplane ## Run the part of it that takes less than ten minutes.

@@ -204,8 +204,8 @@ func (s e2eSummary) write(page *bytes.Buffer) {
 	fmt.Fprintf(page, `
 ## Kubernetes' own cases
 
-Kubernetes has %d end-to-end cases of StatefulSets and of disruption budgets. %d of them pass on simulated nodes; the others need
-containers. In mode warn %d pass, under baseline %d, which refuses these:
+The suite takes %d of Kubernetes' end-to-end cases: those of StatefulSets and of disruption budgets. %d of them pass on simulated nodes;
+the others need containers. In mode warn %d pass, and under baseline %d. Baseline refuses these:
 
 | case | finding | request | Mooring said, for one | why a user of baseline wants that |
 | --- | --- | --- | --- | --- |

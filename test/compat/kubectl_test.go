@@ -32,7 +32,7 @@ kubectl apply -f db.yaml
 settled db 3
 refused restricted kubectl delete all --all
 unless restricted none statefulsets services pods`,
-		refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames, {finding: "pod-disruption/majority", request: "delete pods", why: "another member is not back yet", maybe: true}}},
 	},
 	{
 		program: "kubectl", name: "scale and restart",
@@ -51,8 +51,12 @@ settled db 3`,
 	{
 		program: "kubectl", name: "drain a node",
 		does: `
+# Nodes that no other case's Pods run on.
 for node in a b; do kubectl create -f - <<END
-{apiVersion: v1, kind: Node, metadata: {name: $NAMESPACE-$node, annotations: {kwok.x-k8s.io/node: fake}, labels: {scene: $NAMESPACE}}}
+apiVersion: v1
+kind: Node
+metadata: {name: $NAMESPACE-$node, annotations: {kwok.x-k8s.io/node: fake}, labels: {scene: $NAMESPACE}}
+spec: {taints: [{key: scene, effect: NoSchedule}]}
 END
 done
 kubectl apply -f - <<END
@@ -61,7 +65,7 @@ kind: PodDisruptionBudget
 metadata: {name: db}
 spec: {maxUnavailable: 1, selector: {matchLabels: {app: db}}}
 END
-sed "s/    spec:$/    spec:\n      nodeSelector: {scene: $NAMESPACE}/" db.yaml | sed '/volumeClaimTemplates/,$ s/^      nodeSelector.*//' | kubectl apply -f -
+sed "s/^    spec:$/    spec:\n      nodeSelector: {scene: $NAMESPACE}\n      tolerations: [{key: scene, operator: Exists}]/" db.yaml | kubectl apply -f -
 settled db 3
 kubectl drain $NAMESPACE-a --force --ignore-daemonsets --timeout=150s
 settled db 3

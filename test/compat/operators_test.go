@@ -38,7 +38,7 @@ var operatorCases = []compatCase{
 		program: "postgres-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
 		does: runOperator + zalando + `
 becomes 3 1Gi 1
-becomes 5 1Gi 1
+becomes 4 1Gi 1
 becomes 3 1Gi 1
 touch handover
 becomes 3 1Gi 2
@@ -60,7 +60,7 @@ refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90
 		program: "prometheus-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
 		does: runOperator + prometheus + `
 becomes 3 1Gi 1
-becomes 5 1Gi 1
+becomes 4 1Gi 1
 becomes 3 1Gi 1
 becomes 3 1Gi 2
 becomes 3 2Gi 2
@@ -83,7 +83,7 @@ var losesNamespace = refusal{finding: "delete-protection/namespace", request: "d
 // keepsClaims is refused Zalando's operator, which sets no owner references: nothing says that it deletes for a custom resource, unless
 // a policy lists it.
 var keepsClaims = refusal{
-	finding: "retained-claim/recent or delete-protection/in-use", request: "delete persistentvolumeclaims",
+	finding: "retained-claim/recent or retained-claim/left or delete-protection/in-use", request: "delete persistentvolumeclaims",
 	why: "the operator would delete the data with the custom resource; the claims are kept for an hour",
 }
 

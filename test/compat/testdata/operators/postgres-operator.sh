@@ -29,7 +29,7 @@ operator create '/apis/policy/v1/namespaces/NAMESPACE/poddisruptionbudgets' <<'E
 END
 
 person merge 'postgresqls/acid-pg' <<'END'
-{"metadata":{"annotations":{}},"spec":{"numberOfInstances":5}}
+{"metadata":{"annotations":{}},"spec":{"numberOfInstances":4}}
 END
 
 operator merge 'persistentvolumeclaims/pgdata-acid-pg-0' <<'END'
@@ -45,14 +45,14 @@ operator merge 'persistentvolumeclaims/pgdata-acid-pg-2' <<'END'
 END
 
 operator merge 'statefulsets/acid-pg' <<'END'
-{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain","whenScaled":"Retain"},"podManagementPolicy":"OrderedReady","replicas":5,"selector":{"matchLabels":{"application":"spilo","cluster-name":"acid-pg"}},"serviceName":"acid-pg","template":{"metadata":{"creationTimestamp":null,"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"namespace":"NAMESPACE"},"spec":{"containers":[{"env":[{"name":"SCOPE","value":"acid-pg"},{"name":"PGROOT","value":"/home/postgres/pgdata/pgroot"},{"name":"POD_IP","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"status.podIP"}}},{"name":"POD_NAMESPACE","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}},{"name":"PGUSER_SUPERUSER","value":"postgres"},{"name":"KUBERNETES_SCOPE_LABEL","value":"cluster-name"},{"name":"KUBERNETES_ROLE_LABEL","value":"spilo-role"},{"name":"PGPASSWORD_SUPERUSER","valueFrom":{"secretKeyRef":{"key":"password","name":"postgres.acid-pg.credentials.postgresql.acid.zalan.do"}}},{"name":"PGUSER_STANDBY","value":"standby"},{"name":"PGPASSWORD_STANDBY","valueFrom":{"secretKeyRef":{"key":"password","name":"standby.acid-pg.credentials.postgresql.acid.zalan.do"}}},{"name":"PAM_OAUTH2","value":"https://info.example.com/oauth2/tokeninfo?access_token= uid realm=/employees"},{"name":"HUMAN_ROLE","value":"zalandos"},{"name":"PGVERSION","value":"17"},{"name":"KUBERNETES_LABELS","value":"{\"application\":\"spilo\"}"},{"name":"SPILO_CONFIGURATION","value":"{\"postgresql\":{},\"bootstrap\":{\"initdb\":[{\"auth-host\":\"md5\"},{\"auth-local\":\"trust\"}],\"dcs\":{\"failsafe_mode\":false}}}"},{"name":"DCS_ENABLE_KUBERNETES_API","value":"true"},{"name":"KUBERNETES_BOOTSTRAP_LABELS","value":"{\"critical-operation\":\"true\"}"}],"image":"registry.example/spilo:1","imagePullPolicy":"IfNotPresent","name":"postgres","ports":[{"containerPort":8008,"protocol":"TCP"},{"containerPort":5432,"protocol":"TCP"},{"containerPort":8080,"protocol":"TCP"}],"readinessProbe":{"failureThreshold":3,"httpGet":{"path":"/readiness","port":8008,"scheme":"HTTP"},"initialDelaySeconds":6,"periodSeconds":10,"successThreshold":1,"timeoutSeconds":5},"resources":{},"securityContext":{"allowPrivilegeEscalation":true,"privileged":false,"readOnlyRootFilesystem":false},"volumeMounts":[{"mountPath":"/home/postgres/pgdata","name":"pgdata"},{"mountPath":"/dev/shm","name":"dshm"}]}],"securityContext":{},"serviceAccountName":"postgres-pod","terminationGracePeriodSeconds":5,"volumes":[{"emptyDir":{"medium":"Memory"},"name":"dshm"}]}},"updateStrategy":{"type":"OnDelete"},"volumeClaimTemplates":[{"metadata":{"creationTimestamp":null,"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"name":"pgdata"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"volumeMode":"Filesystem"},"status":{}}]}}
+{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain","whenScaled":"Retain"},"podManagementPolicy":"OrderedReady","replicas":4,"selector":{"matchLabels":{"application":"spilo","cluster-name":"acid-pg"}},"serviceName":"acid-pg","template":{"metadata":{"creationTimestamp":null,"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"namespace":"NAMESPACE"},"spec":{"containers":[{"env":[{"name":"SCOPE","value":"acid-pg"},{"name":"PGROOT","value":"/home/postgres/pgdata/pgroot"},{"name":"POD_IP","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"status.podIP"}}},{"name":"POD_NAMESPACE","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}},{"name":"PGUSER_SUPERUSER","value":"postgres"},{"name":"KUBERNETES_SCOPE_LABEL","value":"cluster-name"},{"name":"KUBERNETES_ROLE_LABEL","value":"spilo-role"},{"name":"PGPASSWORD_SUPERUSER","valueFrom":{"secretKeyRef":{"key":"password","name":"postgres.acid-pg.credentials.postgresql.acid.zalan.do"}}},{"name":"PGUSER_STANDBY","value":"standby"},{"name":"PGPASSWORD_STANDBY","valueFrom":{"secretKeyRef":{"key":"password","name":"standby.acid-pg.credentials.postgresql.acid.zalan.do"}}},{"name":"PAM_OAUTH2","value":"https://info.example.com/oauth2/tokeninfo?access_token= uid realm=/employees"},{"name":"HUMAN_ROLE","value":"zalandos"},{"name":"PGVERSION","value":"17"},{"name":"KUBERNETES_LABELS","value":"{\"application\":\"spilo\"}"},{"name":"SPILO_CONFIGURATION","value":"{\"postgresql\":{},\"bootstrap\":{\"initdb\":[{\"auth-host\":\"md5\"},{\"auth-local\":\"trust\"}],\"dcs\":{\"failsafe_mode\":false}}}"},{"name":"DCS_ENABLE_KUBERNETES_API","value":"true"},{"name":"KUBERNETES_BOOTSTRAP_LABELS","value":"{\"critical-operation\":\"true\"}"}],"image":"registry.example/spilo:1","imagePullPolicy":"IfNotPresent","name":"postgres","ports":[{"containerPort":8008,"protocol":"TCP"},{"containerPort":5432,"protocol":"TCP"},{"containerPort":8080,"protocol":"TCP"}],"readinessProbe":{"failureThreshold":3,"httpGet":{"path":"/readiness","port":8008,"scheme":"HTTP"},"initialDelaySeconds":6,"periodSeconds":10,"successThreshold":1,"timeoutSeconds":5},"resources":{},"securityContext":{"allowPrivilegeEscalation":true,"privileged":false,"readOnlyRootFilesystem":false},"volumeMounts":[{"mountPath":"/home/postgres/pgdata","name":"pgdata"},{"mountPath":"/dev/shm","name":"dshm"}]}],"securityContext":{},"serviceAccountName":"postgres-pod","terminationGracePeriodSeconds":5,"volumes":[{"emptyDir":{"medium":"Memory"},"name":"dshm"}]}},"updateStrategy":{"type":"OnDelete"},"volumeClaimTemplates":[{"metadata":{"creationTimestamp":null,"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"name":"pgdata"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"volumeMode":"Filesystem"},"status":{}}]}}
 END
 
 operator delete '/apis/policy/v1/namespaces/NAMESPACE/poddisruptionbudgets/postgres-acid-pg-critical-op-pdb?propagationPolicy=Orphan' <<'END'
 END
 
 operator create '/apis/policy/v1/namespaces/NAMESPACE/poddisruptionbudgets' <<'END'
-{"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"name":"postgres-acid-pg-critical-op-pdb","namespace":"NAMESPACE"},"spec":{"minAvailable":5,"selector":{"matchLabels":{"application":"spilo","cluster-name":"acid-pg","critical-operation":"true"}}}}
+{"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"name":"postgres-acid-pg-critical-op-pdb","namespace":"NAMESPACE"},"spec":{"minAvailable":4,"selector":{"matchLabels":{"application":"spilo","cluster-name":"acid-pg","critical-operation":"true"}}}}
 END
 
 person merge 'postgresqls/acid-pg' <<'END'
@@ -60,10 +60,6 @@ person merge 'postgresqls/acid-pg' <<'END'
 END
 
 operator merge 'persistentvolumeclaims/pgdata-acid-pg-3' <<'END'
-{"metadata":{}}
-END
-
-operator merge 'persistentvolumeclaims/pgdata-acid-pg-4' <<'END'
 {"metadata":{}}
 END
 
@@ -143,14 +139,6 @@ operator merge 'persistentvolumeclaims/pgdata-acid-pg-3' <<'END'
 {"metadata":{}}
 END
 
-operator merge 'persistentvolumeclaims/pgdata-acid-pg-4' <<'END'
-{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"annotations":{"pv.kubernetes.io/bind-completed":"yes","pv.kubernetes.io/bound-by-controller":"yes","volume.beta.kubernetes.io/storage-provisioner":"kwok.x-k8s.io/volume","volume.kubernetes.io/storage-provisioner":"kwok.x-k8s.io/volume"},"finalizers":["kubernetes.io/pvc-protection"],"labels":{"application":"spilo","cluster-name":"acid-pg","team":"acid"},"name":"pgdata-acid-pg-4","namespace":"NAMESPACE"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"2Gi"}},"storageClassName":"kwok-volume","volumeMode":"Filesystem"}}
-END
-
-operator merge 'persistentvolumeclaims/pgdata-acid-pg-4' <<'END'
-{"metadata":{}}
-END
-
 operator delete '/apis/apps/v1/namespaces/NAMESPACE/statefulsets/acid-pg?propagationPolicy=Orphan' <<'END'
 END
 
@@ -183,9 +171,6 @@ operator delete '/api/v1/namespaces/NAMESPACE/persistentvolumeclaims/pgdata-acid
 END
 
 operator delete '/api/v1/namespaces/NAMESPACE/persistentvolumeclaims/pgdata-acid-pg-3?propagationPolicy=Orphan' <<'END'
-END
-
-operator delete '/api/v1/namespaces/NAMESPACE/persistentvolumeclaims/pgdata-acid-pg-4?propagationPolicy=Orphan' <<'END'
 END
 
 operator delete '/apis/policy/v1/namespaces/NAMESPACE/poddisruptionbudgets/postgres-acid-pg-pdb?propagationPolicy=Orphan' <<'END'

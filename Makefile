@@ -12,7 +12,7 @@ export MOORING_CORPUS ?= $(abspath ../shared/corpus)
 export MOORING_TEST_K8S ?= $(K8S)
 # Every Go module of the repository that has code of ours. The tools have none, and versions/ holds build recipes.
 MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard -- '*go.mod' \
-	':!.ci/tools/*' ':!test/controlplane/versions/*' ':!test/compat/programs/*')))
+	':!.ci/tools/*' ':!test/controlplane/versions/*' ':!test/compat/programs/*' ':!test/bench/kubescore/*')))
 
 ##@ Building
 
@@ -214,6 +214,14 @@ corpus: ## Count the findings of each rule in each of the charts that MOORING_CO
 .PHONY: bench-check
 bench-check: build ## Measure mooring check on generated manifests: wall time and peak memory of the whole process.
 	@go -C test run ./bench/check -mooring $(BIN)/mooring
+
+# Pinned in a module of its own, as the tools are.
+$(BIN)/kube-score: test/bench/kubescore/go.mod
+	GOBIN=$(BIN) go -C test/bench/kubescore install tool
+
+.PHONY: bench-beside
+bench-beside: build $(BIN)/kube-score ## Measure mooring check beside kube-score on the same sets of files, in turn, and write the table as Markdown.
+	@go -C test run ./bench/check -mooring $(BIN)/mooring -beside $(BIN)/kube-score; uptime
 
 .PHONY: bench
 bench: controlplane ## Measure Mooring against a no-op webhook and write the tables as Markdown; BENCH=… are its flags.

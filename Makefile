@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 BIN := $(CURDIR)/bin
 # A folder of rendered charts to run against. It is no part of the project, and tests that read it skip where it is absent.
 export MOORING_CORPUS ?= $(abspath ../shared/corpus)
+# Small inputs that check was wrong on, in the same way.
+export MOORING_CASES ?= $(abspath ../shared/cases/check)
 # The Kubernetes version that the tests run on: make test K8S=1.34. Empty means the newest that there is a recipe for.
 export MOORING_TEST_K8S ?= $(K8S)
 # Every Go module of the repository that has code of ours. The tools have none, and versions/ holds build recipes.

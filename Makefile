@@ -213,6 +213,10 @@ record-operators: controlplane ## Record what operators ask for, which compat-qu
 corpus: ## Count the findings of each rule in each of the charts that MOORING_CORPUS names, and look whether each has its line.
 	@go test ./manifests -count=1 -v -run '^TestCorpus'
 
+.PHONY: shapes
+shapes: ## Check repositories of every shape, and write docs/measurements/shapes.md.
+	go test ./cmd/mooring -count=1 -run "^TestShapes$$" -shapes
+
 .PHONY: bench-check
 bench-check: build ## Measure mooring check on generated manifests: wall time and peak memory of the whole process.
 	@go -C test run ./bench/check -mooring $(BIN)/mooring

@@ -46,7 +46,7 @@ export default defineConfig({
       { text: 'Rules', collapsed: true, items: rules.map(f => page(f.slice(0, -3), `/rules/${f.slice(0, -3)}`)) },
       {
         text: 'Explanation', items: [page('How Mooring decides', '/concepts'), page('Comparison', '/comparison'), page('Questions', '/faq'), page('Threat model', '/operating/threat-model'),
-          page('Accidents', '/measurements/accidents'), page('Faults', '/measurements/faults'), page('Performance', '/measurements/performance'), page('Measured', '/measurements/measured')]
+          page('Accidents', '/measurements/accidents'), page('Faults', '/measurements/faults'), page('Shapes of repositories', '/measurements/shapes'), page('Performance', '/measurements/performance'), page('Measured', '/measurements/measured')]
       }
     ]
   }

@@ -84,7 +84,9 @@ func (d *decoder) document() {
 	t, err := d.parse(name)
 	if err != nil {
 		line, message := place(err)
-		d.fail(d.line+max(line, 1)-1, 0, "%s", message)
+		// Of a text that ends too soon the parser names the line after it.
+		line = min(max(line, 1), 1+bytes.Count(d.text, []byte("\n")))
+		d.fail(d.line+line-1, 0, "%s", message)
 		return
 	}
 	if t == nil {

@@ -242,3 +242,14 @@ spec:
 		t.Errorf("quoted %v", quoted)
 	}
 }
+
+// TestLongLinesAreCut says that of JSON on one line no more is quoted than what is around the field.
+func TestLongLinesAreCut(t *testing.T) {
+	long := strings.Repeat(`{"name": "KEY", "value": "é"}, `, 5000)
+	set := load(t, map[string]string{"a.json": `{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [{"name": "a", "env": [` +
+		long + `{}]}]}}, "replicas": 3, "selector": {}, "x": [` + long + `{}]}}`})
+	lines := set.Documents()[0].Lines("spec.replicas")
+	if len(lines) != 1 || !strings.Contains(lines[0].Text, `"replicas": 3`) || len(lines[0].Text) > longest+2*len("…") {
+		t.Errorf("%v", lines)
+	}
+}

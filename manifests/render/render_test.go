@@ -522,3 +522,32 @@ func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestBaseOfAChartWithDependenciesThatGitIgnores says that what was downloaded into a chart is taken for what it had before, unless it
+// was locked to others.
+func TestBaseOfAChartWithDependenciesThatGitIgnores(t *testing.T) {
+	for name, lock := range map[string]string{"the same lock": "digest: a\n", "another lock": "digest: b\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, ".", with(map[string]string{
+				"db/Chart.yaml": metadata + "dependencies: [{name: sub, version: 1.x.x, repository: https://charts.example.com}]\n", "db/Chart.lock": "digest: a\n", ".gitignore": "charts/\n",
+				"db/charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n", "db/charts/sub/templates/service.yaml": service,
+			}))
+			commit(t)
+			write(t, ".", map[string]string{"db/values.yaml": "name: db\nreplicas: 0\n", "db/Chart.lock": lock})
+			now, base, err := loading(nil, nil).LoadChange("HEAD", "db")
+			if err != nil || len(now.Errors) > 0 {
+				t.Fatal(err, now.Errors)
+			}
+			if lock != "digest: a\n" {
+				if len(base.Errors) != 1 || !strings.Contains(base.Errors[0].Message, "helm dependency build") {
+					t.Errorf("errors of the base: %v", base.Errors)
+				}
+				return
+			}
+			if got := findings(t, now, base); !slices.Contains(got, "db/values.yaml:2 StatefulSet shop/db scale-down/to-zero Deny") {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}

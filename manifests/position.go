@@ -168,18 +168,19 @@ func (d *Document) Lines(path string) []report.Line {
 // longest is how much of a line is quoted. JSON may be all on one.
 const longest = 200
 
-// cut returns the part of a line around the column, if it is long.
+// cut returns the part of a line around the column, which counts characters, if it is long.
 func cut(line string, column int) string {
 	if len(line) <= longest {
 		return line
 	}
-	start := min(max(column-1-longest/4, 0), len(line))
-	end := min(start+longest, len(line))
-	part := strings.ToValidUTF8(line[start:end], "")
+	all := []rune(line)
+	start := min(max(column-1-longest/4, 0), len(all))
+	end := min(start+longest, len(all))
+	part := string(all[start:end])
 	if start > 0 {
 		part = "…" + part
 	}
-	if end < len(line) {
+	if end < len(all) {
 		part += "…"
 	}
 	return part

@@ -33,7 +33,7 @@ func TestTest(t *testing.T) {
 		{name: "JUnit", args: "-o junit", tests: head + strings.Replace(twoAtOnce, "scale-down/step", "step", 1), code: 2, says: "<error"},
 		{name: "a failure in JUnit", args: "-o junit", tests: head + oneAtOnce + "  want: [scale-down/step]\n", code: 1, says: `<testsuites name="mooring test" tests="1" failures="1"`},
 		{name: "JSON", args: "-o json", tests: head + twoAtOnce, says: `"passed": 1,`},
-		{name: "no test", tests: "kind: Other\n", code: 2, says: "no test was played"},
+		{name: "no test", tests: "kind: Other\n", code: 2, says: "no test was run"},
 		{name: "a field that is none", tests: head + oneAtOnce + "  wants: []\n", code: 2, says: `t.yaml:10: unknown field "wants"`},
 		{name: "a field of another type", tests: head + oneAtOnce + strings.Replace(twoAtOnce, "[0, 1", "[a, 1", 1), code: 2, says: "t.yaml:11: ready is a string"},
 		{name: "a check that is none", tests: head + oneAtOnce + "  want: [scale-down/stop]\n", code: 2, says: `t.yaml:10: the rule scale-down has no check "stop"; did you mean scale-down/step?`},

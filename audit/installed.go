@@ -33,7 +33,7 @@ func Installed(ctx context.Context, reader client.Reader, defaultProfile string,
 	known = !apierrors.IsForbidden(err)
 	switch {
 	case meta.IsNoMatchError(err):
-		note("the cluster does not know StatefulPolicy, so the profiles alone judge")
+		note("the cluster has no StatefulPolicy CRD, so only the profiles apply")
 	case err != nil && known:
 		return nil, known, fmt.Errorf("listing StatefulPolicies: %w", err)
 	}

@@ -102,7 +102,7 @@ func (w *written) announce(api *report.PolicyReportAPI) {
 	switch {
 	case w.loaded && (api == nil) == (w.api == nil) && (api == nil || *api == *w.api):
 	case api == nil:
-		w.log.Info("no policy reports are written: the cluster has neither API; metrics have the violations all the same",
+		w.log.Info("the cluster has no API for policy reports; violations are only in the metrics",
 			"wanted", []string{report.OpenReports.APIVersion, report.WGPolicy.APIVersion})
 	default:
 		w.log.Info("policy reports are written", "apiVersion", api.APIVersion, "kind", api.Kind)
@@ -164,7 +164,7 @@ func policyReport(namespace string, findings []policies.Finding, api report.Poli
 	r := report.PolicyReportOn(namespace, all, api)
 	if len(r.Results) > mostResults {
 		slices.SortStableFunc(r.Results, func(a, b report.PolicyResult) int { return cmp.Compare(strictness(b), strictness(a)) })
-		r.Metadata.Annotations = map[string]string{"mooring.dev/truncated": fmt.Sprintf("%d of %d results are left out; mooring audit -n %s has all", len(r.Results)-mostResults, len(r.Results), namespace)}
+		r.Metadata.Annotations = map[string]string{"mooring.dev/truncated": fmt.Sprintf("%d of %d results are left out. Fix: list all with mooring audit -n %s", len(r.Results)-mostResults, len(r.Results), namespace)}
 		r.Results = r.Results[:mostResults]
 	}
 	return r

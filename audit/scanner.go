@@ -78,7 +78,7 @@ func (s *Scanner) Start(ctx context.Context) error {
 		switch err := s.scan(ctx, namespace); {
 		case err != nil && ctx.Err() == nil:
 			scanErrorsTotal.Inc()
-			s.Log.Error(err, "a namespace could not be judged and is tried again", "namespace", namespace)
+			s.Log.Error(err, "cannot judge a namespace; trying again", "namespace", namespace)
 			s.queue.AddRateLimited(namespace)
 		default:
 			s.queue.Forget(namespace)
@@ -94,7 +94,7 @@ func (s *Scanner) everything(ctx context.Context) {
 	for {
 		if err := s.rescan(ctx); err != nil && ctx.Err() == nil {
 			scanErrorsTotal.Inc()
-			s.Log.Error(err, "the cluster could not be scanned; the next scan tries again", "in", s.Interval.String())
+			s.Log.Error(err, "cannot scan the cluster; the next scan tries again", "in", s.Interval.String())
 		}
 		select {
 		case <-ticker.C:
@@ -109,7 +109,7 @@ func (s *Scanner) everything(ctx context.Context) {
 func (s *Scanner) rescan(ctx context.Context) error {
 	set, known, err := Installed(ctx, s.Cache, s.DefaultProfile, func(string) {})
 	if err == nil && !known {
-		err = errors.New("the scanner may not list StatefulPolicies")
+		err = errors.New("the scanner lacks the right to list StatefulPolicies")
 	}
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ func (s source) some(ctx context.Context, around *shared) error {
 			s.unknown(kinds.Namespace, "", err)
 			return nil
 		case apierrors.IsNotFound(err):
-			return fmt.Errorf("there is no namespace %s", name)
+			return fmt.Errorf("namespace %s does not exist", name)
 		case err != nil:
 			return inNamespace(name, err)
 		}

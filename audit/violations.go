@@ -14,15 +14,15 @@ import (
 var (
 	violationsNow = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "mooring_violations",
-		Help: "Findings on what stands in the cluster, by rule, action (Deny, Warn, Audit) and namespace. Only the leader has them.",
+		Help: "Findings about objects in the cluster, by rule, action (Deny, Warn, Audit) and namespace. Only the leader has them.",
 	}, []string{"rule", "action", "namespace"})
 	scansTotal = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mooring_scans_total",
-		Help: "Scans of the whole cluster that were begun.",
+		Help: "Started scans of the whole cluster.",
 	})
 	scanErrorsTotal = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mooring_scan_errors_total",
-		Help: "Namespaces, or whole scans, that could not be judged and are tried again; the log says why.",
+		Help: "Failed scans of the cluster or of a namespace. The log has the reason.",
 	})
 	reportWritesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mooring_report_writes_total",

@@ -74,7 +74,7 @@ func CertManager(mgr manager.Manager, o CertManagerOptions) (Source, error) {
 	}
 	certificates := certmanager.SchemeGroupVersion.WithKind(certmanager.CertificateKind)
 	if _, err := mgr.GetRESTMapper().RESTMapping(certificates.GroupKind(), certificates.Version); err != nil {
-		return nil, fmt.Errorf("the cluster does not know cert-manager's Certificates; install cert-manager first, or use --cert-mode=self-signed: %w", err)
+		return nil, fmt.Errorf("the cluster has no Certificate CRD: %w. Fix: install cert-manager, or use --cert-mode=self-signed", err)
 	}
 	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: scheme, HTTPClient: mgr.GetHTTPClient()})
 	if err != nil {
@@ -108,7 +108,7 @@ func parseIssuer(s string) (issuer cmmeta.IssuerReference, own bool, err error) 
 	}
 	known := external || kind == certmanager.IssuerKind || kind == certmanager.ClusterIssuerKind
 	if kind == "" || name == "" || group == "" || !known {
-		return issuer, false, fmt.Errorf("the issuer %q is not of the form Issuer/NAME, ClusterIssuer/NAME or KIND.GROUP/NAME", s)
+		return issuer, false, fmt.Errorf("the issuer %q is not valid. Fix: write Issuer/NAME, ClusterIssuer/NAME or KIND.GROUP/NAME", s)
 	}
 	return cmmeta.IssuerReference{Group: group, Kind: kind, Name: name}, false, nil
 }
@@ -140,7 +140,7 @@ func (m *certManager) load(ctx context.Context, _ reconcile.Request) (reconcile.
 		m.problem.Store(&err)
 		return reconcile.Result{RequeueAfter: min(m.Settle, 5*time.Second)}, nil
 	case err != nil:
-		log.FromContext(ctx).Info("Serving the certificate that was there before", "reason", err.Error(), "expires", held.leaf.Leaf.NotAfter)
+		log.FromContext(ctx).Info("Still serving the previous certificate", "reason", err.Error(), "expires", held.leaf.Leaf.NotAfter)
 		return reconcile.Result{}, nil
 	case held == nil || held.expired(now) != nil || held.leaf.Leaf.Equal(issued.leaf.Leaf):
 		m.waiting = nil
@@ -150,7 +150,7 @@ func (m *certManager) load(ctx context.Context, _ reconcile.Request) (reconcile.
 
 	switch err := m.accepted(ctx, &issued.leaf, now); {
 	case err != nil:
-		log.FromContext(ctx).V(1).Info("The new certificate has to wait", "reason", err.Error())
+		log.FromContext(ctx).V(1).Info("The new certificate is not accepted everywhere yet", "reason", err.Error())
 		m.waiting = nil
 	case m.waiting == nil || !m.waiting.leaf.Leaf.Equal(issued.leaf.Leaf):
 		m.waiting, m.since = issued, now
@@ -185,7 +185,7 @@ func parseIssued(data map[string][]byte) (*chain, error) {
 		return nil, fmt.Errorf("tls.crt and tls.key: %w", err)
 	}
 	if len(data[cmmeta.TLSCAKey]) == 0 {
-		return nil, errors.New("there is no ca.crt, which the API server needs; use an issuer with a CA of its own, not a public one")
+		return nil, errors.New("there is no ca.crt, which the API server needs. Fix: use an issuer with its own CA; public issuers provide none")
 	}
 	if c.cas, err = cert.ParseCertsPEM(data[cmmeta.TLSCAKey]); err != nil {
 		return nil, fmt.Errorf("ca.crt: %w", err)
@@ -329,12 +329,12 @@ func (m *certManager) annotate(ctx context.Context) error {
 func (m *certManager) status(ctx context.Context) error {
 	certificate := &certmanager.Certificate{}
 	if err := m.client.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Secret}, certificate); err != nil {
-		return fmt.Errorf("the leader asks for it: %w", err)
+		return fmt.Errorf("the leader cannot request it: %w", err)
 	}
 	if err := m.issuerStatus(ctx, certificate.Spec.IssuerRef); err != nil {
 		return err
 	}
-	message := "cert-manager has not said anything about it; is it running?"
+	message := "cert-manager has not set a condition on it. Fix: check that cert-manager runs"
 	for _, c := range certificate.Status.Conditions {
 		if c.Type == certmanager.CertificateConditionReady || c.Reason == "Failed" {
 			message = c.Message
@@ -354,7 +354,7 @@ func (m *certManager) issuerStatus(ctx context.Context, ref cmmeta.IssuerReferen
 		issuer, key.Namespace, name = &certmanager.ClusterIssuer{}, "", "ClusterIssuer "+ref.Name
 	}
 	if err := m.live.Get(ctx, key, issuer); apierrors.IsNotFound(err) {
-		return fmt.Errorf("%s does not exist: create it, or name another with --cert-issuer", name)
+		return fmt.Errorf("%s does not exist. Fix: create it, or name another with --cert-issuer", name)
 	} else if err != nil {
 		return err
 	}

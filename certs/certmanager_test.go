@@ -48,7 +48,7 @@ func TestParseIssued(t *testing.T) {
 	}{
 		"what cert-manager writes":  {func(map[string][]byte) {}, ""},
 		"empty":                     {func(d map[string][]byte) { clear(d) }, "tls.crt and tls.key"},
-		"a public CA, so no ca.crt": {func(d map[string][]byte) { delete(d, "ca.crt") }, "use an issuer with a CA of its own"},
+		"a public CA, so no ca.crt": {func(d map[string][]byte) { delete(d, "ca.crt") }, "use an issuer with its own CA"},
 		"a CA of noise":             {func(d map[string][]byte) { d["ca.crt"] = []byte("noise") }, "ca.crt"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,7 +57,7 @@ type Source interface {
 
 var expiry = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "mooring_certificate_expiry_timestamp_seconds",
-	Help: "When the serving certificate (leaf) and the authority that signed it (ca) expire, in seconds since 1970.",
+	Help: "Expiry of the serving certificate (leaf) and of its CA (ca), in seconds since 1970.",
 }, []string{"certificate"})
 
 func init() {

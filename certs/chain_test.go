@@ -58,10 +58,10 @@ func TestOptions(t *testing.T) {
 	}{
 		"the defaults":             {func(*Options) {}, ""},
 		"no Service but an IP":     {func(o *Options) { o.Service, o.ExtraNames = "", []string{"127.0.0.1"} }, ""},
-		"no name at all":           {func(o *Options) { o.Service = "" }, "name to be valid for"},
+		"no name at all":           {func(o *Options) { o.Service = "" }, "needs a Service or a DNS name"},
 		"no Secret":                {func(o *Options) { o.Secret = "" }, "needs a namespace and a name"},
 		"no namespace":             {func(o *Options) { o.Namespace = "" }, "needs a namespace and a name"},
-		"a leaf outlives its CA":   {func(o *Options) { o.CAValidity = day }, "longer than its CA"},
+		"a leaf outlives its CA":   {func(o *Options) { o.CAValidity = day }, "must not exceed that of its CA"},
 		"settles after the expiry": {func(o *Options) { o.LeafValidity, o.Settle = 3*time.Hour, time.Hour }, "settle time"},
 		"a negative settle time":   {func(o *Options) { o.Settle = -1 }, "settle time"},
 	}

@@ -39,7 +39,7 @@ func (w *ExpiryWarning) Start(ctx context.Context) error {
 		if warning := w.warning(now); warning != "" && now.Sub(last) >= time.Hour {
 			last = now
 			w.Recorder.Eventf(w.Regarding, nil, corev1.EventTypeWarning, "CertificateExpires", "Serve", "%s", warning)
-			w.Log.Info("nobody renews the serving certificate", "warning", warning)
+			w.Log.Info("the serving certificate is not renewed", "warning", warning)
 		}
 		select {
 		case <-ctx.Done():
@@ -63,8 +63,8 @@ func (w *ExpiryWarning) warning(now time.Time) string {
 	if now.After(leaf.NotAfter) {
 		says = "expired"
 	}
-	return fmt.Sprintf("The webhook's serving certificate %s at %s; after that the API server reaches no webhook, and scale-downs and deletes are refused. "+
-		"See why nobody renews it in the log of mooring and, if cert-manager issues it, with kubectl describe certificate", says, leaf.NotAfter.Format(time.RFC3339))
+	return fmt.Sprintf("The webhook's serving certificate %s at %s and is not renewed. Without it the API server cannot call Mooring and refuses scale-downs and deletes. "+
+		"Fix: look at the leader's log and, if cert-manager issues it, run kubectl describe certificate", says, leaf.NotAfter.Format(time.RFC3339))
 }
 
 // expiresSoon says whether the last sixth of a certificate's validity has begun.

@@ -32,7 +32,7 @@ func (k *keeper) keep(ctx context.Context, _ reconcile.Request) (reconcile.Resul
 	case secret == nil && !apierrors.IsNotFound(err):
 		return reconcile.Result{}, err
 	case err != nil:
-		log.FromContext(ctx).Error(err, "The certificate is lost or unusable, replacing it")
+		log.FromContext(ctx).Error(err, "The certificate is missing or unusable; replacing it")
 		reason := err.Error()
 		if c, err = k.replacement(now); err != nil {
 			return reconcile.Result{}, err

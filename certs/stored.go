@@ -66,9 +66,9 @@ func (o *Options) complete() error {
 	case o.Namespace == "" || o.Secret == "":
 		return errors.New("the certificate Secret needs a namespace and a name")
 	case len(o.names()) == 0:
-		return errors.New("the certificate needs a Service or a name to be valid for")
+		return errors.New("the certificate needs a Service or a DNS name")
 	case o.LeafValidity > o.CAValidity:
-		return errors.New("a leaf cannot be valid for longer than its CA")
+		return errors.New("the certificate's validity must not exceed that of its CA")
 	case o.Settle < 0 || 3*o.Settle >= o.LeafValidity:
 		return errors.New("the settle time must be less than a third of the leaf's validity")
 	}

@@ -40,7 +40,7 @@ const readmeHead = `# Mooring
 
 <!-- Written by make render from values.yaml. -->
 
-An admission webhook that keeps stateful workloads safe. [Install, upgrade, remove](../../docs/operating/install.md).
+An admission webhook that keeps stateful workloads safe. See [install, upgrade, remove](../../docs/operating/install.md).
 
     helm install mooring deploy/chart --namespace mooring-system --create-namespace
 

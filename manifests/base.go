@@ -148,14 +148,14 @@ func BelowRoot() string {
 // resolve returns the top folder of the work tree that this process is in, and the commit that base names.
 func resolve(base string) (top, commit string, err error) {
 	if strings.HasPrefix(base, "-") {
-		return "", "", errors.New("a revision does not begin with a dash")
+		return "", "", errors.New("a revision must not begin with a dash")
 	}
 	if top, err = git(".", "rev-parse", "--show-toplevel"); err != nil {
 		return "", "", err
 	}
 	commit, err = git(".", "rev-parse", "--verify", "--quiet", "--end-of-options", base+"^{commit}")
 	if err != nil {
-		err = errors.New("git knows no such revision here; a shallow clone has to fetch it first")
+		err = errors.New("git does not have this revision. Fix: in a shallow clone, fetch it first")
 	}
 	return top, commit, err
 }

@@ -94,7 +94,7 @@ func (d *decoder) document() {
 	}
 	if t.root.Kind != yaml.MappingNode || t.scalar("kind") == "" {
 		if sure {
-			d.fail(d.line, 0, "the document has a line that begins with kind:, but is no object with a kind")
+			d.fail(d.line, 0, "the document has a line that begins with kind:, but it is not an object")
 		}
 		return
 	}
@@ -147,7 +147,7 @@ func (d *decoder) item(t *tree, item, name, apiVersion string) {
 	switch node := t.find(item); {
 	case node == nil || node.Kind != yaml.MappingNode:
 		line, column := t.position(item)
-		d.fail(d.line+line-1, column, "%s is no object", strings.TrimSuffix(item, "."))
+		d.fail(d.line+line-1, column, "%s is not an object", strings.TrimSuffix(item, "."))
 	case t.scalar(item+"kind") != "":
 		d.object(t, item)
 	case name != "":

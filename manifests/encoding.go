@@ -16,7 +16,7 @@ func notUTF8(data []byte) string {
 		}
 	}
 	if i := bytes.IndexByte(data, 0); i >= 0 {
-		return "it is no text: it has a zero byte in " + lineAt(data, i)
+		return "it is not text: it has a zero byte in " + lineAt(data, i)
 	}
 	if utf8.Valid(data) {
 		return ""

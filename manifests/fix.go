@@ -188,7 +188,7 @@ func (f *fixer) set(at Remedy, d *Document, path string, value any) {
 	e := f.edit(d)
 	text, err := setField(e.text, d.Item+path, value)
 	if err != nil {
-		f.left(at, "%s: %v is to be set by hand: %v", path, value, err)
+		f.left(at, "%s: set it to %v by hand: %v", path, value, err)
 		return
 	}
 	e.text = text
@@ -210,7 +210,7 @@ func (f *fixer) mend(at Remedy, set *appsv1.StatefulSet, c cluster, fix policies
 		f.left(at, "%s", fix.Undecided)
 		return
 	case !d.File.fixable:
-		f.left(at, "it is to be mended, and its file is not among those to fix")
+		f.left(at, "it must be fixed, but its file is not among those that you named")
 		return
 	}
 	if governs {
@@ -233,7 +233,7 @@ func (f *fixer) neededByClients(service *corev1.Service) string {
 	for _, p := range service.Spec.Ports {
 		if to := p.TargetPort.String(); to != "0" && to != "" && to != fmt.Sprint(p.Port) {
 			// Where a port has a name it may be any number.
-			return fmt.Sprintf("its port %d leads to %s, and a headless Service translates no ports", p.Port, to)
+			return fmt.Sprintf("its port %d has the targetPort %s, and a headless Service does not translate ports", p.Port, to)
 		}
 	}
 	if by := f.calledByIP(service); by != "" {
@@ -275,12 +275,12 @@ func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, c cluster, 
 		return
 	}
 	if t := d.parsed(); (editor{tree: t}).json() {
-		f.left(at, "%s is missing, and is to be added by hand: JSON has no place for another document", ref)
+		f.left(at, "%s is missing. Add it by hand, because a JSON file has room for one document only", ref)
 		return
 	}
 	text, err := documentOf(fix.Object, d)
 	if err != nil {
-		f.left(at, "%s is missing, and cannot be written: %v", ref, err)
+		f.left(at, "%s is missing and cannot be added: %v", ref, err)
 		return
 	}
 	f.created = append(f.created, &Document{File: d.File, Object: fix.Object})
@@ -301,20 +301,20 @@ func serves(added, wanted kinds.Object, set *appsv1.StatefulSet) bool {
 // suitsOthers says what the object would do to other workloads among the files, where it is not for this StatefulSet alone.
 func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, c cluster) string {
 	if c.nearest(c.names[identity(o)]) != nil {
-		return fmt.Sprintf("there is a %s, which does not select its Pods: mend its selector", policies.RefTo(o))
+		return fmt.Sprintf("%s exists but does not select its Pods: correct its selector", policies.RefTo(o))
 	}
 	switch o := o.(type) {
 	case *corev1.Service:
 		selector := labels.SelectorFromSet(o.Spec.Selector)
 		for other := range c.workloads(set) {
 			if named, ok := other.(*appsv1.StatefulSet); ok && named.Spec.ServiceName == o.Name && !selector.Matches(podLabels(other)) {
-				return fmt.Sprintf("Service %s is missing, and StatefulSet %s names it too: add one with a selector that selects the Pods of each", o.Name, named.Name)
+				return fmt.Sprintf("Service %s is missing, and StatefulSet %s names it too: add it with a selector that selects the Pods of both", o.Name, named.Name)
 			}
 		}
 	case *policyv1.PodDisruptionBudget:
 		for other := range c.workloads(set) {
 			if statefulset.Selects(o.Spec.Selector, podLabels(other)) {
-				return fmt.Sprintf("its selector selects the Pods of %s too: add a PodDisruptionBudget with one that selects its Pods alone", policies.RefTo(other))
+				return fmt.Sprintf("its selector selects the Pods of %s too: add a PodDisruptionBudget that selects its Pods only", policies.RefTo(other))
 			}
 		}
 	}
@@ -369,7 +369,7 @@ func (f *fixer) file(file *File) {
 	fixed := FixedFile{Name: file.Name, Before: file.Data, After: after.Bytes()}
 	if err := f.verify(file, fixed.After); err != nil {
 		f.Made = slices.DeleteFunc(f.Made, func(r Remedy) bool { return r.Position.File == file.Name })
-		f.Errors = append(f.Errors, report.Error{Position: report.Position{File: file.Name}, Message: fmt.Sprintf("cannot be fixed, and is left as it is: %v", err)})
+		f.Errors = append(f.Errors, report.Error{Position: report.Position{File: file.Name}, Message: fmt.Sprintf("cannot be fixed: %v", err)})
 		return
 	}
 	f.Files = append(f.Files, fixed)
@@ -417,7 +417,7 @@ func (f *fixer) verify(file *File, data []byte) error {
 			return err
 		}
 		if got, err := meaning(is); err != nil || !reflect.DeepEqual(got, wanted) {
-			return errors.New("one of its documents would mean something else")
+			return errors.New("one of its documents would change its meaning")
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func setField(text []byte, path string, value any) ([]byte, error) {
 			return candidate, nil
 		}
 	}
-	return nil, errors.New("the text cannot be changed there without changing more than that, as where an anchor shares it")
+	return nil, errors.New("changing the text there would change other fields too, for example because an anchor shares it")
 }
 
 // meaning is what a document says, as kubectl reads it, in the form that JSON decodes to.

@@ -20,7 +20,7 @@ func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
 		info, err := os.Stat(path)
 		switch {
 		case path == Stdin:
-			w.errs = append(w.errs, report.Error{Position: report.Position{File: "stdin"}, Message: "fix writes to files; standard input is none"})
+			w.errs = append(w.errs, report.Error{Position: report.Position{File: "stdin"}, Message: "fix needs files and cannot change the standard input"})
 		case err == nil && chartOf(path) != "":
 			skipped = append(skipped, chartOf(path))
 		case err == nil && !info.IsDir() && IsKustomization(path):

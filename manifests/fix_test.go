@@ -160,7 +160,7 @@ func TestFixFiles(t *testing.T) {
 			},
 			paths: []string{"prod"},
 			want:  map[string][]string{"prod/b.yaml": {"  updateStrategy:\n"}},
-			says:  []string{"its file is not among those to fix"},
+			says:  []string{"its file is not among those that you named"},
 		},
 		{
 			name: "two StatefulSets that miss one Service", files: map[string]string{"a.yaml": join(db, statefulSet("db2", "", "serviceName: db"))},

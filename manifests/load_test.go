@@ -152,7 +152,7 @@ spec: {rules: {scaleDown: {action: Deny, maxSteps: 1}}}
 				"a.yaml:16:3 the StatefulSet cannot be read: json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32",
 				"a.yaml:20:1 the StatefulSet cannot be read: there is no metadata.name",
 				"a.yaml:22:1 the StatefulSet has no apiVersion",
-				"a.yaml:26:9 items[0] is no object",
+				"a.yaml:26:9 items[0] is not an object",
 				"a.yaml:26:12 items[1] has no kind",
 				`a.yaml:31:42 the StatefulPolicy cannot be read: unknown field "spec.rules.scaleDown.maxSteps"`,
 			},

@@ -242,7 +242,7 @@ func (w *walk) list(root string, skip map[string]bool) ([]string, map[string]err
 		case !entry.IsDir() && isFile(path):
 			names = append(names, path)
 		case entry.Type()&fs.ModeSymlink != 0 && !exists(path) && isManifest(path):
-			errs[path] = errors.New("it is a link that leads nowhere")
+			errs[path] = errors.New("it is a broken link")
 		}
 		return nil
 	})
@@ -406,7 +406,7 @@ func (j *job) rendering() string { return filepath.ToSlash(j.folder) + j.variant
 
 func (j *job) run() {
 	if j.render == nil {
-		j.err = errors.New("there is nothing here to render it with")
+		j.err = errors.New("this program cannot render it")
 		return
 	}
 	// What others wrote may fail in ways of its own, and takes nothing else along.

@@ -55,7 +55,7 @@ func bypass(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 			continue
 		}
 		if !slices.Contains(named, f.Rule) {
-			f.Note = fmt.Sprintf("the annotation %s=%s does not name this rule; it would have to be %s=%s", BypassAnnotation, value, BypassAnnotation, strings.Join(denied, ","))
+			f.Note = fmt.Sprintf("the annotation %s=%s does not name this rule. Fix: %s=%s", BypassAnnotation, value, BypassAnnotation, strings.Join(denied, ","))
 			continue
 		}
 		if why := invalid(annotations, ch.Time); why != "" {
@@ -66,16 +66,16 @@ func bypass(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 		may, known, err := c.MayBypass(f.Policy, namespace)
 		switch {
 		case err != nil:
-			return fmt.Errorf("asking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
+			return fmt.Errorf("checking whether %s may bypass StatefulPolicy %s: %w", ch.User.Username, f.Policy, err)
 		case !known:
-			f.atMost(v1alpha1.Warn, fmt.Sprintf("the annotation %s asks for it: %s; whether it counts is decided when somebody applies it",
+			f.atMost(v1alpha1.Warn, fmt.Sprintf("annotation %s: %s; the cluster decides whether the user may bypass",
 				BypassAnnotation, strings.TrimSpace(annotations[BypassReasonAnnotation])))
 		case !may:
 			where, bound := "", "clusterrolebinding"
 			if namespace != "" {
 				where, bound = " in namespace "+namespace, "rolebinding -n "+namespace
 			}
-			f.Note = fmt.Sprintf("the annotation %s does not count: %s has no right to the verb bypass on statefulpolicies.mooring.dev %q%s; an administrator grants it: kubectl create %s mooring-bypass --clusterrole=mooring-bypass --user=%s",
+			f.Note = fmt.Sprintf("the annotation %s does not count, because %s lacks the verb bypass on statefulpolicies.mooring.dev %q%s. An administrator can grant it: kubectl create %s mooring-bypass --clusterrole=mooring-bypass --user=%s",
 				BypassAnnotation, cmp.Or(ch.User.Username, "the user"), f.Policy, where, bound, cmp.Or(ch.User.Username, "<user>"))
 		default:
 			f.Action, f.Bypassed = v1alpha1.Warn, strings.TrimSpace(annotations[BypassReasonAnnotation])
@@ -123,7 +123,7 @@ func bypassedIn(o kinds.Object) string {
 // invalid says why a bypass does not count whoever asks, or nothing.
 func invalid(annotations map[string]string, now time.Time) string {
 	if strings.TrimSpace(annotations[BypassReasonAnnotation]) == "" {
-		return BypassReasonAnnotation + " must say why"
+		return BypassReasonAnnotation + " must give the reason"
 	}
 	until, limited := annotations[BypassUntilAnnotation]
 	if !limited {
@@ -132,7 +132,7 @@ func invalid(annotations map[string]string, now time.Time) string {
 	end, err := time.Parse(time.RFC3339, until)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("%s: %q is no RFC 3339 time like 2006-01-02T15:04:05Z", BypassUntilAnnotation, until)
+		return fmt.Sprintf("%s: %q is not an RFC 3339 time such as 2006-01-02T15:04:05Z", BypassUntilAnnotation, until)
 	case !end.After(now):
 		return fmt.Sprintf("%s: it ended at %s", BypassUntilAnnotation, until)
 	case end.After(now.Add(maxBypass)):

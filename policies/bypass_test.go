@@ -46,39 +46,39 @@ func TestBypass(t *testing.T) {
 		"no annotation": {may: []string{"a"}, want: v1alpha1.Deny},
 		"another rule": {
 			annotations: map[string]string{policies.BypassAnnotation: "headless-service", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"a"}, want: v1alpha1.Deny, note: "mooring.dev/bypass=headless-service does not name this rule; it would have to be mooring.dev/bypass=scale-down",
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "mooring.dev/bypass=headless-service does not name this rule. Fix: mooring.dev/bypass=scale-down",
 		},
 		"no rule": {
 			annotations: map[string]string{policies.BypassAnnotation: "true", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"a"}, want: v1alpha1.Deny, note: "would have to be mooring.dev/bypass=scale-down",
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "Fix: mooring.dev/bypass=scale-down",
 		},
 		"an empty annotation": {
 			annotations: map[string]string{policies.BypassAnnotation: "", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"a"}, want: v1alpha1.Deny, note: "would have to be mooring.dev/bypass=scale-down",
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "Fix: mooring.dev/bypass=scale-down",
 		},
 		"a rule's name is no prefix": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-downs,scale", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"a"}, want: v1alpha1.Deny, note: "would have to be mooring.dev/bypass=scale-down",
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "Fix: mooring.dev/bypass=scale-down",
 		},
 		"no reason": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down"},
-			may:         []string{"a"}, want: v1alpha1.Deny, note: "must say why",
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "must give the reason",
 		},
 		"a blank reason": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: " \t"},
-			may:         []string{"a"}, want: v1alpha1.Deny, note: "must say why",
+			may:         []string{"a"}, want: v1alpha1.Deny, note: "must give the reason",
 		},
 		"no time": {
 			annotations: map[string]string{
 				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "tomorrow",
 			},
-			may: []string{"a"}, want: v1alpha1.Deny, note: `"tomorrow" is no RFC 3339 time`,
+			may: []string{"a"}, want: v1alpha1.Deny, note: `"tomorrow" is not an RFC 3339 time`,
 		},
 		"an empty time is not no time": {
 			annotations: map[string]string{
 				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "",
 			},
-			may: []string{"a"}, want: v1alpha1.Deny, note: `"" is no RFC 3339 time`,
+			may: []string{"a"}, want: v1alpha1.Deny, note: `"" is not an RFC 3339 time`,
 		},
 		"expired": {
 			annotations: map[string]string{
@@ -100,11 +100,11 @@ func TestBypass(t *testing.T) {
 		},
 		"a user without the verb": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},
-			want:        v1alpha1.Deny, note: `ada has no right to the verb bypass on statefulpolicies.mooring.dev "a" in namespace shop; an administrator grants it: kubectl create rolebinding -n shop mooring-bypass --clusterrole=mooring-bypass --user=ada`,
+			want:        v1alpha1.Deny, note: `ada lacks the verb bypass on statefulpolicies.mooring.dev "a" in namespace shop. An administrator can grant it: kubectl create rolebinding -n shop mooring-bypass --clusterrole=mooring-bypass --user=ada`,
 		},
 		"a user with the verb on another policy": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away"},
-			may:         []string{"b"}, want: v1alpha1.Deny, note: "ada has no right",
+			may:         []string{"b"}, want: v1alpha1.Deny, note: "ada lacks the verb",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

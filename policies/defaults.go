@@ -29,7 +29,7 @@ type FilledField struct {
 
 // String is the warning for whoever changed something else of an object that runs, in at most MaxWarning characters.
 func (f FilledField) String() string {
-	return cut(fmt.Sprintf("%s: %s is set to %v, by default of policy %s, as the manifest does not give it. To keep your own value: %s=%s",
+	return cut(fmt.Sprintf("%s: %s is set to %v by the default of policy %s, because the manifest leaves it out. To keep your own value, annotate it: %s=%s",
 		f.Rule, f.Path, f.Value, f.Policy, KeepAnnotation, f.Rule), MaxWarning)
 }
 

@@ -158,7 +158,7 @@ func (f *Finding) cap(ch Change) {
 		f.atMost(v1alpha1.Warn, "unchanged by this update")
 	}
 	if f.Unknown {
-		f.atMost(v1alpha1.Warn, "Mooring cannot be certain")
+		f.atMost(v1alpha1.Warn, "Mooring cannot verify it")
 	}
 	if f.Pending && ch.DryRun {
 		f.atMost(v1alpha1.Warn, "not refused in a dry run")

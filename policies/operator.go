@@ -102,7 +102,7 @@ func operates(account string, owner metav1.OwnerReference, chosen []applied, ch 
 	may, known, err := c.MayOperate(namespace, owner)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("asking whether %s operates %s %s: %w", ch.User.Username, owner.Kind, owner.Name, err)
+		return "", fmt.Errorf("checking whether %s operates %s %s: %w", ch.User.Username, owner.Kind, owner.Name, err)
 	case !known:
 		return fmt.Sprintf("it is unknown whether %s operates %s %s", account, owner.Kind, owner.Name), nil
 	case may && owner.UID == ch.Object().GetUID():

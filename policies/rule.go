@@ -90,7 +90,7 @@ func Find(rules []Rule, id string) (Rule, bool) {
 // UnknownRule is the error that there is no such rule, or no such check of one, and names what may have been meant.
 func UnknownRule(rules []Rule, id string) error {
 	name, check, _ := strings.Cut(id, "/")
-	what, known := fmt.Sprintf("there is no rule %q", name), []string{}
+	what, known := fmt.Sprintf("unknown rule %q", name), []string{}
 	if rule, ok := Find(rules, name); ok {
 		what = fmt.Sprintf("the rule %s has no check %q", name, check)
 		for _, c := range rule.Checks {
@@ -108,7 +108,7 @@ func UnknownRule(rules []Rule, id string) error {
 	case len(known) < len(rules):
 		return fmt.Errorf("%s; it has %s", what, words.List(known))
 	}
-	return fmt.Errorf("%s; mooring explain lists those there are", what)
+	return fmt.Errorf("%s. Fix: list the rules with mooring explain", what)
 }
 
 func ids(rules []Rule) []string {

@@ -91,13 +91,13 @@ func Compile(rules []Rule, policies []v1alpha1.StatefulPolicy, defaultProfile st
 		}
 	}
 	if _, ok := set.profiles[defaultProfile]; !ok && defaultProfile != ProfileOff {
-		return nil, fmt.Errorf("no profile %q; use one of %q or %q", defaultProfile, profiles.Names, ProfileOff)
+		return nil, fmt.Errorf("unknown profile %q. Fix: use %q or %q", defaultProfile, profiles.Names, ProfileOff)
 	}
 	var errs []error
 	for i := range policies {
 		c, err := compile(rules, &policies[i])
 		if err == nil && slices.Contains(profiles.Names, c.Name) {
-			err = fmt.Errorf("StatefulPolicy %s: metadata.name: a profile has that name; call the policy something else", c.Name)
+			err = fmt.Errorf("StatefulPolicy %s: metadata.name: a profile has that name. Fix: use another name", c.Name)
 		}
 		if err != nil {
 			errs = append(errs, err)

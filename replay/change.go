@@ -32,10 +32,10 @@ import (
 // Why a request cannot be judged. They are counted by their words.
 var (
 	errMetadata    = errors.New("the log has only its metadata (audit level Metadata)")
-	errUnseen      = errors.New("the object was not seen before, so that nobody knows what changes")
+	errUnseen      = errors.New("the log does not show the object before the change")
 	errUnreadable  = errors.New("its object cannot be decoded")
-	errUnpatchable = errors.New("its patch does not fit the object as it was seen")
-	errCollection  = errors.New("which objects the collection held is unknown")
+	errUnpatchable = errors.New("its patch does not apply to the object as the log shows it")
+	errCollection  = errors.New("the log does not show which objects the collection had")
 )
 
 // request is one request of a log to an object of a kind that matters.

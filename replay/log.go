@@ -104,7 +104,7 @@ func (r *logReader) read() *event {
 		r.skip(err.Error())
 		return nil
 	case e.StageTimestamp.Time.Before(r.until):
-		r.skip(fmt.Sprintf("the event of %s comes after one of %s: the lines are not in order of time. Sort them: jq -cs 'sort_by(.stageTimestamp)[]'",
+		r.skip(fmt.Sprintf("the event of %s comes after one of %s: the lines are not in order of time. Fix: jq -cs 'sort_by(.stageTimestamp)[]'",
 			clock(e.StageTimestamp.Time), clock(r.until)))
 		return nil
 	}
@@ -118,7 +118,7 @@ func (r *logReader) position() report.Position { return report.Position{File: r.
 func (r *logReader) skip(why string) {
 	r.fail(report.Error{Position: r.position(), Message: why})
 	if r.damage++; r.damage == mostDamage {
-		r.stop(fmt.Sprintf("this is the %dth line that cannot be used; the rest of the log is left out", r.damage))
+		r.stop(fmt.Sprintf("this is the %dth line that cannot be read; the rest of the log is left out", r.damage))
 	}
 }
 
@@ -134,33 +134,33 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.0000
 func unreadable(err error) string {
 	switch {
 	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Sprintf("the line is longer than %d MiB; is this an audit log?", longestLine>>20)
+		return fmt.Sprintf("the line is longer than %d MiB. Fix: check that the file is an audit log", longestLine>>20)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return "the gzip file is cut off here; what came after is lost"
+		return "the gzip file is cut off here; the rest is lost"
 	}
-	return "the log cannot be read on from here: " + err.Error()
+	return "the log cannot be read from here on: " + err.Error()
 }
 
 // decodeEvent reads a line as an audit event. The error says what to do about a line that is none.
 func decodeEvent(line []byte) (*event, error) {
 	switch trimmed := bytes.TrimLeft(line, " \t\r"); {
 	case bytes.IndexByte(line, 0) >= 0:
-		return nil, errors.New("binary data, no audit event in JSON")
+		return nil, errors.New("binary data instead of an audit event in JSON")
 	case trimmed[0] != '{':
-		return nil, errors.New("no audit event in JSON, one a line, as the API server writes with --audit-log-format=json")
+		return nil, errors.New("not an audit event in JSON. Fix: write the log with --audit-log-format=json")
 	}
 	e := &event{}
 	if err := json.UnmarshalCaseSensitivePreserveInts(line, &e.Event); err != nil {
 		if !bytes.HasSuffix(bytes.TrimSpace(line), []byte("}")) {
 			return nil, fmt.Errorf("the event is cut off: %w", err)
 		}
-		return nil, fmt.Errorf("no audit event: %w", err)
+		return nil, fmt.Errorf("not an audit event: %w", err)
 	}
 	switch {
 	case e.Kind != "Event" || e.APIVersion != auditv1.SchemeGroupVersion.String():
 		return nil, fmt.Errorf("apiVersion %q, kind %q: not an Event of %s", e.APIVersion, e.Kind, auditv1.SchemeGroupVersion)
 	case e.StageTimestamp.IsZero():
-		return nil, errors.New("the event has no stageTimestamp, so its place among the others is unknown")
+		return nil, errors.New("the event has no stageTimestamp, so its order is unknown")
 	}
 	return e, nil
 }

@@ -75,7 +75,7 @@ func TestDamagedLogs(t *testing.T) {
 		},
 		{
 			name: "another format", log: "2026-03-01T12:00:00Z AUDIT: id=\"1\" stage=\"ResponseComplete\"\n",
-			errors: []string{"log-0:1: no audit event in JSON, one a line, as the API server writes with --audit-log-format=json"},
+			errors: []string{"log-0:1: not an audit event in JSON. Fix: write the log with --audit-log-format=json"},
 		},
 		{
 			name: "another object", log: `{"apiVersion":"v1","kind":"Event","reason":"Killing"}`,
@@ -96,7 +96,7 @@ func TestDamagedLogs(t *testing.T) {
 		},
 		{
 			name: "gzip with a wrong checksum", log: string(flipped), denied: []int{first + 1, first + 4},
-			errors: []string{fmt.Sprintf("log-0:%d: the log cannot be read on from here: gzip: invalid checksum", first+5)},
+			errors: []string{fmt.Sprintf("log-0:%d: the log cannot be read from here on: gzip: invalid checksum", first+5)},
 		},
 		{
 			name: "gzip with nothing but its first bytes", log: "\x1f\x8bhello",

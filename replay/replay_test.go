@@ -219,7 +219,7 @@ func TestReplay(t *testing.T) {
 				s.add("patch statefulsets shop/db", "{level: Metadata}")
 				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
 			},
-			want: []string{"1 unjudged: " + errMetadata.Error(), "1 unjudged: " + errUnseen.Error()},
+			want: []string{"1 unjudged: " + errUnseen.Error(), "1 unjudged: " + errMetadata.Error()},
 		},
 		{
 			name: "a Pod that got unready",

@@ -18,10 +18,10 @@ type Baseline struct{ known map[string][]v1alpha1.Action }
 func ReadBaseline(from io.Reader) (Baseline, error) {
 	var d document
 	if err := json.NewDecoder(from).Decode(&d); err != nil {
-		return Baseline{}, fmt.Errorf("it is no report of mooring check -o json: %w", err)
+		return Baseline{}, fmt.Errorf("it is not a report of mooring check -o json: %w", err)
 	}
 	if d.Version != documentVersion {
-		return Baseline{}, fmt.Errorf("it is version %q of a report, and this Mooring reads %q. Fix: write it anew", d.Version, documentVersion)
+		return Baseline{}, fmt.Errorf("it has version %q, and this Mooring reads version %q. Fix: write it again with --write-baseline", d.Version, documentVersion)
 	}
 	b := Baseline{known: map[string][]v1alpha1.Action{}}
 	for _, e := range d.Findings {

@@ -24,7 +24,7 @@ var Formats = []Format[Report]{
 	{"sarif", "for code scanning: SARIF 2.1.0", sorted(writeSARIF)},
 	{"junit", "for test reports: a suite for each file or namespace, a case for each finding", sorted(writeJUnit)},
 	{"github", "for GitHub Actions: workflow commands that annotate the lines of a pull request", sorted(writeGitHub)},
-	{"html", "for people: a page to look through, to keep and to print", sorted(writeHTML)},
+	{"html", "for people: a page to browse, keep or print", sorted(writeHTML)},
 	{"policyreport", "for clusters: policy reports in YAML, one for each namespace", sorted(writePolicyReport)},
 }
 

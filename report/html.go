@@ -65,7 +65,7 @@ type candidate struct {
 // Sentence says what the candidate would do.
 func (c candidate) Sentence() string {
 	if len(c.New.Findings) == 0 {
-		return "Nothing: it finds no more than the policies in force."
+		return "It has no additional findings."
 	}
 	var parts []string
 	for _, part := range []struct {
@@ -76,7 +76,7 @@ func (c candidate) Sentence() string {
 			parts = append(parts, fmt.Sprintf("%s %d", part.does, n))
 		}
 	}
-	return fmt.Sprintf("Of the objects as they are now, it would %s that the policies in force let be or only warn about, in %s.",
+	return fmt.Sprintf("In addition to the policies in use, it would %s in %s.",
 		strings.Join(parts, " and "), words.Plural(len(c.Groups), "object"))
 }
 

@@ -31,7 +31,7 @@ func (o *Outputs[R]) Set(value string) error {
 		return err
 	}
 	if toFile && file == "" {
-		return fmt.Errorf("%q names no file; write %s=FILE, or %s for the standard output", value, name, name)
+		return fmt.Errorf("%q has no file name. Fix: write %s=FILE, or %s for the standard output", value, name, name)
 	}
 	for _, other := range o.to {
 		switch {
@@ -39,7 +39,7 @@ func (o *Outputs[R]) Set(value string) error {
 		case toFile:
 			return fmt.Errorf("%s and %s would both be written to %s", other.format.Name, name, file)
 		default:
-			return fmt.Errorf("%s and %s would both be written to the standard output; give one of them a file: %s=FILE", other.format.Name, name, name)
+			return fmt.Errorf("%s and %s would both be written to the standard output. Fix: write one of them to a file: %s=FILE", other.format.Name, name, name)
 		}
 	}
 	if toFile {
@@ -56,7 +56,7 @@ func (o *Outputs[R]) find(name string) (Format[R], error) {
 			return f, nil
 		}
 	}
-	return Format[R]{}, fmt.Errorf("no output format %q; the formats are %s", name, strings.Join(o.names(), ", "))
+	return Format[R]{}, fmt.Errorf("unknown output format %q. Fix: use %s", name, strings.Join(o.names(), ", "))
 }
 
 func (o *Outputs[R]) names() []string {
@@ -85,7 +85,7 @@ func (o *Outputs[R]) Type() string { return "FORMAT[=FILE]" }
 
 // Usage is the flag's help.
 func (o *Outputs[R]) Usage() string {
-	return fmt.Sprintf("write the report as %s; =FILE writes it there; may be repeated (default %s)", strings.Join(o.names(), ", "), o.Formats[0].Name)
+	return fmt.Sprintf("write the report as %s; =FILE writes to a file; may be repeated (default %s)", strings.Join(o.names(), ", "), o.Formats[0].Name)
 }
 
 // Complete offers the formats to the shell, in the form of a value, a tab and what it is for.

@@ -18,9 +18,9 @@ func TestOutputsSet(t *testing.T) {
 		{name: "nothing"},
 		{name: "a format", values: []string{"json"}, want: "json"},
 		{name: "one to the standard output and others to files", values: []string{"json=a.json", "text", "json=b.json"}, want: "json=a.json,text,json=b.json"},
-		{name: "an unknown format", values: []string{"yaml"}, err: `no output format "yaml"; the formats are text, json`},
-		{name: "a file without a name", values: []string{"json="}, err: "names no file; write json=FILE"},
-		{name: "two to the standard output", values: []string{"json", "text"}, err: "json and text would both be written to the standard output; give one of them a file: text=FILE"},
+		{name: "an unknown format", values: []string{"yaml"}, err: `unknown output format "yaml". Fix: use text, json`},
+		{name: "a file without a name", values: []string{"json="}, err: "has no file name. Fix: write json=FILE"},
+		{name: "two to the standard output", values: []string{"json", "text"}, err: "json and text would both be written to the standard output. Fix: write one of them to a file: text=FILE"},
 		{name: "two to one file", values: []string{"json=out", "text=./out"}, err: "json and text would both be written to ./out"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

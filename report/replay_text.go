@@ -32,7 +32,7 @@ func (t text) replay(r Replay) {
 		t.line("")
 	}
 	if r.Unlisted > 0 {
-		t.line("", fmt.Sprintf("%s more counted below and not listed; --limit lists more.", words.Plural(r.Unlisted, "finding")))
+		t.line("", fmt.Sprintf("%s more, counted below but not listed. Raise --limit to list them.", words.Plural(r.Unlisted, "finding")))
 		t.line("")
 	}
 	for _, g := range r.Groups {

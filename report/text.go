@@ -73,7 +73,7 @@ func (t text) report(r Report) {
 		}
 	}
 	if more := len(r.Findings) - listed; more > 0 {
-		t.line("", fmt.Sprintf("%s more. --limit=0 lists all, and -o html=FILE writes a page to look through.", words.Plural(more, "finding")))
+		t.line("", fmt.Sprintf("%s more. --limit=0 lists all; -o html=FILE writes a page to browse.", words.Plural(more, "finding")))
 		t.line("")
 	}
 	for _, e := range r.Errors {
@@ -302,7 +302,7 @@ func (r Report) Summary() string {
 	}
 	judged := fmt.Sprintf("%s judged, %s among them", words.Plural(r.Objects, "object"), words.Plural(r.StatefulSets, "StatefulSet"))
 	if r.Partial > 0 {
-		judged += fmt.Sprintf(", %s passed over for being only part of one", words.Plural(r.Partial, "StatefulSet"))
+		judged += fmt.Sprintf(", %s skipped as incomplete", words.Plural(r.Partial, "StatefulSet"))
 	}
 	if n := len(r.Clusters); n > 1 {
 		judged += fmt.Sprintf(", in %d clusters", n)

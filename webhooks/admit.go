@@ -30,9 +30,9 @@ func (g gate) enter(ctx context.Context, size int) (leave func(), err error) {
 	if err := g.room.Acquire(ctx, weight); err != nil {
 		shedTotal.Inc()
 		if errors.Is(err, context.Canceled) {
-			return nil, refused{http.StatusServiceUnavailable, fmt.Errorf("the API server hung up: %w", err)}
+			return nil, refused{http.StatusServiceUnavailable, fmt.Errorf("the API server closed the connection: %w", err)}
 		}
-		return nil, refused{http.StatusTooManyRequests, errors.New("more reviews than can be judged in time; add replicas")}
+		return nil, refused{http.StatusTooManyRequests, errors.New("there are more reviews than Mooring can judge in time. Fix: add replicas")}
 	}
 	reviewsUnderWay.Inc()
 	return func() {

@@ -46,7 +46,7 @@ func (c Callers) authorities() (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("client CAs: %s holds no PEM certificate", c.CAFile)
+		return nil, fmt.Errorf("client CAs: %s has no PEM certificate", c.CAFile)
 	}
 	return pool, nil
 }
@@ -59,7 +59,7 @@ func (c Callers) named(state tls.ConnectionState) error {
 		return errors.New("no client certificate")
 	}
 	if name := state.PeerCertificates[0].Subject.CommonName; !slices.Contains(c.Names, name) {
-		return fmt.Errorf("%q is not one of the callers allowed, %q", name, c.Names)
+		return fmt.Errorf("%q is not one of the allowed callers %q", name, c.Names)
 	}
 	return nil
 }

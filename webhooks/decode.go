@@ -95,7 +95,7 @@ func decodeReview(body []byte, wanted func(*admissionv1.AdmissionRequest) bool) 
 	}()
 	err = decode(body, review, d.options)
 	if unwanted = errors.Is(err, errUnwanted); err != nil && !unwanted {
-		return nil, false, badRequestf("the body is no AdmissionReview: %w", err)
+		return nil, false, badRequestf("the body is not an AdmissionReview: %w", err)
 	}
 	if gvk := review.GroupVersionKind(); gvk != admissionv1.SchemeGroupVersion.WithKind("AdmissionReview") {
 		return nil, false, badRequestf("the body is %s, not an AdmissionReview of admission.k8s.io/v1", describe(gvk))
@@ -144,7 +144,7 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, cluste
 	case req.Operation == admissionv1.Update && (ch.New == nil || ch.Old == nil):
 		return nil, badRequestf("the UPDATE of %s has no object or no oldObject", req.Resource.Resource)
 	case req.Operation == admissionv1.Connect:
-		return nil, badRequestf("nothing is judged on CONNECT")
+		return nil, badRequestf("CONNECT is not judged")
 	}
 	switch req.SubResource {
 	case "":
@@ -157,7 +157,7 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, cluste
 	case "eviction":
 		return evictionChange(ctx, ch, clusters)
 	default:
-		return nil, badRequestf("nothing is judged on %s/%s", req.Resource.Resource, req.SubResource)
+		return nil, badRequestf("%s/%s is not judged", req.Resource.Resource, req.SubResource)
 	}
 }
 
@@ -173,7 +173,7 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.Ra
 			return nil, err
 		}
 		if err := decode(in.Raw, o); err != nil {
-			return nil, badRequestf("the request's %s is no %s: %w", field, describe(schema.GroupVersionKind(req.Kind)), err)
+			return nil, badRequestf("the request's %s is not a %s: %w", field, describe(schema.GroupVersionKind(req.Kind)), err)
 		}
 	}
 	o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind(req.Kind))
@@ -198,11 +198,11 @@ func newObject(req *admissionv1.AdmissionRequest) (kinds.Object, error) {
 		return &kinds.Custom{}, nil
 	}
 	if err != nil {
-		return nil, badRequestf("nothing is judged on kind %s: take it out of the webhook configuration", describe(gvk))
+		return nil, badRequestf("kind %s is not judged. Fix: remove it from the webhook configuration", describe(gvk))
 	}
 	o, ok := typed.(kinds.Object)
 	if !ok {
-		return nil, badRequestf("kind %s is no object", describe(gvk))
+		return nil, badRequestf("kind %s is not an object", describe(gvk))
 	}
 	return o, nil
 }
@@ -213,7 +213,7 @@ func decodeDeleteOptions(req *admissionv1.AdmissionRequest) (*metav1.DeleteOptio
 	}
 	options := &metav1.DeleteOptions{}
 	if err := decode(req.Options.Raw, options); err != nil {
-		return nil, badRequestf("the request's options are no DeleteOptions: %w", err)
+		return nil, badRequestf("the request's options are not DeleteOptions: %w", err)
 	}
 	return options, nil
 }
@@ -263,7 +263,7 @@ func scales(ch *policies.Change) (older, newer *autoscalingv1.Scale, err error) 
 	older, ok1 := ch.Old.(*autoscalingv1.Scale)
 	newer, ok2 := ch.New.(*autoscalingv1.Scale)
 	if !ok1 || !ok2 {
-		return nil, nil, badRequestf("a request to scale is an UPDATE from one Scale to another")
+		return nil, nil, badRequestf("a request to scale must be an UPDATE of a Scale")
 	}
 	return older, newer, nil
 }
@@ -271,7 +271,7 @@ func scales(ch *policies.Change) (older, newer *autoscalingv1.Scale, err error) 
 func evictionChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*policies.Change, error) {
 	eviction, ok := ch.New.(*policyv1.Eviction)
 	if !ok {
-		return nil, badRequestf("an eviction is the CREATE of an Eviction")
+		return nil, badRequestf("an eviction must be a CREATE of an Eviction")
 	}
 	ch.Eviction, ch.Operation, ch.New, ch.DeleteOptions = true, admissionv1.Delete, nil, eviction.DeleteOptions
 	pod, err := clusters.Pod(ctx, client.ObjectKeyFromObject(eviction))

@@ -85,7 +85,7 @@ func (h webhook) answer(r *http.Request) (body []byte, outcome string, err error
 		if p := recover(); p != nil {
 			panicsTotal.WithLabelValues(h.name).Inc()
 			h.log.Error(fmt.Errorf("%v", p), "a rule panicked", "uid", uid, "stack", string(debug.Stack()))
-			outcome, err = "error", errors.New("internal error; the log of mooring has it")
+			outcome, err = "error", errors.New("internal error; see Mooring's log")
 		}
 	}()
 	ctx, cancel := context.WithTimeout(r.Context(), deadline(r))

@@ -33,7 +33,7 @@ func (*PolicyLoader) NeedLeaderElection() bool { return false }
 func (l *PolicyLoader) Start(ctx context.Context) error {
 	changed, err := changes(ctx, l.Cache, &v1alpha1.StatefulPolicy{})
 	if meta.IsNoMatchError(err) {
-		return fmt.Errorf("the cluster does not know StatefulPolicy; install its CustomResourceDefinition first (deploy/install.yaml has it): %w", err)
+		return fmt.Errorf("the cluster has no StatefulPolicy CRD: %w. Fix: kubectl apply --server-side -f deploy/chart/crds", err)
 	}
 	if err != nil || changed == nil {
 		return err

@@ -37,7 +37,7 @@ func judgePolicy(set *policies.Set, older, newer kinds.Object, now time.Time) *a
 	}
 	if gone := set.Unguarded(before, after, now); len(gone) > 0 {
 		name := cmp.Or(before, after).Name
-		response.Warnings = []string{fmt.Sprintf("Where StatefulPolicy %s matches, requests are no longer refused by %s, unless another policy or the namespace's own profile refuses them.",
+		response.Warnings = []string{fmt.Sprintf("Requests that StatefulPolicy %s matches are no longer refused by %s, unless another policy or the namespace's profile refuses them.",
 			name, words.List(gone))}
 	}
 	return response

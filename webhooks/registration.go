@@ -160,7 +160,7 @@ func (r *Registration) reached(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	return errors.New("the API server does not reach the webhook; look at the Service's endpoints, at NetworkPolicies, and at the firewall between API server and nodes")
+	return errors.New("the API server does not reach the webhook. Fix: check the Service's endpoints, NetworkPolicies, and the firewall between API server and nodes")
 }
 
 // judgeProbe is lint's answer to the probe.
@@ -168,7 +168,7 @@ func judgeProbe() *admissionv1.AdmissionResponse {
 	return &admissionv1.AdmissionResponse{Result: &metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusConflict, Reason: metav1.StatusReasonConflict,
 		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: probed}}},
-		Message: "the name " + probeName + " is reserved: by it Mooring learns that the API server reaches it",
+		Message: "the name " + probeName + " is reserved: Mooring uses it to test that the API server reaches it",
 	}}
 }
 
@@ -186,7 +186,7 @@ func (r *Registration) own(ctx context.Context, configuration client.Object) err
 	configuration.SetOwnerReferences(append(owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: namespace.Name, UID: namespace.UID}))
 	if err := r.Client.Patch(ctx, configuration, patch); apierrors.IsForbidden(err) {
 		// Where OwnerReferencesPermissionEnforcement is on, this takes the right to delete, which Mooring does not have.
-		log.FromContext(ctx).Info("the webhook configurations will not go with the namespace: delete them with it", "reason", err.Error())
+		log.FromContext(ctx).Info("cannot make the namespace the owner of the webhook configurations; when you delete the namespace, delete them too", "reason", err.Error())
 	} else if err != nil {
 		return unlessBehind(err)
 	}

@@ -115,8 +115,8 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 	}
 	return &admissionv1.AdmissionResponse{Result: &metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable,
-		Message: fmt.Sprintf("cannot judge the request, because the cluster cannot be read: %v\n"+
-			"  Fix: try again; nothing was changed. Check the API server and etcd: kubectl get --raw='/readyz?verbose'", err),
+		Message: fmt.Sprintf("cannot judge the request, because Mooring cannot read the cluster: %v\n"+
+			"  Nothing was changed. Fix: try again. If it fails again, check the API server and etcd: kubectl get --raw='/readyz?verbose'", err),
 		Details: &metav1.StatusDetails{RetryAfterSeconds: 1},
 	}}, err
 }

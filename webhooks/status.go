@@ -100,13 +100,13 @@ func ready(d policies.Diagnosis) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
 	switch {
 	case d.Invalid != nil:
-		c.Reason, c.Message = "Invalid", "The policy is not in force: "+d.Invalid.Error()
+		c.Reason, c.Message = "Invalid", "The policy is not in use: "+d.Invalid.Error()
 	case len(d.Contradicts) > 0:
 		c.Reason, c.Message = "Contradiction", "No object can satisfy this policy and "+strings.Join(append(d.Contradicts, d.Missing...), "; ")
 	case len(d.Missing) > 0:
-		c.Reason, c.Message = "Missing", "The policy is in force, but "+strings.Join(d.Missing, "; ")
+		c.Reason, c.Message = "Missing", "The policy is in use, but "+strings.Join(d.Missing, "; ")
 	default:
-		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "InForce", "The policy is in force."
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "InForce", "The policy is in use."
 	}
 	return c
 }

@@ -47,27 +47,27 @@ func newAudit() *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Report what in a live cluster violates policies",
-		Long: `Audit judges what is in a cluster: StatefulSets with their claims and governing Services, autoscalers, budgets and
-Deployments, by the StatefulPolicies of that cluster, or by others before they are installed. It also finds what no manifest
-shows: claims without a StatefulSet, claims whose delete deletes the volume, members that are down, rollouts that are
-stuck, budgets that block every drain. It reads and changes nothing; the ClusterRole mooring-audit of the chart is enough for it.
-It names what it is not allowed to read, and judges the rest.
+		Short: "Report what violates policies in a cluster",
+		Long: `Audit judges the StatefulSets of a cluster, with their claims, governing Services, autoscalers and budgets, and its Deployments.
+It uses the StatefulPolicies of the cluster, or other policies before you install them. It also finds what no manifest shows: claims
+without a StatefulSet, claims whose volumes are deleted with them, members that are down, stuck rollouts, and budgets that block
+every drain. Audit only reads; the chart's ClusterRole mooring-audit is enough. If it may not read something, it says so and judges
+the rest.
 
 The exit code is 1 if there is a finding that --fail-on names, 2 if something could not be judged, and 0 otherwise.`,
 		Example: `  # What in this cluster violates its policies today?
   mooring audit
 
-  # What would this policy find? Nothing is installed.
+  # What would this policy find? (It is not installed.)
   mooring audit --policy=policy.yaml --fail-on=warn
 
-  # A page about the whole fleet, with what the restricted profile would refuse
+  # A page about all clusters, with what the restricted profile would find
   mooring audit --all-contexts --compare=restricted -o html=fleet.html
 
-  # Only what is about data, with the rights of a service account
+  # Only two rules, with the rights of a service account
   mooring audit --only=claim-at-risk,delete-protection --as=system:serviceaccount:audit:reader
 
-  # Some namespaces of one cluster, as policy reports
+  # Two namespaces of one cluster, as policy reports
   mooring audit --context=prod -n shop -n billing -o policyreport`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,21 +90,21 @@ The exit code is 1 if there is a finding that --fail-on names, 2 if something co
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config, or the Pod's own service account)")
 	f.StringArrayVar(&o.contexts, "context", nil, "kubeconfig context of the cluster; may be repeated (default: the current one)")
 	f.BoolVar(&o.allContexts, "all-contexts", false, "audit the clusters of all contexts")
-	f.StringArrayVarP(&o.namespaces, "namespace", "n", nil, "audit only this namespace, for which a role in it is enough; may be repeated")
-	f.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "audit all namespaces, as without -n")
-	f.StringVar(&o.as, "as", "", "user, or service account as system:serviceaccount:NAMESPACE:NAME, to audit as")
-	f.StringArrayVar(&o.asGroups, "as-group", nil, "group to audit as; may be repeated")
-	f.IntVar(&o.limit, "limit", 100, "number of findings to list in text, most severe first; 0 lists all. All are counted")
+	f.StringArrayVarP(&o.namespaces, "namespace", "n", nil, "audit only this namespace, which needs only a RoleBinding in it; may be repeated")
+	f.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "audit all namespaces (the default without -n)")
+	f.StringVar(&o.as, "as", "", "user to impersonate, or system:serviceaccount:NAMESPACE:NAME")
+	f.StringArrayVar(&o.asGroups, "as-group", nil, "group to impersonate; may be repeated")
+	f.IntVar(&o.limit, "limit", 100, "number of findings to list in text, most severe first; 0 lists all")
 	f.StringVar(&o.namespaceSelector, "namespace-selector", "", "audit only namespaces with these labels")
 	f.StringVarP(&o.selector, "selector", "l", "", "judge only objects with these labels")
-	f.StringVar(&o.compare, "compare", "", "also say what this profile would find in every namespace: baseline or restricted")
-	f.DurationVar(&o.StuckAfter, "stuck-after", 5*time.Minute, "how long a member may be not ready, or a rollout stand still, before it is reported")
-	f.DurationVar(&o.timeout, "request-timeout", time.Minute, "how long to wait for one answer of an API server")
+	f.StringVar(&o.compare, "compare", "", "also report what this profile would find in every namespace: baseline or restricted")
+	f.DurationVar(&o.StuckAfter, "stuck-after", 5*time.Minute, "how long a member can be not ready, or a rollout without progress, before it is reported")
+	f.DurationVar(&o.timeout, "request-timeout", time.Minute, "how long to wait for each answer of an API server")
 	o.filter.add(cmd)
 	o.policies.add(cmd)
 	addFailOnFlag(cmd, &o.failOn)
 	addOutputFlag(cmd, &o.outputs, report.Formats)
-	f.Lookup("policy").Usage = "file with StatefulPolicies to judge by instead of the cluster's; may be repeated"
+	f.Lookup("policy").Usage = "file with StatefulPolicies to use instead of the cluster's; may be repeated"
 	registerCompletions(cmd, map[string][]string{"compare": profiles.Names})
 	if err := cmd.RegisterFlagCompletionFunc("context", o.completeContexts); err != nil {
 		panic(err)
@@ -191,7 +191,7 @@ func (o *auditOptions) parse() error {
 		return fmt.Errorf("--namespace-selector: %w", err)
 	}
 	if o.compare != "" && !slices.Contains(profiles.Names, o.compare) {
-		return fmt.Errorf("--compare: %q is none of %s", o.compare, strings.Join(profiles.Names, ", "))
+		return fmt.Errorf("--compare=%q is not valid. Fix: use %s", o.compare, strings.Join(profiles.Names, ", "))
 	}
 	o.Namespaces, o.Candidate, o.DefaultProfile, o.Now = o.namespaces, o.compare, o.policies.profile, time.Now()
 	return nil
@@ -244,7 +244,7 @@ func (o *auditOptions) clusters() ([]string, error) {
 	slices.Sort(known)
 	switch {
 	case o.allContexts && len(known) == 0:
-		return nil, errors.New("--all-contexts: the kubeconfig has none")
+		return nil, errors.New("--all-contexts: the kubeconfig has no context")
 	case o.allContexts:
 		return known, nil
 	case len(o.contexts) == 0:
@@ -252,7 +252,7 @@ func (o *auditOptions) clusters() ([]string, error) {
 	}
 	for _, name := range o.contexts {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("--context: the kubeconfig has no %q; it has %s", name, cmp.Or(strings.Join(known, ", "), "none"))
+			return nil, fmt.Errorf("--context: the kubeconfig has no context %q. Fix: use %s", name, cmp.Or(strings.Join(known, ", "), "none"))
 		}
 	}
 	return slices.Compact(o.contexts), nil

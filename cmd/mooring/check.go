@@ -41,32 +41,31 @@ func newCheck() *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [PATH|-]...",
-		Short: "Report what in files violates policies, before it reaches a cluster",
-		Long: `Check judges manifests by the rules that the webhook judges requests by: files, folders with everything below them that git
-does not ignore, the standard input (-), Helm charts and kustomizations, which it renders itself. Without a path it is the
-current folder. The objects of all files see each other: Services, budgets, autoscalers, storage classes, the labels of
-namespaces. Two folders, or files, that hold the same object are taken for two environments, which do not. StatefulPolicies
-among the files judge along.
+		Short: "Report what violates policies in files, before you apply them",
+		Long: `Check applies the webhook's rules to manifests. It reads files, folders with everything below them that git does not ignore, and the
+standard input (-). It renders Helm charts and kustomizations itself. Without a path it reads the current folder. All files belong
+together, so that a StatefulSet finds its Service, budget, autoscaler, storage class and namespace. If two folders or files hold the
+same object, they count as two environments. StatefulPolicies among the files apply too.
 
-With --base it also judges what the files change of an earlier revision or of another folder: scale-downs, weaker retention,
-fields that cannot change, and what was removed or renamed.
+With --base it also judges what the files change compared with an earlier revision or another folder: scale-downs, weaker retention,
+immutable fields, and removed or renamed objects.
 
 The exit code is 1 if there is a finding that --fail-on names, 2 if something could not be read or judged, and 0 otherwise.
 See docs/check.md.`,
-		Example: `  # Everything below this folder
+		Example: `  # All manifests below a folder
   mooring check deploy
 
-  # What this branch changes, with the findings as SARIF besides
+  # Also what this branch changes; write the findings as SARIF, too
   mooring check deploy --base=origin/main -o text -o sarif=mooring.sarif
 
-  # A chart as it will be installed
+  # A chart with its values
   mooring check charts/db --values=prod.yaml --set=replicaCount=5 -n shop
 
-  # An old repository: write down what is found today, and fail only for what is new
+  # In an old repository: record the findings of today, and fail only for new ones
   mooring check . --write-baseline=mooring-baseline.json
   mooring check . --baseline=mooring-baseline.json
 
-  # What a pipe brings, with what is missing looked up in a cluster
+  # The output of another tool; look up in a cluster what is missing in it
   kustomize build overlays/prod | mooring check - --context=prod`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -83,26 +82,26 @@ See docs/check.md.`,
 				return fmt.Errorf("not everything could be judged: %s, see the report", words.Plural(n, "error"))
 			}
 			if o.baseline.write != "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s written to %s. From now on: mooring check --baseline=%[2]s\n", words.Plural(len(found.Findings), "finding"), o.baseline.write)
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s written to %s. From now on, run: mooring check --baseline=%[2]s\n", words.Plural(len(found.Findings), "finding"), o.baseline.write)
 				return o.baseline.save(found)
 			}
 			return verdict(found, o.failOn)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.base, "base", "", "git revision, or folder, that the files are changes of")
+	f.StringVar(&o.base, "base", "", "git revision or folder to compare with")
 	f.BoolVar(&o.complete, "complete", false, "treat what is not in the files as missing")
-	f.BoolVar(&o.together, "together", false, "judge all files as one set, even if several hold the same object")
-	f.BoolVar(&o.allowEmpty, "allow-empty", false, "paths that hold no Kubernetes object are no error")
-	f.StringArrayVar(&o.exclude, "exclude", nil, "glob of files and folders to leave out; ** stands for any number of folders; may be repeated")
+	f.BoolVar(&o.together, "together", false, "treat all files as one environment, even if several hold the same object")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "allow paths without any Kubernetes object")
+	f.StringArrayVar(&o.exclude, "exclude", nil, "glob of files and folders to leave out; ** matches any number of folders; may be repeated")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none (default with --context: the context's)")
-	f.StringVar(&o.context, "context", "", "kubeconfig context of a cluster to look up what is not in the files")
+	f.StringVar(&o.context, "context", "", "kubeconfig context of the cluster in which to look up what is not in the files")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file for --context (default: $KUBECONFIG, or ~/.kube/config)")
-	f.StringArrayVar(&o.charts.ValueFiles, "values", nil, "file with values for charts; may be repeated")
+	f.StringArrayVar(&o.charts.ValueFiles, "values", nil, "values file for charts; may be repeated")
 	f.StringArrayVar(&o.charts.Values, "set", nil, "value for charts, as name=value; may be repeated")
-	f.StringVar(&o.valuesGlob, "values-glob", "ci/*-values.yaml", "values files below a chart, each of which it is judged with unless --values or --set is given")
-	f.StringVar(&o.loadRestrictor, "load-restrictor", "root", "what kustomizations may read: root, or none for files outside of their folder too")
-	f.StringVar(&o.charts.Name, "release-name", "", "release that charts are rendered for (default: the chart's name)")
+	f.StringVar(&o.valuesGlob, "values-glob", "ci/*-values.yaml", "values files of a chart; without --values and --set, the chart is judged once with each of them")
+	f.StringVar(&o.loadRestrictor, "load-restrictor", "root", "what kustomizations may read: root (their own folder), or none (no restriction)")
+	f.StringVar(&o.charts.Name, "release-name", "", "release name for charts (default: the chart's name)")
 	o.filter.add(cmd)
 	o.baseline.add(cmd)
 	o.policies.add(cmd)
@@ -123,7 +122,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	}
 	judgement := manifests.Judgement{Complete: o.complete, Together: o.together, Namespace: o.namespace}
 	judgement.Forbidden = func(err error) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "mooring: --context: %v; what is there counts as unknown\n", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "mooring: --context: %v; objects there count as unknown\n", err)
 	}
 	if o.context != "" {
 		if err := o.connect(cmd.Context(), &judgement); err != nil {
@@ -146,7 +145,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	case "none":
 		loader.Kustomization = render.UnrestrictedKustomization
 	default:
-		return report.Report{}, fmt.Errorf("--load-restrictor: %q is neither root nor none", o.loadRestrictor)
+		return report.Report{}, fmt.Errorf("--load-restrictor=%q is not valid. Fix: use root or none", o.loadRestrictor)
 	}
 	if loader.Exclude, err = globs(o.exclude); err != nil {
 		return report.Report{}, fmt.Errorf("--exclude: %w", err)
@@ -166,7 +165,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	found.Errors = append(found.Errors, errs...)
 	if judgement.Base != nil {
 		for _, e := range judgement.Base.Errors {
-			e.Message = fmt.Sprintf("cannot be compared: at --base=%s it %s", o.base, e.Message)
+			e.Message = fmt.Sprintf("cannot be compared: in --base=%s it %s", o.base, e.Message)
 			found.Errors = append(found.Errors, e)
 		}
 	}
@@ -191,7 +190,7 @@ func nothingIn(path string) report.Error {
 	}
 	return report.Error{
 		Position: report.Position{File: path},
-		Message:  "nothing was judged: it holds no Kubernetes object. Fix: name the files or folders that do, or use --allow-empty",
+		Message:  "nothing to judge: there is no Kubernetes object in it. Fix: name files or folders with objects, or use --allow-empty",
 	}
 }
 

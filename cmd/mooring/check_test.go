@@ -105,8 +105,8 @@ func TestNothingPassesUnread(t *testing.T) {
 		{name: "a chart in this folder", args: "check", files: chart, code: 1, says: "1 StatefulSet among them"},
 		{name: "a template by its name", args: "check templates/db.yaml", files: chart, code: 2, says: "it is a template of the chart ."},
 		{name: "a schema from elsewhere", args: "check .", files: schema, code: 2, says: "http://127.0.0.1:9/a.json, and nothing is downloaded"},
-		{name: "nothing from a pipe", args: "check -", code: 2, says: "nothing was judged"},
-		{name: "a folder of nothing", args: "check a b", files: map[string]string{"a/x.yaml": killed("db", "2"), "b/values.yaml": "a: 1\n"}, code: 2, says: "b: nothing was judged"},
+		{name: "nothing from a pipe", args: "check -", code: 2, says: "nothing to judge"},
+		{name: "a folder of nothing", args: "check a b", files: map[string]string{"a/x.yaml": killed("db", "2"), "b/values.yaml": "a: 1\n"}, code: 2, says: "b: nothing to judge"},
 		{name: "a folder of nothing that may be", args: "check a --allow-empty", files: map[string]string{"a/values.yaml": "a: 1\n"}, says: "0 objects judged"},
 		{name: "an error in SARIF", args: "check a -o sarif", files: map[string]string{"a/values.yaml": "a: 1\n"}, code: 2, says: "toolExecutionNotifications"},
 		{

@@ -41,7 +41,7 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 	j.Live = webhooks.NewClusters(live, live, nil, live).Around(ctx, authenticationv1.UserInfo{}, true)
 	// One clear answer is better than one for each object.
 	if _, _, err := policies.Get[*corev1.Namespace](j.Live, "", j.Namespace); err != nil && !apierrors.IsForbidden(err) {
-		return fmt.Errorf("the cluster of %s cannot be asked: %w", o.context, err)
+		return fmt.Errorf("cannot read the cluster of %s: %w", o.context, err)
 	}
 	return nil
 }

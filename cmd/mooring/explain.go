@@ -19,21 +19,21 @@ func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [RULE]",
 		Short: "List the rules, or explain one of them",
-		Long: `Explain lists the rules, with what each profile does with their findings. Of one rule it tells why there is such a rule,
-what it checks, its parameters, what each profile says, and examples with what Mooring answers to them.`,
+		Long: `Explain lists the rules and their action in each profile. For one rule it shows the reason for the rule, its checks and parameters,
+its action in each profile, and examples with Mooring's answers.`,
 		Example: `  # Which rules are there?
   mooring explain
 
-  # What is behind a finding?
+  # What does a finding mean?
   mooring explain scale-down/quorum
 
-  # The same for a program
+  # Write JSON for a program
   mooring explain scale-down -o json`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRule,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
-				return fmt.Errorf("--output: %q is neither text nor json", output)
+				return fmt.Errorf("--output=%q is not valid. Fix: use text or json", output)
 			}
 			return explain(cmd, args, output == "json")
 		},

@@ -20,7 +20,7 @@ func TestExplain(t *testing.T) {
 		{name: "the heading of a finding", args: "scale-down/quorum", want: []string{"scale-down: A scale-down leaves"}},
 		{name: "a rule that is nearly one", args: "scaledown", err: `there is no rule "scaledown"; did you mean scale-down?`},
 		{name: "no rule at all", args: "xyzzy", err: `there is no rule "xyzzy"; mooring explain lists those there are`},
-		{name: "another output", args: "-o yaml", err: `--output: "yaml" is neither text nor json`},
+		{name: "another output", args: "-o yaml", err: `--output="yaml" is not valid. Fix: use text or json`},
 		{name: "completion", args: "__complete", want: []string{"scale-down\tA scale-down leaves"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -30,25 +30,25 @@ func newExport() *cobra.Command {
 	o := exportOptions{export: native.Options{Controllers: policies.Controllers()}}
 	cmd := &cobra.Command{
 		Use:   "export --vap",
-		Short: "Write policies as the API server's own admission policies",
-		Long: `Export writes the part of the policies that the API server can judge by itself, as ValidatingAdmissionPolicies with their
-bindings, and their defaults as MutatingAdmissionPolicies. With them applied, the server still refuses the worst while no
-replica of Mooring answers.
+		Short: "Write policies as ValidatingAdmissionPolicies",
+		Long: `Export writes the part of the policies that the API server can evaluate itself: ValidatingAdmissionPolicies with their bindings, and
+MutatingAdmissionPolicies for defaults. Once you apply them, the API server refuses the worst requests even while no replica of Mooring
+answers.
 
-The policies are those of the cluster and both profiles; or those of the files given with --policy, or the profiles given
-with --profile, and then no cluster is asked.`,
-		Example: `  # The profiles and the policies in force
+By default it exports the StatefulPolicies of the cluster and both profiles. With --policy or --profile it exports these files or
+profiles, and reads no cluster.`,
+		Example: `  # The profiles and the policies of the cluster
   mooring export --vap | kubectl apply -f -
 
   # One profile, for every namespace that chooses none
   mooring export --vap --profile=restricted --default-profile=restricted
 
-  # A policy from a file, for a cluster older than Kubernetes 1.36, which has no MutatingAdmissionPolicy
+  # A policy from a file, for a cluster older than Kubernetes 1.36, which does not serve MutatingAdmissionPolicy v1
   mooring export --vap --policy=policy.yaml --defaults=false`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !o.vap {
-				return errors.New("--vap says what to export to, and is all there is")
+				return errors.New("nothing to export. Fix: use --vap, the only export format")
 			}
 			if err := o.read(cmd); err != nil {
 				return err
@@ -67,10 +67,10 @@ with --profile, and then no cluster is asked.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.vap, "vap", false, "export ValidatingAdmissionPolicies (and MutatingAdmissionPolicies)")
-	f.BoolVar(&o.defaults, "defaults", true, "export defaults as MutatingAdmissionPolicies, which servers have since Kubernetes 1.36; a cluster that is read is asked")
+	f.BoolVar(&o.defaults, "defaults", true, "export defaults as MutatingAdmissionPolicies, which need Kubernetes 1.36; when it reads a cluster, it asks the API server")
 	f.StringArrayVar(&o.files, "policy", nil, "file with StatefulPolicies to export instead of the cluster's; may be repeated")
-	f.StringSliceVar(&o.export.Profiles, "profile", nil, "profiles to export, for the namespaces that are labelled with them: baseline, restricted; both where the cluster is read")
-	f.StringVar(&o.export.DefaultProfile, "default-profile", "", "profile of namespaces that choose none: baseline, restricted or off; baseline where the cluster is read, else off")
+	f.StringSliceVar(&o.export.Profiles, "profile", nil, "profiles to export: baseline, restricted (default: both when it reads a cluster)")
+	f.StringVar(&o.export.DefaultProfile, "default-profile", "", "profile of namespaces that choose none: baseline, restricted or off (default: baseline when it reads a cluster, else off)")
 	f.StringSliceVar(&o.export.ExcludedNamespaces, "exclude-namespaces", native.DefaultExcludedNamespaces, "namespaces that are never judged")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
@@ -106,7 +106,7 @@ func (o *exportOptions) read(cmd *cobra.Command) error {
 func (o *exportOptions) readCluster(cmd *cobra.Command) error {
 	restConfig, err := ctrl.GetConfig()
 	if err != nil {
-		return fmt.Errorf("no cluster to read the policies from (%w); give them with --policy or --profile", err)
+		return fmt.Errorf("cannot read policies from a cluster: %w. Fix: name policies with --policy or --profile", err)
 	}
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -138,6 +138,6 @@ func (o *exportOptions) readCluster(cmd *cobra.Command) error {
 		}
 	}
 	o.export.Defaults = false
-	fmt.Fprintln(cmd.ErrOrStderr(), "mooring: this server has no MutatingAdmissionPolicy (Kubernetes 1.36 and later do): defaults are left to Mooring.")
+	fmt.Fprintln(cmd.ErrOrStderr(), "mooring: this API server does not serve MutatingAdmissionPolicy v1 (Kubernetes 1.36 and later do), so defaults are not exported")
 	return nil
 }

@@ -17,7 +17,7 @@ var failOnNames = []string{"deny", "warn", "audit", "never"}
 
 // addFailOnFlag gives the command the flag --fail-on.
 func addFailOnFlag(cmd *cobra.Command, failOn *string) {
-	cmd.Flags().StringVar(failOn, "fail-on", "deny", "lowest action that makes the exit code 1: "+strings.Join(failOnNames, ", "))
+	cmd.Flags().StringVar(failOn, "fail-on", "deny", "lowest action for exit code 1: "+strings.Join(failOnNames, ", "))
 	registerCompletions(cmd, map[string][]string{"fail-on": failOnNames})
 }
 
@@ -27,7 +27,7 @@ func failOnAction(name string) (v1alpha1.Action, error) {
 	if i := slices.Index(failOnNames, name); i >= 0 {
 		return actions[i], nil
 	}
-	return "", fmt.Errorf("--fail-on: %q is none of %s", name, strings.Join(failOnNames, ", "))
+	return "", fmt.Errorf("--fail-on=%q is not valid. Fix: use %s", name, strings.Join(failOnNames, ", "))
 }
 
 // verdict returns an error if there are findings of the action that --fail-on names, or of a stricter one.

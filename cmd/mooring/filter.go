@@ -16,8 +16,8 @@ import (
 type ruleFilter struct{ only, skip []string }
 
 func (f *ruleFilter) add(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.only, "only", nil, "rules, or rule/check, to report and no others; separated by commas, and may be repeated")
-	cmd.Flags().StringSliceVar(&f.skip, "skip", nil, "rules, or rule/check, not to report")
+	cmd.Flags().StringSliceVar(&f.only, "only", nil, "report only these rules, or rule/check; separated by commas; may be repeated")
+	cmd.Flags().StringSliceVar(&f.skip, "skip", nil, "leave out these rules, or rule/check; separated by commas; may be repeated")
 	for _, flag := range []string{"only", "skip"} {
 		if err := cmd.RegisterFlagCompletionFunc(flag, completeChecks); err != nil {
 			panic(err)
@@ -66,8 +66,8 @@ func completeChecks(*cobra.Command, []string, string) ([]string, cobra.ShellComp
 type baselineFlags struct{ read, write string }
 
 func (b *baselineFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&b.read, "baseline", "", "JSON report with known findings: only other findings are listed and counted")
-	cmd.Flags().StringVar(&b.write, "write-baseline", "", "write the current findings to this file, for --baseline, and exit with 0")
+	cmd.Flags().StringVar(&b.read, "baseline", "", "JSON report with known findings, which are not listed and do not fail the check")
+	cmd.Flags().StringVar(&b.write, "write-baseline", "", "write the current findings to this file for --baseline, and exit with 0")
 	cmd.MarkFlagsMutuallyExclusive("baseline", "write-baseline")
 }
 

@@ -22,21 +22,20 @@ func newFix() *cobra.Command {
 	var o fixOptions
 	cmd := &cobra.Command{
 		Use:   "fix [PATH]...",
-		Short: "Correct manifests where no decision is needed",
-		Long: `Fix writes into manifests what the policies' defaults would fill in at admission, makes a governing Service headless that
-has no cluster IP, and adds a headless Service, or a PodDisruptionBudget for several replicas, that is missing. Every line that
-it need not change stays as it is, with its comments. It takes files, folders, and the plain resources of kustomizations;
-charts are left alone. Running it again changes nothing.
+		Short: "Fix in manifests what needs no decision",
+		Long: `Fix writes the defaults of policies into manifests, makes a governing Service without a cluster IP headless, and adds a missing
+headless Service, or a missing PodDisruptionBudget for several replicas. Other lines and comments stay as they are. It changes files,
+folders, and the plain resources of kustomizations, but no charts. A second run changes nothing.
 
-The exit code is 0, and 2 where something could not be read, judged or written; everything else is fixed. With --diff,
-which writes nothing, it is 1 where there is something to change. docs/fix.md says more.`,
-		Example: `  # What would change
+The exit code is 2 if something could not be read, judged or written (the rest is still fixed), and 0 otherwise. With --diff, which
+writes nothing, it is 1 if there is something to change. See docs/fix.md.`,
+		Example: `  # Show what would change
   mooring fix --diff deploy
 
-  # With the defaults of a policy
+  # Use the defaults of a policy
   mooring fix --policy=policy.yaml deploy
 
-  # As strictly as the restricted profile asks
+  # Use the restricted profile
   mooring fix --profile=restricted deploy/db.yaml`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -48,7 +47,7 @@ which writes nothing, it is 1 where there is something to change. docs/fix.md sa
 	f := cmd.Flags()
 	f.BoolVar(&o.diff, "diff", false, "show the changes as a unified diff instead of making them")
 	f.BoolVar(&o.complete, "complete", false, "treat what is not in the files as missing")
-	f.BoolVar(&o.together, "together", false, "judge all files as one set, even if several hold the same object")
+	f.BoolVar(&o.together, "together", false, "treat all files as one environment, even if several hold the same object")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "namespace of objects that name none")
 	o.policies.add(cmd)
 	return cmd
@@ -109,7 +108,7 @@ func (o *fixOptions) summarize(out io.Writer, fixes manifests.Fixes, charts []st
 		fmt.Fprintf(out, "left   %s\n", r)
 	}
 	for _, chart := range charts {
-		fmt.Fprintf(out, "left   %s: it is a chart, whose templates are not touched\n", chart)
+		fmt.Fprintf(out, "left   %s: it is a chart, and templates are not changed\n", chart)
 	}
 	would := ""
 	if o.diff {
@@ -117,7 +116,7 @@ func (o *fixOptions) summarize(out io.Writer, fixes manifests.Fixes, charts []st
 	}
 	fmt.Fprintf(out, "%s %smade in %s, %d left to do by hand.", words.Plural(len(fixes.Made), "change"), would, words.Plural(len(fixes.Files), "file"), len(fixes.Left))
 	if fixes.Remaining > 0 {
-		fmt.Fprintf(out, " Without a mechanical remedy: %s, which mooring check shows.", words.Plural(fixes.Remaining, "finding"))
+		fmt.Fprintf(out, " Left for you to decide: %s; run mooring check.", words.Plural(fixes.Remaining, "finding"))
 	}
 	fmt.Fprintln(out)
 }

@@ -55,7 +55,7 @@ spec:
 		},
 		{
 			name: "what a person has to do", files: map[string]string{"a.yaml": headless + "---\n" + strings.Replace(set, ", readinessProbe: {tcpSocket: {port: 1}}", "", 1)},
-			out: "0 changes made in 0 files, 0 left to do by hand. Without a mechanical remedy: 1 finding, which mooring check shows.\n",
+			out: "0 changes made in 0 files, 0 left to do by hand. Left for you to decide: 1 finding; run mooring check.\n",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

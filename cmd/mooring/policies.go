@@ -16,7 +16,7 @@ type policyFlags struct {
 }
 
 func (p *policyFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&p.files, "policy", nil, "file with StatefulPolicies to judge by; may be repeated")
+	cmd.Flags().StringArrayVar(&p.files, "policy", nil, "file with StatefulPolicies to use; may be repeated")
 	cmd.Flags().StringVar(&p.profile, "profile", "baseline", "profile of namespaces for which neither a label nor a policy chooses one: baseline, restricted or off")
 	registerCompletions(cmd, map[string][]string{"profile": {"baseline", "restricted", "off"}})
 }
@@ -42,7 +42,7 @@ func readPolicies(name string) ([]v1alpha1.StatefulPolicy, error) {
 		return nil, fmt.Errorf("--policy: %s", e)
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("--policy: %s: it holds no StatefulPolicy of %s", name, v1alpha1.GroupVersion)
+		return nil, fmt.Errorf("--policy: %s: there is no StatefulPolicy of %s in it", name, v1alpha1.GroupVersion)
 	}
 	return found, nil
 }

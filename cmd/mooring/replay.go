@@ -23,20 +23,20 @@ func newReplay() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "replay AUDIT-LOG...",
-		Short: "Report what policies would have done to the requests in an audit log",
-		Long: `Replay reads audit logs of the API server (JSON lines, plain or gzipped; - is the standard input), rebuilds each change in
-its order, and says what the policies would have denied, warned about or changed: by rule, user, tool and namespace.
-It needs no cluster. docs/replay.md has an audit policy that records what it needs.
+		Short: "Report what policies would have done with the requests in an audit log",
+		Long: `Replay reads audit logs of the API server (JSON lines, plain or gzipped; - is the standard input), rebuilds each change in order,
+and reports what the policies would have denied, warned about or changed, by rule, user, tool and namespace. It needs no cluster.
+docs/replay.md shows the audit policy that records what it needs.
 
-Several logs are read side by side, whichever their order: rotated files, or those of several API servers.
+Several logs are read in order of time, whatever the order in which you name them: rotated files, or logs of several API servers.
 The exit code is 2 if a line could not be read, and 0 otherwise.`,
 		Example: `  # What would the restricted profile have refused last week?
   mooring replay --profile=restricted /var/log/kubernetes/audit*.log
 
-  # And a policy of ours?
+  # What would this policy have refused?
   ssh control-plane cat /var/log/kubernetes/audit.log | mooring replay --policy=policy.yaml -
 
-  # Who would have been refused, as JSON
+  # Which users would have been refused, as JSON
   mooring replay -o json audit.log.gz | jq '.replay.groups[] | select(.by == "user")'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {

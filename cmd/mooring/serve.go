@@ -61,9 +61,9 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the admission webhooks",
-		Long: `Serve runs the admission webhooks: /mutate fills in defaults, /validate judges. It watches the cluster's StatefulPolicies,
-keeps its own certificate, and is ready once policies, caches and certificate are. One replica also judges what is in the
-cluster already, and keeps policy reports and metrics of it.`,
+		Long: `Serve runs the admission webhooks: /mutate fills in defaults, and /validate judges requests. It watches the cluster's StatefulPolicies and
+maintains its certificate. It is ready once policies, caches and certificate are. One replica also judges what is in the cluster
+already, and writes policy reports and metrics.`,
 		Example: `  # In a Pod, as the chart runs it
   mooring serve --leader-elect --default-profile=baseline
 
@@ -75,16 +75,16 @@ cluster already, and keeps policy reports and metrics of it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.certs.Namespace = o.namespace; o.namespace == "" {
-				return errors.New("--namespace says where the certificate and the lease are kept; set it, or POD_NAMESPACE")
+				return errors.New("the namespace for the certificate and the lease is not set. Fix: set --namespace or POD_NAMESPACE")
 			}
 			if o.scan && o.scanInterval < time.Second {
-				return fmt.Errorf("--scan-interval: %s is less than a second", o.scanInterval)
+				return fmt.Errorf("--scan-interval=%s is less than a second", o.scanInterval)
 			}
 			if len(o.callers.Names) > 0 && o.callers.CAFile == "" {
-				return errors.New("--client-name needs --client-ca-file: a name counts only in a certificate that can be verified")
+				return errors.New("--client-name needs --client-ca-file, to verify the certificate with the name")
 			}
 			if o.guardFailurePolicy != "Fail" && o.guardFailurePolicy != "Ignore" {
-				return fmt.Errorf("--guard-failure-policy: %q is none of Fail and Ignore", o.guardFailurePolicy)
+				return fmt.Errorf("--guard-failure-policy=%q is not valid. Fix: use Fail or Ignore", o.guardFailurePolicy)
 			}
 			log, err := newLogger(o.logLevel)
 			if err != nil {
@@ -94,35 +94,35 @@ cluster already, and keeps policy reports and metrics of it.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", "where to serve reviews")
-	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "where to serve metrics; 0 for nowhere")
-	f.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over TLS, to those who may get the non-resource URL /metrics")
-	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
-	f.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several replicas renew the certificate and scan")
+	f.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", "address for reviews")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "address for metrics; 0 turns them off")
+	f.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over TLS, to clients with the verb get on the non-resource URL /metrics")
+	f.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address for /healthz and /readyz")
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "elect the replica that renews the certificate and scans")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Mooring's own namespace")
 	f.StringVar(&o.defaultProfile, "default-profile", "baseline", "profile of namespaces that choose none: baseline, restricted or off")
-	f.StringVar(&o.guardFailurePolicy, "guard-failure-policy", "Fail", "failurePolicy that guard is registered with, Fail or Ignore; with Fail, who takes something away while the cluster cannot be read is asked to try again")
+	f.StringVar(&o.guardFailurePolicy, "guard-failure-policy", "Fail", "failurePolicy of guard, Fail or Ignore; with Fail, a client is asked to retry if the cluster cannot be read")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info or error")
-	f.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long to go on serving after the signal to stop")
-	f.StringVar(&o.certMode, "cert-mode", "self-signed", "where the certificate comes from: self-signed, cert-manager, or files")
-	f.StringVar(&o.certs.Issuer, "cert-issuer", "", "who signs, for --cert-mode=cert-manager: Issuer/NAME, ClusterIssuer/NAME or KIND.GROUP/NAME; empty for a CA made for Mooring")
+	f.DurationVar(&o.drainDelay, "drain-delay", 5*time.Second, "how long to continue serving after SIGTERM")
+	f.StringVar(&o.certMode, "cert-mode", "self-signed", "source of the certificate: self-signed, cert-manager or files")
+	f.StringVar(&o.certs.Issuer, "cert-issuer", "", "issuer for --cert-mode=cert-manager: Issuer/NAME, ClusterIssuer/NAME or KIND.GROUP/NAME; empty creates a CA for Mooring")
 	f.DurationVar(&o.certs.Timeout, "cert-timeout", 5*time.Minute, "how long to wait for the first certificate, for --cert-mode=cert-manager")
-	f.DurationVar(&o.certs.LeafValidity, "cert-validity", 90*24*time.Hour, "how long a certificate is valid; it is renewed when a third is left")
-	f.DurationVar(&o.certs.CAValidity, "cert-ca-validity", 365*24*time.Hour, "how long the CA made for Mooring is valid; it is renewed when a third is left")
-	f.DurationVar(&o.certs.Settle, "cert-settle", time.Minute, "how long every API server may take to see a new CA; no certificate of it is served sooner")
+	f.DurationVar(&o.certs.LeafValidity, "cert-validity", 90*24*time.Hour, "validity of a certificate; it is renewed when a third is left")
+	f.DurationVar(&o.certs.CAValidity, "cert-ca-validity", 365*24*time.Hour, "validity of Mooring's CA; it is renewed when a third is left")
+	f.DurationVar(&o.certs.Settle, "cert-settle", time.Minute, "how long to wait until every API server has seen a new CA before serving a certificate of it")
 	f.StringVar(&o.certDir, "cert-dir", "", "folder with tls.crt and tls.key, for --cert-mode=files")
-	f.StringVar(&o.certs.Secret, "secret-name", "mooring-webhook-cert", "Secret that the replicas share the certificate in")
+	f.StringVar(&o.certs.Secret, "secret-name", "mooring-webhook-cert", "Secret with the certificate that the replicas share")
 	f.StringVar(&o.certs.Service, "service-name", "mooring-webhook", "Service under which the API server reaches the webhook")
-	f.StringArrayVar(&o.certs.ExtraNames, "cert-extra-name", nil, "further DNS name or IP address the certificate is valid for; may be repeated")
+	f.StringArrayVar(&o.certs.ExtraNames, "cert-extra-name", nil, "additional DNS name or IP address of the certificate; may be repeated")
 	f.StringVar(&o.certs.Validating, "validating-webhook-configuration", "mooring", "ValidatingWebhookConfiguration to write the CA into")
 	f.StringVar(&o.owners, "owners-webhook-configuration", "mooring-owners", "ValidatingWebhookConfiguration to write the rules into for custom resources that own StatefulSets and claims")
 	f.StringVar(&o.certs.Mutating, "mutating-webhook-configuration", "mooring", "MutatingWebhookConfiguration to write the CA into")
-	f.BoolVar(&o.scan, "scan", true, "let one of several replicas judge what is in the cluster, and keep policy reports and metrics of it")
-	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "time between two scans of everything; what changes is judged within seconds")
-	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member may be not ready, or a rollout stand still, before it is reported")
-	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", policies.ExcludedNamespaces(), "namespaces that are not scanned, and in which nothing counts that a CustomResourceDefinition would take along")
-	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file of the authorities that sign the API server's certificate for webhooks; others are then not answered")
-	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that such a certificate must have; may be repeated")
+	f.BoolVar(&o.scan, "scan", true, "let one replica judge what is in the cluster, and write policy reports and metrics")
+	f.DurationVar(&o.scanInterval, "scan-interval", time.Hour, "interval between full scans; changes are judged within seconds")
+	f.DurationVar(&o.scanStuckAfter, "scan-stuck-after", 5*time.Minute, "how long a member can be not ready, or a rollout without progress, before it is reported")
+	f.StringSliceVar(&o.scanExcluded, "scan-excluded-namespaces", policies.ExcludedNamespaces(), "namespaces that are not scanned, and whose objects do not count when a CustomResourceDefinition is deleted")
+	f.StringVar(&o.callers.CAFile, "client-ca-file", "", "PEM file with CAs; answer only clients with a certificate of one of them")
+	f.StringArrayVar(&o.callers.Names, "client-name", nil, "common name that this certificate must have; may be repeated")
 	f.AddGoFlag(flag.Lookup(config.KubeconfigFlagName))
 	registerCompletions(cmd, map[string][]string{
 		"default-profile":      {"baseline", "restricted", "off"},
@@ -152,7 +152,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	ctrl.SetLogger(log)
 	// Some of what the kernel counts against the container's limit is not Go's; and the limit may change while the Pod runs.
 	if _, err := memlimit.Set(memlimit.WithRefreshInterval(ctx, time.Minute)); err != nil {
-		log.Error(err, "the container's memory limit cannot be read, and the heap grows as if there were none")
+		log.Error(err, "cannot read the container's memory limit, so the heap has no limit")
 	}
 	restConfig, err := ctrl.GetConfig()
 	if err != nil {
@@ -279,7 +279,7 @@ func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {
 		}
 		return certs.Files(mgr, o.certDir)
 	default:
-		return nil, fmt.Errorf("--cert-mode: %q is none of self-signed, cert-manager and files", o.certMode)
+		return nil, fmt.Errorf("--cert-mode=%q is not valid. Fix: use self-signed, cert-manager or files", o.certMode)
 	}
 }
 

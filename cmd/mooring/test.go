@@ -31,21 +31,21 @@ func newTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [PATH]...",
 		Short: "Run tests of StatefulPolicies",
-		Long: `Test plays the cases of test files: YAML of kind PolicyTest that names StatefulPolicies and says of each request what they
-deny, warn about and fill in. Of a folder it reads the test files below it. Without a path it is the current folder. No cluster is
-needed. docs/test.md describes the format, and has a schema for editors.
+		Long: `Test runs test files: YAML of kind PolicyTest that names StatefulPolicies, and the findings and defaults that they must have for each
+request. It reads the test files of the current folder, or of the files and folders that you name. It needs no cluster. docs/test.md
+describes the format and names a JSON schema for editors.
 
-The exit code is 0 where every case is as it says, 1 where one is not, and 2 where a test file could not be read or there is none.`,
-		Example: `  # All tests below this folder
+The exit code is 0 if every case passes, 1 if one fails, and 2 if a test file could not be read or there is none.`,
+		Example: `  # All tests below a folder
   mooring test policies
 
-  # Again whenever a file changes
+  # Run again whenever a file changes
   mooring test policies --watch
 
-  # In CI, with a test report besides
+  # In CI, with a JUnit report
   mooring test policies -o text -o junit=policy-tests.xml
 
-  # The cases whose names match
+  # Only the cases whose names match
   mooring test policies --run='three to (one|zero)'`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
@@ -62,8 +62,8 @@ The exit code is 0 where every case is as it says, 1 where one is not, and 2 whe
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&o.run, "run", "", "play only the cases whose names match this regular expression")
-	cmd.Flags().BoolVar(&o.watch, "watch", false, "play them again whenever a file of theirs changes, until interrupted")
+	cmd.Flags().StringVar(&o.run, "run", "", "run only the cases whose names match this regular expression")
+	cmd.Flags().BoolVar(&o.watch, "watch", false, "run again whenever a file changes, until interrupted")
 	addOutputFlag(cmd, &o.outputs, report.TestFormats)
 	return cmd
 }
@@ -104,11 +104,11 @@ func (o *testOptions) once(cmd *cobra.Command, paths []string) ([]string, error)
 	}
 	switch {
 	case len(played.Errors) > 0:
-		return reads, fmt.Errorf("not everything could be played: %s, see the report", words.Plural(len(played.Errors), "error"))
+		return reads, fmt.Errorf("not everything could be tested: %s, see the report", words.Plural(len(played.Errors), "error"))
 	case len(names) == 0:
-		return reads, fmt.Errorf("no test was played: there is no file of kind %s in %v", ruletest.Kind, paths)
+		return reads, fmt.Errorf("no test was run: there is no file of kind %s in %v", ruletest.Kind, paths)
 	case len(played.Cases) == 0:
-		return reads, fmt.Errorf("no test was played: --run=%s matches no case", o.run)
+		return reads, fmt.Errorf("no test was run: --run=%s matches no case", o.run)
 	case played.Failed() > 0:
 		return reads, foundError{fmt.Errorf("%s failed", words.Plural(played.Failed(), "case"))}
 	}
@@ -146,7 +146,7 @@ func (o *testOptions) again(cmd *cobra.Command, paths []string) error {
 				return fmt.Errorf("--watch: %s: %w", name, err)
 			}
 		}
-		fmt.Fprintln(cmd.ErrOrStderr(), "waiting for a change; Ctrl-C ends")
+		fmt.Fprintln(cmd.ErrOrStderr(), "waiting for a change; press Ctrl-C to stop")
 		if !changed(ctx, changes, cmd.ErrOrStderr()) {
 			return nil
 		}

@@ -25,15 +25,15 @@ func TestTest(t *testing.T) {
 		says              string
 	}{
 		{name: "all as wanted", tests: head + twoAtOnce + oneAtOnce, says: "2 passed, 0 failed"},
-		{name: "found and not wanted", tests: head + strings.Replace(twoAtOnce, "want: [scale-down/step]", "want: []", 1), code: 1, says: "FAIL t.yaml:6 two at once\n     found and not wanted: scale-down/step:"},
-		{name: "wanted and not found", tests: head + oneAtOnce + "  want: [scale-down/step:Warn]\n", code: 1, says: "wanted and not found: scale-down/step:Warn"},
+		{name: "found and not wanted", tests: head + strings.Replace(twoAtOnce, "want: [scale-down/step]", "want: []", 1), code: 1, says: "FAIL t.yaml:6 two at once\n     unexpected finding: scale-down/step:"},
+		{name: "wanted and not found", tests: head + oneAtOnce + "  want: [scale-down/step:Warn]\n", code: 1, says: "missing finding: scale-down/step:Warn"},
 		{name: "filled in and not wanted", tests: head + "- name: new\n  new: {kind: StatefulSet}\n", policy: strings.Replace(onePolicy, "scaleDown: {action: Deny, maxStep: 1}", "updateStrategy: {action: Warn, default: {type: OnDelete}}", 1), code: 1, says: `patch spec.updateStrategy.type: got "OnDelete", want nothing`},
 		{name: "one of the cases", args: "--run=^one$", tests: head + twoAtOnce + oneAtOnce, says: "1 passed, 0 failed"},
 		{name: "none of the cases", args: "--run=three", tests: head + twoAtOnce, code: 2, says: "--run=three matches no case"},
 		{name: "JUnit", args: "-o junit", tests: head + strings.Replace(twoAtOnce, "scale-down/step", "step", 1), code: 2, says: "<error"},
 		{name: "a failure in JUnit", args: "-o junit", tests: head + oneAtOnce + "  want: [scale-down/step]\n", code: 1, says: `<testsuites name="mooring test" tests="1" failures="1"`},
 		{name: "JSON", args: "-o json", tests: head + twoAtOnce, says: `"passed": 1,`},
-		{name: "no test", tests: "kind: Other\n", code: 2, says: "no test was played"},
+		{name: "no test", tests: "kind: Other\n", code: 2, says: "no test was run"},
 		{name: "a field that is none", tests: head + oneAtOnce + "  wants: []\n", code: 2, says: `t.yaml:10: unknown field "wants"`},
 		{name: "a field of another type", tests: head + oneAtOnce + strings.Replace(twoAtOnce, "[0, 1", "[a, 1", 1), code: 2, says: "t.yaml:11: ready is a string"},
 		{name: "a check that is none", tests: head + oneAtOnce + "  want: [scale-down/stop]\n", code: 2, says: `t.yaml:10: the rule scale-down has no check "stop"; did you mean scale-down/step?`},

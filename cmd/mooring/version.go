@@ -24,7 +24,7 @@ func newVersion() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "mooring %s\ncommit   %s\nplatform %s %s/%s\n", buildVersion(), commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
-	cmd.Flags().BoolVar(&short, "short", false, "only the version")
+	cmd.Flags().BoolVar(&short, "short", false, "print only the version")
 	return cmd
 }
 

@@ -42,7 +42,7 @@ func Chart(release manifests.Release, folder string) ([]manifests.Rendered, erro
 		return nil, nil
 	}
 	if missing := missing(loaded); len(missing) > 0 {
-		return nil, fmt.Errorf("its dependencies are not in its charts folder: %s; get them with: helm dependency build %s", strings.Join(missing, ", "), folder)
+		return nil, fmt.Errorf("its dependencies are not in its charts folder: %s. Fix: helm dependency build %s", strings.Join(missing, ", "), folder)
 	}
 	values, err := merged(release)
 	if err != nil {

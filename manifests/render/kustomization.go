@@ -157,7 +157,7 @@ var url = regexp.MustCompile(`^([-._a-zA-Z0-9]+=)?https?://`)
 // remote returns the first word of a kustomization that asks for what is not there, and what there is to say about it.
 func (t *tracing) remote(folder string, fields map[string]any) (what, message string) {
 	missing := func(field, text string) (string, string) {
-		return text, fmt.Sprintf("%s names %s, which is no file or folder here, and nothing is downloaded", field, text)
+		return text, fmt.Sprintf("%s names %s, which is not a file or folder here, and Mooring downloads nothing", field, text)
 	}
 	for _, field := range []string{"resources", "bases", "components"} {
 		for _, text := range texts(fields[field]) {

@@ -201,7 +201,7 @@ func TestChart(t *testing.T) {
 		},
 		{
 			name: "a dependency that is not there", files: vendored(map[string]string{}),
-			want: []string{"db/Chart.yaml: cannot be rendered: its dependencies are not in its charts folder: sub; get them with: helm dependency build db"},
+			want: []string{"db/Chart.yaml: cannot be rendered: its dependencies are not in its charts folder: sub. Fix: helm dependency build db"},
 		},
 		{
 			name:  "a library",
@@ -316,26 +316,26 @@ func TestKustomization(t *testing.T) {
 		},
 		{
 			name: "a remote base", files: map[string]string{"prod/kustomization.yaml": "resources:\n- https://github.com/example/charts//db?ref=v1\n"},
-			want: []string{"prod/kustomization.yaml:2: cannot be rendered: resources names https://github.com/example/charts//db?ref=v1, which is no file or folder here, and nothing is downloaded"},
+			want: []string{"prod/kustomization.yaml:2: cannot be rendered: resources names https://github.com/example/charts//db?ref=v1, which is not a file or folder here, and Mooring downloads nothing"},
 		},
 		{
 			name: "a remote base of a base", files: map[string]string{
 				"base/kustomization.yaml": "resources:\n- git@example.com:db.git\n",
 				"prod/kustomization.yaml": "resources: [../base]\n",
 			},
-			want: []string{"base/kustomization.yaml:2: cannot be rendered: resources names git@example.com:db.git, which is no file or folder here, and nothing is downloaded (in 1 overlay: prod)"},
+			want: []string{"base/kustomization.yaml:2: cannot be rendered: resources names git@example.com:db.git, which is not a file or folder here, and Mooring downloads nothing (in 1 overlay: prod)"},
 		},
 		{
 			name: "a remote patch", files: base(map[string]string{"prod/kustomization.yaml": "resources: [../base]\npatches:\n- path: https://example.com/patch.yaml\n"}),
-			want: []string{"prod/kustomization.yaml:3: cannot be rendered: patches names https://example.com/patch.yaml, which is no file or folder here, and nothing is downloaded"},
+			want: []string{"prod/kustomization.yaml:3: cannot be rendered: patches names https://example.com/patch.yaml, which is not a file or folder here, and Mooring downloads nothing"},
 		},
 		{
 			name: "a remote file of a ConfigMap", files: map[string]string{"a/kustomization.yaml": "configMapGenerator:\n- name: a\n  files:\n  - key=https://example.com/key?ref=1\n"},
-			want: []string{"a/kustomization.yaml:4: cannot be rendered: configMapGenerator names key=https://example.com/key?ref=1, which is no file or folder here, and nothing is downloaded"},
+			want: []string{"a/kustomization.yaml:4: cannot be rendered: configMapGenerator names key=https://example.com/key?ref=1, which is not a file or folder here, and Mooring downloads nothing"},
 		},
 		{
 			name: "a resource that is not there", files: base(map[string]string{"prod/kustomization.yaml": "resources:\n- ../base\n- ../bass\n"}),
-			want: []string{"prod/kustomization.yaml:3: cannot be rendered: resources names ../bass, which is no file or folder here, and nothing is downloaded"},
+			want: []string{"prod/kustomization.yaml:3: cannot be rendered: resources names ../bass, which is not a file or folder here, and Mooring downloads nothing"},
 		},
 		{
 			name: "no YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a: b\n"},

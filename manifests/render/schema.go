@@ -65,7 +65,7 @@ func validateAgainst(schema []byte, values map[string]any) error {
 	}
 	compiled, err := compiler.Compile("file:///" + schemaFile)
 	if nothing.wanted != "" {
-		return fmt.Errorf("the schema refers to %s, and nothing is downloaded", nothing.wanted)
+		return fmt.Errorf("the schema refers to %s, and Mooring downloads nothing", nothing.wanted)
 	}
 	if err != nil {
 		return err

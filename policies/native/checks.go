@@ -63,16 +63,16 @@ func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 	checks := []check{
 		newCheck("quorum", p.Quorum,
 			withData+"variables.to > 0 && variables.ready > variables.stay && variables.stay < variables.ready / 2 + 1",
-			"' leaves at most ' + string(variables.stay) + ' of ' + string(variables.ready) + ' ready members; a majority is ' + string(variables.ready / 2 + 1) + '. Go down in smaller steps.'"),
-		newCheck("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods: nothing serves its data.'"),
+			"' leaves at most ' + string(variables.stay) + ' of ' + string(variables.ready) + ' ready members; a majority is ' + string(variables.ready / 2 + 1) + '. Scale down in smaller steps.'"),
+		newCheck("to-zero", p.ToZero, withData+"variables.to == 0", "' stops all of its Pods.'"),
 	}
 	if p.MaxStep != nil {
 		checks = append(checks, newCheck("step", p.Step, fmt.Sprintf("variables.from - variables.stay > %d", *p.MaxStep),
-			fmt.Sprintf("' takes ' + string(variables.from - variables.stay) + ' Pods at once; the policy allows %d at a time.'", *p.MaxStep)))
+			fmt.Sprintf("' removes ' + string(variables.from - variables.stay) + ' Pods at once; the policy allows %d at a time.'", *p.MaxStep)))
 	}
 	if p.MinReplicas != nil {
 		checks = append(checks, newCheck("floor", p.Floor, fmt.Sprintf("variables.to < %d", *p.MinReplicas),
-			fmt.Sprintf("' leaves fewer replicas than the minReplicas of the policy, %d.'", *p.MinReplicas)))
+			fmt.Sprintf("' leaves fewer replicas than the policy requires (minReplicas: %d).'", *p.MinReplicas)))
 	}
 	return checks
 }
@@ -101,7 +101,7 @@ func retention(p v1alpha1.RetentionPolicy) []check {
 		out = append(out, check{
 			target: onWrite, rule: "retention-policy", name: "weakening", action: cmp.Or(p.Weakening, p.Action),
 			holds:   fmt.Sprintf("variables.updates && variables.claims && %s != 'Delete' && %s == 'Delete'", value("oldObject"), value("object")),
-			message: fmt.Sprintf("'spec.persistentVolumeClaimRetentionPolicy.%s: Delete would have the claims of StatefulSet ' + variables.name + ' deleted, with their data; until now they were kept.'", part.field),
+			message: fmt.Sprintf("'spec.persistentVolumeClaimRetentionPolicy.%s: Delete lets Kubernetes delete the claims of StatefulSet ' + variables.name + ' with their data. So far they are retained.'", part.field),
 		})
 	}
 	return out
@@ -125,7 +125,7 @@ func terminationGrace(p v1alpha1.TerminationGrace) check {
 	return check{
 		target: onWrite, rule: "termination-grace", name: "zero", action: p.Action,
 		holds: none("object"), standing: "variables.updates && " + none("oldObject"),
-		message: "'terminationGracePeriodSeconds 0 kills the Pods of StatefulSet ' + variables.name + ' without asking them to stop.'",
+		message: "'terminationGracePeriodSeconds: 0 kills the Pods of StatefulSet ' + variables.name + ' without time to stop.'",
 	}
 }
 
@@ -148,14 +148,14 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 			"oldObject.spec.?persistentVolumeClaimRetentionPolicy.?whenDeleted.orValue('Retain') == 'Delete' && "+
 				fmt.Sprintf(templates, "oldObject")+" && "+
 				"!(request.options.?orphanDependents.hasValue() ? request.options.orphanDependents : request.options.?propagationPolicy.hasValue() ? request.options.propagationPolicy == 'Orphan' : 'orphan' in oldObject.metadata.?finalizers.orValue([]))",
-			"'whenDeleted is Delete: with StatefulSet ' + oldObject.metadata.name + ' its claims would be deleted, and their data.'"),
+			"'Deleting StatefulSet ' + oldObject.metadata.name + ' deletes its claims and their data (whenDeleted: Delete).'"),
 		newCheck(onClaims, "in-use", p.InUse,
 			"oldObject.?status.?phase.orValue('') == 'Bound' && !has(params.metadata.deletionTimestamp) && params.spec.?volumeClaimTemplates.orValue([]).map(t, t.metadata.name + '-' + params.metadata.name + '-')"+
 				".filter(p, oldObject.metadata.name.startsWith(p)).map(p, oldObject.metadata.name.substring(size(p)))"+
 				".exists(n, n.matches('^(0|[1-9][0-9]{0,8})$') && int(n) >= params.spec.?ordinals.?start.orValue(0) && int(n) < params.spec.?ordinals.?start.orValue(0) + params.spec.?replicas.orValue(1))",
-			"'Claim ' + oldObject.metadata.name + ' holds the data of a member of StatefulSet ' + params.metadata.name + '.'"),
+			"'PVC ' + oldObject.metadata.name + ' holds the data of a member of StatefulSet ' + params.metadata.name + '.'"),
 		newCheck(onNamespaces, "namespace", p.Namespace, fmt.Sprintf(templates, "params"),
-			"'Namespace ' + oldObject.metadata.name + ' holds the claims of StatefulSet ' + params.metadata.name + ': they would be deleted with everything else in it.'"),
+			"'Deleting namespace ' + oldObject.metadata.name + ' deletes the claims of StatefulSet ' + params.metadata.name + ' and their data.'"),
 		newCheck(onNamespaces, "protected", p.Protected, labelled("params"),
 			"'Namespace ' + oldObject.metadata.name + ' holds StatefulSet ' + params.metadata.name + ', which is labelled "+policies.ProtectLabel+"=true.'"),
 	}

@@ -59,7 +59,7 @@ func Export(o Options) ([]runtime.Object, error) {
 		return nil, err
 	}
 	if o.DefaultProfile != policies.ProfileOff && o.DefaultProfile != "" && !slices.Contains(o.Profiles, o.DefaultProfile) {
-		return nil, fmt.Errorf("the default profile %q is not among the profiles to export, %q", o.DefaultProfile, o.Profiles)
+		return nil, fmt.Errorf("the default profile %q is not among the exported profiles %q", o.DefaultProfile, o.Profiles)
 	}
 	var out []runtime.Object
 	for i := range o.Policies {
@@ -145,7 +145,7 @@ func (e exporter) validations(t target, action v1alpha1.Action, checks []check) 
 		fails, whose := "!("+c.holds+")", " (policy "+e.policy.Name+")"
 		if action == v1alpha1.Deny {
 			fails += " || " + e.lowered(c)
-			whose += fmt.Sprintf(" If it is meant, and you may bypass the policy, say so in the annotations %s=%s and %s.",
+			whose += fmt.Sprintf(" To bypass the policy, if you may, set the annotations %s=%s and %s.",
 				policies.BypassAnnotation, c.rule, policies.BypassReasonAnnotation)
 		}
 		reason := metav1.StatusReasonForbidden

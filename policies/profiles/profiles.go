@@ -21,7 +21,7 @@ var Names = []string{"baseline", "restricted"}
 func Load(name string) (*v1alpha1.StatefulPolicy, error) {
 	data, err := files.ReadFile(name + ".yaml")
 	if err != nil {
-		return nil, fmt.Errorf("no profile %q; the profiles are %q", name, Names)
+		return nil, fmt.Errorf("unknown profile %q. Fix: use one of %q", name, Names)
 	}
 	policy := &v1alpha1.StatefulPolicy{}
 	if err := yaml.UnmarshalStrict(data, policy); err != nil {

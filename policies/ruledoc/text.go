@@ -72,8 +72,8 @@ func (d Rule) WriteText(w io.Writer, bold func(string) string) error {
 	}
 
 	t.head("Examples")
-	t.line("  ", "Each shows what differs from an ordinary StatefulSet of three replicas with its headless Service, under")
-	t.line("  ", d.Block+": {action: Deny}, where no other parameters are said.")
+	t.line("  ", "Each example shows only what differs from an ordinary StatefulSet of three replicas with its headless Service, under")
+	t.line("  ", d.Block+": {action: Deny}, unless the example shows other parameters.")
 	for _, e := range d.Examples {
 		t.example(e, d.Block)
 	}

@@ -17,9 +17,9 @@ import (
 var autoscalerFloor = policies.Rule{
 	ID:    "autoscaler-floor",
 	Title: "An autoscaler does not go below the majority",
-	Doc: `A HorizontalPodAutoscaler on a StatefulSet goes down to minReplicas in a quiet hour, which is 1 where nobody wrote it.
-It knows load and nothing of quorum or of data: its floor has to be one that the members can live with. That is the
-policy's minReplicas, or the majority of the replicas that the StatefulSet has.`,
+	Doc: `When load is low, a HorizontalPodAutoscaler scales a StatefulSet down to minReplicas, which defaults to 1. It
+knows load, but neither quorum nor data. Its floor must therefore be at least the policy's minReplicas, or the majority of the
+replicas that the StatefulSet has.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.HorizontalPodAutoscaler, create, update)},
 	Checks:   []policies.Check{{Name: "below", Doc: "minReplicas is below the floor of the StatefulSet it scales"}},
@@ -56,7 +56,7 @@ func staysAboveFloor(o kinds.Object, c policies.Cluster, p v1alpha1.AutoscalerFl
 	}
 	return []policies.Finding{{
 		Check: "below", Path: "spec.minReplicas", Excess: least - is,
-		Message: fmt.Sprintf("HorizontalPodAutoscaler %s can scale StatefulSet %s down to %s; its floor is %d, and fewer members have no majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
+		Message: fmt.Sprintf("HorizontalPodAutoscaler %s can scale StatefulSet %s down to %s; its floor is %d, and fewer members are no majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
 		Remedy:  fmt.Sprintf("set spec.minReplicas: %d", least),
 	}}, nil
 }
@@ -66,5 +66,5 @@ func agreesWithScaleDown(p v1alpha1.AutoscalerFloor, r v1alpha1.Rules, at *field
 		return nil
 	}
 	return field.ErrorList{field.Invalid(at.Child("minReplicas"), *p.MinReplicas,
-		fmt.Sprintf("is less than scaleDown.minReplicas, %d: scale-down would refuse what the autoscaler may ask for", *r.ScaleDown.MinReplicas))}
+		fmt.Sprintf("is less than scaleDown.minReplicas (%d), so scale-down would refuse requests of the autoscaler", *r.ScaleDown.MinReplicas))}
 }

@@ -13,9 +13,9 @@ import (
 var blockedDrain = policies.Rule{
 	ID:    "blocked-drain",
 	Title: "Nodes can be drained while a StatefulSet is healthy",
-	Doc: `A PodDisruptionBudget whose status wants every Pod that it expects allows no eviction even while all is well, so that no node
-which runs one of them can be drained. Where its spec shows that already, disruption-budget/stuck says so. Only a live cluster
-can show this.`,
+	Doc: `A PodDisruptionBudget that requires every Pod allows no eviction even while all Pods are healthy, so nodes that
+run one of them cannot be drained. This rule reads the budget's status. If its spec shows the same, disruption-budget/stuck
+reports it. Only a live cluster shows this.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet)},
 	Checks:   []policies.Check{{Name: "budget", Doc: "a PodDisruptionBudget allows no eviction even while every Pod is healthy"}},
@@ -42,7 +42,7 @@ func findsBlockedDrain(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v
 		}
 		found = append(found, policies.Finding{
 			Object: policies.RefTo(b), Check: "budget", Path: "status.disruptionsAllowed",
-			Message: fmt.Sprintf("PodDisruptionBudget %s wants %d of the %d Pods of StatefulSet %s. None can be evicted, so no node that runs one can be drained.",
+			Message: fmt.Sprintf("PodDisruptionBudget %s requires %d of the %d Pods of StatefulSet %s. None can be evicted, so nodes that run one cannot be drained.",
 				b.Name, b.Status.DesiredHealthy, b.Status.ExpectedPods, set.Name),
 			Remedy: "allow one Pod to be unavailable:",
 			Fix:    letOneBeAway(b),

@@ -20,16 +20,16 @@ import (
 var claimAdoption = policies.Rule{
 	ID:    "claim-adoption",
 	Title: "A new StatefulSet does not adopt old claims unnoticed",
-	Doc: `Claims belong to a StatefulSet by their names alone. One that is created where claims of those names are left
-takes them as they are, with the data of whatever ran there before, and what its templates say about size, storage class
-and access modes is not applied to them. That is how data is restored, and how a StatefulSet is replaced under its Pods
-(--cascade=orphan, which passes while they run); it is also how a test comes up on the production database of last year.`,
+	Doc: `Only names tie claims to a StatefulSet. If you create a StatefulSet and claims with its names exist, it uses
+them with the data of whatever ran there before. The size, storage class and access modes of its templates do not apply to
+them. You can restore data in this way, or replace a StatefulSet and keep its Pods (--cascade=orphan, which passes while they
+run). But a test can also start on last year's production data.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create)},
 	Checks: []policies.Check{
-		{Name: "adopts", Doc: "claims of its names exist, so that its Pods would start on old data (by default a warning at most)"},
-		{Name: "renamed", Doc: "claims of its Pods exist under the name of another template, so that the data stays behind (by default a warning at most)"},
-		{Name: "disagrees", Doc: "such a claim is smaller or of another kind than the template says"},
+		{Name: "adopts", Doc: "claims with its names exist, so its Pods would start on old data (by default at most a warning)"},
+		{Name: "renamed", Doc: "claims of its Pods exist under another template name, so its Pods would start without the data (by default at most a warning)"},
+		{Name: "disagrees", Doc: "size, storage class or access mode of such a claim differs from the template"},
 	},
 	Logic: policies.Typed[v1alpha1.ClaimAdoption]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ClaimAdoption { return &r.ClaimAdoption },

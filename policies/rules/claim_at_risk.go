@@ -17,9 +17,9 @@ import (
 
 var claimAtRisk = policies.Rule{
 	ID:    "claim-at-risk",
-	Title: "Deleted claims do not take their volumes with them",
-	Doc: `Where a StatefulSet deletes its claims (whenDeleted or whenScaled is Delete) and the volumes behind them have the reclaim
-policy Delete, one delete or scale-down destroys the data for good. Only a live cluster can show this.`,
+	Title: "Volumes stay when claims are deleted",
+	Doc: `If a StatefulSet deletes its claims (whenDeleted or whenScaled is Delete) and their volumes have the reclaim
+policy Delete, one delete or scale-down destroys the data. Only a live cluster shows this.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet)},
 	Checks:   []policies.Check{{Name: "reclaim", Doc: "the StatefulSet deletes its claims, and their volumes are deleted with them"}},

@@ -14,15 +14,15 @@ import (
 
 var claimMount = policies.Rule{
 	ID:    "claim-mount",
-	Title: "Members find their data where they left it",
-	Doc: `A claim keeps data only while a container mounts it where the application writes. A new template in which no container
-mounts the claim any more, or in which it is mounted at another path, is rolled out without a word: each member starts with an empty
-directory, and what it writes is gone with the container. Whether the application looks in the new place only its owner can
-know, so that this is a warning.`,
+	Title: "Claims stay mounted where the data is",
+	Doc: `A claim keeps data only while a container mounts it where the application writes. If a new template does not
+mount the claim, or mounts it at another path, Kubernetes rolls it out without a warning: each member starts with an empty
+directory and loses what it writes when the container stops. The application may well use the new path, so this rule only
+warns.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
 	Checks: []policies.Check{
-		{Name: "unmounted", Doc: "no container mounts the claim any more"},
+		{Name: "unmounted", Doc: "no container mounts the claim after the update"},
 		{Name: "moved", Doc: "the claim is mounted at another path"},
 	},
 	Logic: policies.Typed[v1alpha1.ClaimMount]{
@@ -48,14 +48,14 @@ func staysMounted(ch policies.Change, _ policies.Cluster, _ v1alpha1.ClaimMount)
 		case len(now) == 0:
 			found = append(found, policies.Finding{
 				Check: "unmounted", Path: "spec.template.spec.containers",
-				Message: fmt.Sprintf("No container mounts claim template %s any more, which was at %s: the members start with an empty %[2]s.", name, before[lost]),
-				Remedy:  fmt.Sprintf("put it back into volumeMounts: {name: %s, mountPath: %s}", name, before[lost]),
+				Message: fmt.Sprintf("No container mounts claim template %s, which was mounted at %s: the members start with an empty %[2]s.", name, before[lost]),
+				Remedy:  fmt.Sprintf("add it to volumeMounts again: {name: %s, mountPath: %s}", name, before[lost]),
 			})
 		default:
 			found = append(found, policies.Finding{
 				Check: "moved", Path: "spec.template.spec.containers",
-				Message: fmt.Sprintf("Claim template %s is mounted at %s instead of %s: if the application still looks there, it starts with nothing.", name, now[0], before[lost]),
-				Remedy:  "see that the application is told of the new path in the same change.",
+				Message: fmt.Sprintf("Claim template %s is mounted at %s instead of %s: if the application still uses the old path, it starts without data.", name, now[0], before[lost]),
+				Remedy:  "configure the new path in the application in the same change.",
 			})
 		}
 	}

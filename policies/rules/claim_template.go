@@ -20,26 +20,25 @@ import (
 var claimTemplate = policies.Rule{
 	ID:    "claim-template",
 	Title: "Claims request storage that exists and can be resized",
-	Doc: `volumeClaimTemplates cannot be changed later, and a claim that asks for a storage class that does not exist leaves its
-Pod pending without a word to whoever applied the StatefulSet. So the template is judged when it is written: its class
-exists (or there is a default one, or a volume that somebody made for it), and class, access modes and size are among what the
-policy allows. A template without access modes, and a container that mounts a volume which the Pod does not have, are refused
-by new API servers; older ones take them, and no Pod ever starts. Claims that the
-StatefulSet controller makes of a template are let through, as their owner would never see a refusal; claims that people
-make are judged like templates.`,
+	Doc: `volumeClaimTemplates are immutable, and if a claim requests a storage class that does not exist, its Pod stays
+Pending without an error for the user who applied the StatefulSet. So Mooring judges the template: its class must exist (or a
+default class, or a volume that you created for it), and the policy must allow class, access modes and size. New API servers
+refuse a template without access modes, and a container that mounts a volume which the Pod does not have. Older ones accept
+both, and no Pod ever starts. Mooring does not refuse claims that the StatefulSet controller creates, because the user would
+not see the refusal. It judges claims that users create like templates.`,
 	Severity: policies.Medium,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
 		policies.On(kinds.PersistentVolumeClaim, create),
 	},
 	Checks: []policies.Check{
-		{Name: "no-class", Doc: "the storage class does not exist, or none is asked for and there is no default"},
-		{Name: "no-access-mode", Doc: "the template asks for no access mode, so that no claim can be made of it"},
-		{Name: "no-volume", Doc: "a container mounts a volume that is neither a claim template nor among the Pod's volumes"},
-		{Name: "class", Doc: "the storage class is not among those allowed"},
-		{Name: "access-mode", Doc: "an access mode is not among those allowed"},
-		{Name: "size", Doc: "the size is outside of the bounds"},
-		{Name: "no-expansion", Doc: "volumes of the class cannot grow, and the policy wants that they can"},
+		{Name: "no-class", Doc: "the storage class does not exist, or the template names none and there is no default"},
+		{Name: "no-access-mode", Doc: "the template has no access mode"},
+		{Name: "no-volume", Doc: "a container mounts a volume that the Pod does not have"},
+		{Name: "class", Doc: "the policy does not allow the storage class"},
+		{Name: "access-mode", Doc: "the policy does not allow the access mode"},
+		{Name: "size", Doc: "the policy does not allow the size"},
+		{Name: "no-expansion", Doc: "the policy requires volumes that can be resized"},
 	},
 	Logic: policies.Typed[v1alpha1.ClaimTemplate]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ClaimTemplate { return &r.ClaimTemplate },
@@ -70,7 +69,7 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 		if len(claim.Spec.AccessModes) == 0 {
 			found = append(found, policies.Finding{
 				Check: "no-access-mode", Path: fmt.Sprintf("spec.volumeClaimTemplates[%d].spec.accessModes", i),
-				Message: fmt.Sprintf("Claim template %s asks for no access mode: the API server refuses StatefulSet %s; an older one takes it, and refuses its claims.", claim.Name, set.Name),
+				Message: fmt.Sprintf("Claim template %s has no access mode: the API server refuses StatefulSet %s. An older one accepts it and refuses its claims.", claim.Name, set.Name),
 				Remedy:  "set accessModes: [ReadWriteOnce]",
 			})
 		}
@@ -89,8 +88,8 @@ func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 		}
 		found = append(found, policies.Finding{
 			Check: "no-volume", Path: path,
-			Message: fmt.Sprintf("Container %s mounts volume %s, which StatefulSet %s has neither as a claim template nor as a volume: the API server refuses it; an older one takes it, and refuses its Pods.", container, volume, set.Name),
-			Remedy:  fmt.Sprintf("add a claim template or a volume called %s, or take the mount away.", volume),
+			Message: fmt.Sprintf("Container %s mounts volume %s, but StatefulSet %s has no claim template or volume of that name: the API server refuses it. An older one accepts it and refuses its Pods.", container, volume, set.Name),
+			Remedy:  fmt.Sprintf("add a claim template or volume called %s, or remove the mount.", volume),
 		})
 	}
 	for field, containers := range map[string][]corev1.Container{"containers": pod.Containers, "initContainers": pod.InitContainers} {
@@ -125,15 +124,15 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 	}
 	for _, mode := range claim.Spec.AccessModes {
 		if len(p.AccessModes) > 0 && !slices.Contains(p.AccessModes, mode) {
-			add("access-mode", "accessModes", "use an allowed value.", "asks for access mode %s; the policy allows %v", mode, p.AccessModes)
+			add("access-mode", "accessModes", "use an allowed value.", "requests access mode %s; the policy allows %v", mode, p.AccessModes)
 		}
 	}
 	size := claim.Spec.Resources.Requests.Storage()
 	if p.MinSize != nil && size.Cmp(*p.MinSize) < 0 {
-		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or more.", p.MinSize), "asks for %s; the policy requires at least %s", size, p.MinSize)
+		add("size", "resources.requests.storage", fmt.Sprintf("request %s or more.", p.MinSize), "requests %s; the policy requires at least %s", size, p.MinSize)
 	}
 	if p.MaxSize != nil && size.Cmp(*p.MaxSize) > 0 {
-		add("size", "resources.requests.storage", fmt.Sprintf("ask for %s or less.", p.MaxSize), "asks for %s; the policy allows at most %s", size, p.MaxSize)
+		add("size", "resources.requests.storage", fmt.Sprintf("request %s or less.", p.MaxSize), "requests %s; the policy allows at most %s", size, p.MaxSize)
 	}
 	if asked := claim.Spec.StorageClassName; asked != nil && *asked == "" {
 		// The empty name asks for a volume that somebody made by hand.
@@ -154,22 +153,22 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 	case class == nil && !known && (claim.Spec.StorageClassName == nil || slices.Contains(provided, *claim.Spec.StorageClassName)):
 		// A cluster has its default class, and those of its provider, and files seldom do.
 	case class == nil:
-		what := "names no storage class, and the cluster has no default"
+		what := "has no storage class, and the cluster has no default"
 		if claim.Spec.StorageClassName != nil {
-			what = fmt.Sprintf("asks for storage class %s, which does not exist", *claim.Spec.StorageClassName)
+			what = fmt.Sprintf("requests storage class %s, which does not exist", *claim.Spec.StorageClassName)
 			if !known {
-				what = fmt.Sprintf("asks for storage class %s, which is not in the files and may not be in the cluster", *claim.Spec.StorageClassName)
+				what = fmt.Sprintf("requests storage class %s, which is not in the files and may not be in the cluster", *claim.Spec.StorageClassName)
 			}
 		}
 		add("no-class", "storageClassName", "name an existing class: kubectl get storageclass", "%s. Without it, its Pods stay Pending", what)
 		f := &found[len(found)-1]
 		f.Pending, f.Unknown = true, !known || !looked
 	case len(p.StorageClasses) > 0 && !slices.Contains(p.StorageClasses, class.Name):
-		add("class", "storageClassName", "use an allowed value.", "asks for storage class %s; the policy allows %s", class.Name, strings.Join(p.StorageClasses, ", "))
+		add("class", "storageClassName", "use an allowed value.", "requests storage class %s; the policy allows %s", class.Name, strings.Join(p.StorageClasses, ", "))
 	}
 	if class != nil && p.RequireExpansion && (class.AllowVolumeExpansion == nil || !*class.AllowVolumeExpansion) {
 		add("no-expansion", "storageClassName", "use a class with allowVolumeExpansion: true.",
-			"asks for storage class %s, whose volumes cannot be resized", class.Name)
+			"requests storage class %s, whose volumes cannot be resized", class.Name)
 	}
 	return found, nil
 }

@@ -10,8 +10,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -23,15 +23,14 @@ import (
 var deleteProtection = policies.Rule{
 	ID:    "delete-protection",
 	Title: "A delete does not destroy data",
-	Doc: `Some deletes destroy data at once, and none of them asks. A StatefulSet takes the claims along that it owns:
-all of them under whenDeleted: Delete, and under Retain those that a scale-down left behind while it was Delete. With
---cascade=orphan they stay, and the delete passes. The claim of a running Pod looks unharmed after its delete: it hangs in
-Terminating, and its data is gone the next time the Pod restarts, or at once if somebody takes its finalizer off. So does a
-volume that is deleted while a claim is bound to it, and nothing can undo either. A namespace takes everything along, the
-claims included that are left of a deleted StatefulSet. Ready Pods stop with their StatefulSet; where Helm uninstalls it
-with its whole release, that draws a warning at most. What is labelled mooring.dev/protect: "true" (a StatefulSet, a claim,
-a Service, a Namespace) is not deleted by anybody. The garbage collector and its like, which carry out what was decided
-before, always pass, and so does every delete in a namespace that is itself being deleted.`,
+	Doc: `Some deletes destroy data at once. Deleting a StatefulSet deletes the claims that it owns: with whenDeleted:
+Delete all of them, and with Retain those that a scale-down left while it was Delete. With --cascade=orphan they stay, so this
+delete passes. The claim of a running Pod stays Terminating after its delete, and its data is lost when the Pod restarts, or
+at once if somebody removes the finalizer. A bound volume stays Terminating in the same way, and nobody can undo either.
+Deleting a namespace deletes everything in it, including the claims of StatefulSets that were deleted before. Deleting a
+StatefulSet stops its ready Pods; if Helm uninstalls the whole release, this is at most a warning. Nobody can delete an object
+with the label mooring.dev/protect: "true" (a StatefulSet, claim, Service or Namespace). Deletes by the garbage collector and
+other controllers that complete an earlier delete pass, and so do all deletes in a namespace that is being deleted.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, remove),
@@ -41,15 +40,15 @@ before, always pass, and so does every delete in a namespace that is itself bein
 		policies.On(kinds.Service, remove),
 	},
 	Checks: []policies.Check{
-		{Name: "data", Doc: "claims would be deleted along with their StatefulSet"},
+		{Name: "data", Doc: "claims would be deleted with their StatefulSet"},
 		{Name: "running", Doc: "ready Pods would stop with their StatefulSet"},
-		{Name: "in-use", Doc: "a Pod of a StatefulSet uses the claim, or a StatefulSet wants the Pod it belongs to"},
-		{Name: "finalizer", Doc: "the claim waits for a Pod that uses it, and would be taken from under it"},
-		{Name: "volume", Doc: "the claim of a StatefulSet's member is bound to the volume"},
-		{Name: "namespace", Doc: "StatefulSets have, or had, claims in the namespace"},
-		{Name: "removed", Doc: "files do not have the StatefulSet any more"},
-		{Name: "renamed", Doc: "files have the StatefulSet under another name, which starts on claims of its own"},
-		{Name: "protected", Doc: "the object, or something in the namespace, is labelled against deletes"},
+		{Name: "in-use", Doc: "a Pod of a StatefulSet uses the claim, or will use it again"},
+		{Name: "finalizer", Doc: "the finalizer is removed from a Terminating claim that a Pod still uses"},
+		{Name: "volume", Doc: "the volume is bound to the claim of a StatefulSet's Pod"},
+		{Name: "namespace", Doc: "the namespace has claims of StatefulSets, existing or deleted"},
+		{Name: "removed", Doc: "the StatefulSet is no longer in the files"},
+		{Name: "renamed", Doc: "the StatefulSet has a new name in the files, and would start on new claims"},
+		{Name: "protected", Doc: "the object, or an object in the namespace, has the label mooring.dev/protect: \"true\""},
 	},
 	Logic: policies.Typed[v1alpha1.DeleteProtection]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.DeleteProtection { return &r.DeleteProtection },
@@ -105,7 +104,7 @@ func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 	ref := policies.RefTo(o)
 	return []policies.Finding{{
 		Check: "protected", Action: p.Protected, Path: "metadata.labels",
-		Message: fmt.Sprintf("%s is labelled %s=true, which prevents its deletion.", ref, policies.ProtectLabel),
+		Message: fmt.Sprintf("%s has the label %s=true, which prevents its deletion.", ref, policies.ProtectLabel),
 		Remedy:  fmt.Sprintf("to delete it, remove the label first: %s label %s %s %s-", policies.Kubectl(o), kinds.Singular(o), o.GetName(), policies.ProtectLabel),
 	}}
 }
@@ -193,17 +192,17 @@ func leavesFiles(ch policies.Change, set *appsv1.StatefulSet) []policies.Finding
 	f := policies.Finding{Path: "metadata.name"}
 	if next := ch.Replacement; next != nil {
 		f.Check = "renamed"
-		f.Message = fmt.Sprintf("StatefulSet %s is renamed to %s, which makes a new StatefulSet: %s stop, and %s start under names that their peers do not know.",
+		f.Message = fmt.Sprintf("Renaming StatefulSet %s to %s creates a new StatefulSet: %s stop, and %s start under names that their peers do not know.",
 			set.Name, next.Name, statefulset.PodNames(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}), statefulset.PodNames(next, statefulset.Ranges{statefulset.OrdinalsOf(next)}))
 		if len(set.Spec.VolumeClaimTemplates) > 0 {
-			f.Message = fmt.Sprintf("StatefulSet %s is renamed to %s, which makes a new StatefulSet: %s start on new, empty claims, and the data stays in the claims of %s.",
+			f.Message = fmt.Sprintf("Renaming StatefulSet %s to %s creates a new StatefulSet: %s start on new, empty claims, and the data stays in the claims of %s.",
 				set.Name, next.Name, statefulset.PodNames(next, statefulset.Ranges{statefulset.OrdinalsOf(next)}), statefulset.PodNames(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}))
 		}
 		f.Remedy = fmt.Sprintf("keep the name %s, or add %s beside it, move the data, then remove %s.", set.Name, next.Name, set.Name)
 	} else {
 		f.Check, f.Unknown = "removed", true
-		f.Message = fmt.Sprintf("StatefulSet %s is no longer in the files: a tool that prunes deletes it. Its claims stay.", set.Name)
-		f.Remedy = "add it back, unless it is meant to be deleted."
+		f.Message = fmt.Sprintf("StatefulSet %s is no longer in the files, so a tool that prunes deletes it. Its claims stay.", set.Name)
+		f.Remedy = "add it again, unless you want to delete it."
 	}
 	return []policies.Finding{f}
 }
@@ -322,9 +321,9 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 	if whose != "" {
 		return []policies.Finding{{
 			Check: "volume", Action: p.InUse, Path: "metadata.name",
-			Message: fmt.Sprintf("Volume %s holds the data of %s (claim %s in namespace %s). It would stay Terminating, which cannot be undone, and is deleted when the claim is.",
+			Message: fmt.Sprintf("Volume %s holds the data of %s (claim %s in namespace %s). It would stay Terminating, which you cannot undo, and is deleted with the claim.",
 				volume.Name, whose, claim.Name, claim.Namespace),
-			Remedy: fmt.Sprintf("delete the claim instead; the reclaim policy says whether the volume stays: kubectl get persistentvolume %s. To delete the volume, annotate it and try again: %s",
+			Remedy: fmt.Sprintf("delete the claim instead. The reclaim policy decides whether the volume stays: kubectl get persistentvolume %s. To delete the volume, annotate it and try again: %s",
 				volume.Name, policies.BypassCommand("delete-protection", volume)),
 		}}, err
 	}
@@ -337,7 +336,7 @@ const mostNamed = 50
 // holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal, or
 // that one had, and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
 func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
-	look := fmt.Sprintf("list what it holds: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
+	look := fmt.Sprintf("list its data: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
 	var found []policies.Finding
 	data, all, err := dataIn(namespace.Name, c)
 	if err != nil {
@@ -367,7 +366,7 @@ func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.Delet
 	if len(kept) > 0 {
 		found = append(found, policies.Finding{
 			Check: "protected", Action: p.Protected, Path: "metadata.name",
-			Message: fmt.Sprintf("Deleting namespace %s deletes what is labelled %s=true (%s).",
+			Message: fmt.Sprintf("Deleting namespace %s deletes objects with the label %s=true (%s).",
 				namespace.Name, policies.ProtectLabel, words.List(kept)),
 			Remedy: look + "To delete the namespace, remove the labels first.",
 		})

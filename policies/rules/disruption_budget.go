@@ -19,10 +19,10 @@ import (
 var disruptionBudget = policies.Rule{
 	ID:    "disruption-budget",
 	Title: "Drains evict one member at a time",
-	Doc: `A drain evicts every Pod of a node, and several drains at once evict several members: only a PodDisruptionBudget makes
-them wait for each other. One that allows no Pod to be away blocks every drain for ever, until somebody deletes it in anger;
-and the eviction API refuses a Pod that two budgets select. The budget may be applied after the StatefulSet: a missing one
-is only worth a warning.`,
+	Doc: `A drain evicts every Pod of a node, and several drains at the same time evict several members. Only a
+PodDisruptionBudget makes them wait for each other. A budget that allows no disruption blocks every drain until somebody
+deletes it, and the eviction API refuses to evict a Pod that two budgets select. You can apply the budget after the
+StatefulSet, so a missing budget is only a warning.`,
 	Severity: policies.Medium,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
@@ -30,9 +30,9 @@ is only worth a warning.`,
 	},
 	Checks: []policies.Check{
 		{Name: "none", Doc: "no PodDisruptionBudget selects the Pods"},
-		{Name: "stuck", Doc: "the budget allows no Pod to be away, so that no node can be drained"},
+		{Name: "stuck", Doc: "the budget allows no disruption, so nodes cannot be drained"},
 		{Name: "last", Doc: "the only budget of a StatefulSet is deleted"},
-		{Name: "several", Doc: "more than one budget selects the Pods, so that none of them can be evicted"},
+		{Name: "several", Doc: "more than one budget selects the Pods, so none of them can be evicted"},
 	},
 	Logic: policies.Typed[v1alpha1.DisruptionBudget]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.DisruptionBudget { return &r.DisruptionBudget },
@@ -145,7 +145,7 @@ func addBudget(set *appsv1.StatefulSet) *policies.Fix {
 	budget.Spec = policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: set.Spec.Selector}
 	fix := &policies.Fix{Object: budget, Add: true}
 	if !statefulset.Selects(set.Spec.Selector, set.Spec.Template.Labels) {
-		fix.Undecided = "its selector does not select its Pods, so that no PodDisruptionBudget can be made of it"
+		fix.Undecided = "its selector does not select its Pods, so it cannot be used in a PodDisruptionBudget"
 	}
 	return fix
 }
@@ -154,6 +154,6 @@ func addBudget(set *appsv1.StatefulSet) *policies.Fix {
 func letOneBeAway(b *policyv1.PodDisruptionBudget) *policies.Fix {
 	return &policies.Fix{
 		Object: b, Set: []policies.Setting{{Path: "spec.minAvailable"}, {Path: "spec.maxUnavailable", Value: int64(1)}},
-		Undecided: "somebody may mean to be asked before each drain; to let one Pod be away, set maxUnavailable: 1 in place of what it has",
+		Undecided: "its owner may want to be asked before each drain. To allow one disruption, set maxUnavailable: 1 instead",
 	}
 }

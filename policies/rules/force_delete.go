@@ -19,15 +19,15 @@ import (
 var forceDelete = policies.Rule{
 	ID:    "force-delete",
 	Title: "A Pod stops before its replacement starts",
-	Doc: `A StatefulSet never runs two Pods of one name, because it waits until the old one is known to have stopped. A
-delete with a grace period of 0 makes it forget the Pod at once, whether or not its node could be told: where that node is
-only cut off, two Pods with one identity write one volume, and the data is damaged for good. The node's own agent and the
-Pod garbage collector know that a Pod has stopped, and pass; so does the Pod of a node that is gone or has the taint
-node.kubernetes.io/out-of-service, by which somebody vouches that it is off, and a Pod that has ended or never had a node.`,
+	Doc: `A StatefulSet never runs two Pods with the same name, because it waits until the old Pod has stopped. A delete
+with grace period 0 removes the Pod from the API at once, even if the node does not know. If that node is only disconnected,
+two Pods with one identity write to one volume and damage the data. The node's kubelet and the Pod garbage collector know that
+a Pod has stopped, so their deletes pass. Deletes of a Pod also pass if its node is gone or has the taint
+node.kubernetes.io/out-of-service, which states that the node is off, and if the Pod has ended or never had a node.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.Pod, remove)},
 	Checks: []policies.Check{
-		{Name: "running", Doc: "the Pod may still be running when its successor starts"},
+		{Name: "running", Doc: "the Pod can still run when its replacement starts"},
 	},
 	Logic: policies.Typed[v1alpha1.ForceDelete]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ForceDelete { return &r.ForceDelete },
@@ -61,7 +61,7 @@ func stopsBeforeItGoes(ch policies.Change, c policies.Cluster, _ v1alpha1.ForceD
 	seconds := cmp.Or(ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, 0), corev1.DefaultTerminationGracePeriodSeconds)
 	return []policies.Finding{{
 		Check: "running", Path: "metadata.name",
-		Message: fmt.Sprintf("Pod %s may still run on node %s when StatefulSet %s starts its successor: two Pods named %[1]s could write the same volume.",
+		Message: fmt.Sprintf("Pod %s may still run on node %s when StatefulSet %s starts its replacement: two Pods named %[1]s could write to one volume.",
 			pod.Name, node.Name, owner.Name),
 		Remedy: fmt.Sprintf("let it stop cleanly: %s delete pod %s --grace-period=%d. If node %s is shut down, taint it to release the Pod and its volumes: kubectl taint nodes %[4]s %s=nodeshutdown:NoExecute",
 			policies.Kubectl(pod), pod.Name, seconds, node.Name, corev1.TaintNodeOutOfService),

@@ -22,24 +22,24 @@ import (
 var headlessService = policies.Rule{
 	ID:    "headless-service",
 	Title: "Each Pod of a StatefulSet has a DNS name",
-	Doc: `A Pod of a StatefulSet is reached by its peers as pod.service.namespace.svc, and that name exists only while
-spec.serviceName names a headless Service (clusterIP: None) of the same namespace whose selector selects the Pods. The
-API server checks none of this, and serviceName can never be changed afterwards. The other way round, a Service that a
-StatefulSet relies on must not be deleted, or turned away from its Pods, under it; a Helm release may take both away. A
-Service without a selector has endpoints that somebody else writes, as Patroni does, and is only warned about.`,
+	Doc: `Peers reach a Pod of a StatefulSet as pod.service.namespace.svc. This name exists only while spec.serviceName
+names a headless Service (clusterIP: None) in the same namespace whose selector selects the Pods. The API server checks none
+of this, and serviceName is immutable. This rule also protects a Service that a StatefulSet needs: you cannot delete it or
+change it so that it no longer selects the Pods. A Helm release may delete both together. If a Service has no selector,
+somebody else writes its endpoints, as Patroni does; then the rule only warns.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
 		policies.On(kinds.Service, update, remove),
 	},
 	Checks: []policies.Check{
-		{Name: "unnamed", Doc: "the StatefulSet names no Service; it cannot be added later"},
-		{Name: "missing", Doc: "the Service does not exist (a dry run is only warned: the Service may be applied next)"},
+		{Name: "unnamed", Doc: "the StatefulSet has no serviceName, which cannot be added later"},
+		{Name: "missing", Doc: "the Service does not exist (a warning in a dry run, because the Service may be applied next)"},
 		{Name: "external-name", Doc: "the Service is an ExternalName"},
 		{Name: "not-headless", Doc: "the Service has a cluster IP"},
 		{Name: "selector", Doc: "the Service does not select the Pods"},
-		{Name: "taken-back", Doc: "peers lose ports, or names of Pods that are not ready, that they could find each other by (a warning at most)"},
-		{Name: "in-use", Doc: "the Service is deleted while a StatefulSet relies on it"},
+		{Name: "taken-back", Doc: "the Service loses ports, or the DNS names of Pods that are not ready (at most a warning)"},
+		{Name: "in-use", Doc: "the Service is deleted while a StatefulSet needs it"},
 	},
 	Logic: policies.Typed[v1alpha1.HeadlessService]{
 		Block: func(r *v1alpha1.Rules) **v1alpha1.HeadlessService { return &r.HeadlessService },
@@ -122,7 +122,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 	case !labels.SelectorFromSet(service.Spec.Selector).Matches(template):
 		found = append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector",
-			Message: fmt.Sprintf("Service %s selects %s, and the Pods of StatefulSet %s are labelled %s: they get no DNS names.",
+			Message: fmt.Sprintf("Service %s selects %s, but the Pods of StatefulSet %s have the labels %s: they get no DNS names.",
 				service.Name, orNothing(service.Spec.Selector), set.Name, orNothing(template)),
 			Remedy: policies.SelectorCommand(service, selectable(set)),
 		})
@@ -164,7 +164,7 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			found = append(found, policies.Finding{
 				Check: "taken-back", Action: p.Action.AtMost(v1alpha1.Warn), Path: "spec",
 				Message: fmt.Sprintf("Service %s of StatefulSet %s %s: peers that rely on it cannot find each other.", older.Name, set.Name, lost),
-				Remedy:  "if members look for each other in this way, leave it.",
+				Remedy:  "if members find each other in this way, undo the change.",
 			})
 		}
 		before := whyNotGoverning(older, set)
@@ -194,11 +194,11 @@ func startsWithService(ch policies.Change, c policies.Cluster, p v1alpha1.Headle
 // takenBack says what DNS says no more of the Pods that the Service governs.
 func takenBack(older, newer *corev1.Service) string {
 	if older.Spec.PublishNotReadyAddresses && !newer.Spec.PublishNotReadyAddresses {
-		return "has no names any more for Pods that are not ready"
+		return "no longer has DNS names for Pods that are not ready"
 	}
 	for _, port := range older.Spec.Ports {
 		if port.Name != "" && !slices.ContainsFunc(newer.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == port.Name }) {
-			return fmt.Sprintf("has no port %s any more, nor its SRV records", port.Name)
+			return fmt.Sprintf("no longer has port %s and its SRV records", port.Name)
 		}
 	}
 	return ""
@@ -223,7 +223,7 @@ func addService(set *appsv1.StatefulSet) *policies.Fix {
 	}
 	fix := &policies.Fix{Object: service, Add: true}
 	if len(service.Spec.Selector) == 0 {
-		fix.Undecided = fmt.Sprintf("its Pods have no labels by which Service %s could select them", service.Name)
+		fix.Undecided = fmt.Sprintf("its Pods have no labels that Service %s could select", service.Name)
 	}
 	return fix
 }

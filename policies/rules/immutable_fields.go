@@ -19,13 +19,13 @@ import (
 var immutableFields = policies.Rule{
 	ID:    "immutable-fields",
 	Title: "An update changes no immutable field",
-	Doc: `Of a StatefulSet's spec, selector, serviceName, podManagementPolicy and volumeClaimTemplates cannot change; the API
-server answers with a list of what can. This names the fields that do, before the change is sent: in a cluster the API
-server is first, so it speaks where files are compared with an earlier revision. The way through is to delete the
-StatefulSet without its Pods and claims, and to create it again over them.`,
+	Doc: `In the spec of a StatefulSet, selector, serviceName, podManagementPolicy and volumeClaimTemplates are immutable.
+The API server's error lists the fields that can change; this rule names the fields that do change. In a cluster the API
+server answers first, so this rule applies when files are compared with an earlier revision. To make the change, delete the
+StatefulSet without its Pods and claims, and create it again.`,
 	Severity: policies.Low,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
-	Checks:   []policies.Check{{Name: "changed", Doc: "a field changes that cannot"}},
+	Checks:   []policies.Check{{Name: "changed", Doc: "an immutable field changes"}},
 	Logic: policies.Typed[v1alpha1.ImmutableFields]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ImmutableFields { return &r.ImmutableFields },
 		Baseline:   &v1alpha1.ImmutableFields{Enforcement: deny},
@@ -67,7 +67,7 @@ func differences(name string, was, now any) string {
 	const most = 3
 	var all []string
 	tell := func(path, was, now string) {
-		all = append(all, fmt.Sprintf("%s is %s in place of %s", path, now, was))
+		all = append(all, fmt.Sprintf("%s is %s instead of %s", path, now, was))
 	}
 	compare(name, plain(was), plain(now), tell)
 	if more := len(all) - most; more > 0 {

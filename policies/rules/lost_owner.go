@@ -15,13 +15,13 @@ import (
 
 var lostOwner = policies.Rule{
 	ID:    "lost-owner",
-	Title: "An owner exists",
-	Doc: `The garbage collector deletes an object as soon as none of its owners exists: by UID, in the object's own namespace.
-Manifests that are copied from another cluster or namespace (kubectl get -o yaml) name owners that are not there, and so does a
-mistyped patch. The StatefulSet or claim is accepted, and deleted seconds later, with its data. The API server checks
-none of this. Only owners that a request adds are judged. In a file an owner with a UID is wrong by itself: no other cluster
-has that UID. Where the cluster does not serve the owner's kind, or Mooring may not read it, the request is warned of at most, and
-the owner's operator is not told.`,
+	Title: "Owner references name an existing owner",
+	Doc: `The garbage collector deletes an object if none of its owners exists, which it finds by UID in the object's own
+namespace. Manifests copied from another cluster or namespace (kubectl get -o yaml) name owners that do not exist there, and
+so does a mistyped patch. The API server accepts such a StatefulSet or claim, and the garbage collector deletes it seconds
+later, with its data. Mooring judges only owners that a request adds. In a file any owner with a UID is wrong, because no
+other cluster has this UID. If the cluster does not serve the owner's kind, or Mooring may not read it, the finding is at most
+a warning, and the owner's operator does not get it.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
@@ -71,12 +71,12 @@ func newOwnersExist(ch policies.Change, c policies.Cluster, _ v1alpha1.LostOwner
 	owner, kind := lost[0], kinds.Of(ch.New)
 	f := policies.Finding{
 		Check: "missing", Path: "metadata.ownerReferences", Pending: true, Unknown: !sure,
-		Message: fmt.Sprintf("%s %s, which owns %s %s, does not exist in namespace %s with UID %s: the garbage collector would delete what it owns, with its data.",
+		Message: fmt.Sprintf("%s %s, which owns %s %s, does not exist in namespace %s with UID %s. Garbage collection would delete what it owns, with its data.",
 			owner.Kind, owner.Name, kind.Kind, ch.New.GetName(), ch.New.GetNamespace(), owner.UID),
 		Remedy: "remove metadata.ownerReferences, which are valid only in the cluster and namespace they were copied from.",
 	}
 	if !sure {
-		f.Message = fmt.Sprintf("%s %s has the owner %s %s, and Mooring cannot read whether it exists: if not with UID %s, garbage collection deletes the %[1]s.",
+		f.Message = fmt.Sprintf("%s %s has the owner %s %s, and Mooring cannot check whether it exists. If it does not exist with UID %s, garbage collection deletes the %[1]s.",
 			kind.Kind, ch.New.GetName(), owner.Kind, owner.Name, owner.UID)
 	}
 	return []policies.Finding{f}, nil
@@ -94,7 +94,7 @@ func ownerInFile(o kinds.Object, c policies.Cluster, _ v1alpha1.LostOwner) ([]po
 	owner := o.GetOwnerReferences()[i]
 	return []policies.Finding{{
 		Check: "uid", Path: "metadata.ownerReferences",
-		Message: fmt.Sprintf("%s %s is owned by %s %s with UID %s, which exists in one cluster at most: anywhere else garbage collection deletes what is applied.",
+		Message: fmt.Sprintf("%s %s is owned by %s %s with UID %s, which exists in at most one cluster. In any other, garbage collection deletes the object.",
 			kinds.Of(o).Kind, o.GetName(), owner.Kind, owner.Name, owner.UID),
 		Remedy: "remove metadata.ownerReferences.",
 	}}, nil

@@ -14,11 +14,11 @@ import (
 var memberDown = policies.Rule{
 	ID:    "member-down",
 	Title: "Every member is ready",
-	Doc: `A member that is not ready, or not there, for longer than the audit waits (--stuck-after, 5 minutes) needs somebody. While a
-rollout stands still, stuck-rollout says so instead. Only a live cluster can show this.`,
+	Doc: `A member that is missing or not ready for longer than --stuck-after (5 minutes) needs attention. If a rollout is
+stuck, stuck-rollout reports it instead. Only a live cluster shows this.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet)},
-	Checks:   []policies.Check{{Name: "not-ready", Doc: "a member has not been ready for longer than it should take"}},
+	Checks:   []policies.Check{{Name: "not-ready", Doc: "a member is missing or not ready for longer than --stuck-after"}},
 	Logic: policies.Typed[v1alpha1.MemberDown]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.MemberDown { return &r.MemberDown },
 		Baseline:   &v1alpha1.MemberDown{Enforcement: warn},

@@ -15,11 +15,12 @@ import (
 
 var neededObject = policies.Rule{
 	ID:    "needed-object",
-	Title: "What Pods need to start is there",
-	Doc: `A Pod runs on when the Secret, ConfigMap, ServiceAccount or PriorityClass is deleted that its template names, and does not
-start again: one after the other, with each restart, the members stay away. What the template marks as optional may go, and so may
-what one Helm release installed together with the StatefulSet, as it goes with it. A delete is judged by the object's name:
-Mooring reads no Secret. What has no namespace is judged by the profiles of the namespaces that need it.`,
+	Title: "Objects that Pods need to start are not deleted",
+	Doc: `If you delete a Secret, ConfigMap, ServiceAccount or PriorityClass that a Pod template needs, running Pods
+continue, but Pods that restart do not start. The members then disappear one after the other. Objects that the template marks
+as optional may be deleted, and so may objects that a Helm release deletes together with the StatefulSet. Mooring judges these
+deletes by the object's name and reads no Secret. For a cluster-scoped object, the profiles of the namespaces that need it
+apply.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.Secret, remove),
@@ -30,7 +31,7 @@ Mooring reads no Secret. What has no namespace is judged by the profiles of the 
 	},
 	Checks: []policies.Check{
 		{Name: "in-use", Doc: "a StatefulSet's Pods do not start without the object"},
-		{Name: "class", Doc: "a StatefulSet's claim template names the StorageClass (a warning at most: to change one, it has to be made again)"},
+		{Name: "class", Doc: "a claim template of a StatefulSet names the StorageClass (at most a warning, because to change a class you must recreate it)"},
 	},
 	Logic: policies.Typed[v1alpha1.NeededObject]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.NeededObject { return &r.NeededObject },
@@ -53,21 +54,21 @@ func nobodyNeeds(ch policies.Change, c policies.Cluster, p v1alpha1.NeededObject
 	if decided, err := ch.Decided(c); decided || err != nil {
 		return nil, err
 	}
-	first, goes := sets[0], fmt.Sprintf("StatefulSet %s is to go as well, delete that", sets[0].Name)
+	first, goes := sets[0], fmt.Sprintf("you want to remove StatefulSet %s too, delete it", sets[0].Name)
 	who, its, pods := "StatefulSet "+first.Name+" needs", "its", words.Plural(statefulset.OrdinalsOf(first).Count(), "Pod")
 	if len(sets) > 1 {
 		who = fmt.Sprintf("%s (%s) need", words.Plural(len(sets), "StatefulSet"), words.Names(sets))
-		its, pods, goes = "their", "Pods", "the StatefulSets are to go as well, delete those"
+		its, pods, goes = "their", "Pods", "you want to remove the StatefulSets too, delete them"
 	}
 	f := policies.Finding{
 		Check: "in-use", Path: "metadata.name",
-		Message: fmt.Sprintf("%s %s %s: %s %s run on, and do not start again once they stop.", who, kind.Kind, name, its, pods),
-		Remedy:  fmt.Sprintf("leave it, and change it in place: %s edit %s %s. If %s first.", policies.Kubectl(ch.Old), kind.Singular(), name, goes),
+		Message: fmt.Sprintf("%s %s %s: %s %s keep running, but do not start again once they stop.", who, kind.Kind, name, its, pods),
+		Remedy:  fmt.Sprintf("keep it, and change it in place: %s edit %s %s. If %s first.", policies.Kubectl(ch.Old), kind.Singular(), name, goes),
 	}
 	if kind == kinds.StorageClass {
 		f.Check, f.Action = "class", p.Action.AtMost(v1alpha1.Warn)
-		f.Message = fmt.Sprintf("%s StorageClass %s for new claims: %s %s keep theirs, and new members wait for a claim until the class is back.", who, name, its, pods)
-		f.Remedy = "create it again under the same name; nothing else in it can be changed."
+		f.Message = fmt.Sprintf("%s StorageClass %s for new claims: %s %s keep theirs, but new members stay Pending until the class exists again.", who, name, its, pods)
+		f.Remedy = "create it again under the same name."
 	}
 	return []policies.Finding{f}, nil
 }

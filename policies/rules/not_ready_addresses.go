@@ -15,9 +15,9 @@ import (
 var notReadyAddresses = policies.Rule{
 	ID:    "not-ready-addresses",
 	Title: "Members find each other before they are ready",
-	Doc: `A headless Service gives a Pod its DNS name once the Pod is ready. Members that have to find each other to become ready,
-as those of most databases do, wait for ever, unless the Service has publishNotReadyAddresses. It matters where there is
-more than one member and a readiness probe: the members of a StatefulSet that has none are ready at once.`,
+	Doc: `A headless Service gives a Pod its DNS name when the Pod is ready. The members of most databases must find each
+other to become ready. Without publishNotReadyAddresses they wait forever. This matters if a StatefulSet has more than one
+replica and a readiness probe; without a probe its Pods are ready at once.`,
 	Severity: policies.Low,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks:   []policies.Check{{Name: "hidden", Doc: "the governing Service gives Pods no DNS names until they are ready"}},

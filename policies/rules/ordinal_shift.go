@@ -13,14 +13,14 @@ import (
 var ordinalShift = policies.Rule{
 	ID:    "ordinal-shift",
 	Title: "A new start ordinal leaves no data behind",
-	Doc: `A Pod's ordinal ties it to its claims: db-0 has data-db-0 and nobody else ever will. spec.ordinals.Start moves
-the whole range (KEP-3335). From start 0 to start 1, three replicas are db-1 to db-3: db-0 stops, its claim lies idle, and
-db-3 starts on an empty one, although replicas never changed. A start that keeps every ordinal, because replicas
-grow by as much as it falls, only adds Pods and passes.`,
+	Doc: `A Pod's ordinal ties it to its claims: only db-0 ever uses data-db-0. spec.ordinals.start moves the whole range
+(KEP-3335). For example, with start 1 instead of 0, three replicas are db-1 to db-3: db-0 stops, no Pod uses its claim, and
+db-3 starts on an empty claim, although replicas does not change. A change that keeps every ordinal, because replicas grows by
+as much as start falls, only adds Pods and passes.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
 	Checks: []policies.Check{
-		{Name: "left-behind", Doc: "the StatefulSet would not have ordinals any more that have claims"},
+		{Name: "left-behind", Doc: "ordinals with claims would no longer be in the range"},
 	},
 	Logic: policies.Typed[v1alpha1.OrdinalShift]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.OrdinalShift { return &r.OrdinalShift },
@@ -53,11 +53,11 @@ func shiftsNobodyAway(ch policies.Change, c policies.Cluster, _ v1alpha1.Ordinal
 		return nil, err
 	case !known && len(own) == 0:
 		f.Unknown = true
-		f.Message = moved + ": no Pod uses their claims any more."
+		f.Message = moved + ": no Pod would use their claims."
 	case len(own) == 0:
 		return nil, nil
 	default:
-		f.Message = fmt.Sprintf("%s: the data in %s (%s) would be used by no Pod.", moved, words.Plural(len(own), "claim"), words.Names(own))
+		f.Message = fmt.Sprintf("%s: no Pod would use the data in %s (%s).", moved, words.Plural(len(own), "claim"), words.Names(own))
 		if added := to.Minus(from); added.Count() > 0 {
 			f.Message += fmt.Sprintf(" %s would start on other claims.", statefulset.PodNames(older, added))
 		}

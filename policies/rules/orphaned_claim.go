@@ -17,13 +17,13 @@ import (
 
 var orphanedClaim = policies.Rule{
 	ID:    "orphaned-claim",
-	Title: "Claims left behind by a StatefulSet are reported",
-	Doc: `A StatefulSet that is deleted under whenDeleted: Retain leaves its claims behind. They cost money, and the next StatefulSet
-of the same name starts on their data. A claim counts as orphaned when its name ends in an ordinal, no StatefulSet has a name
-for it, no controller owns it, and no Pod or Deployment uses it. Only a live cluster can show this.`,
+	Title: "Claims belong to a StatefulSet",
+	Doc: `When you delete a StatefulSet with whenDeleted: Retain, its claims stay. They cost money, and the next
+StatefulSet of the same name starts on their data. A claim counts as orphaned if its name ends in an ordinal, no StatefulSet
+has a claim of that name, no controller owns it, and no Pod or Deployment uses it. Only a live cluster shows this.`,
 	Severity: policies.Low,
 	On:       []policies.Trigger{policies.On(kinds.PersistentVolumeClaim)},
-	Checks:   []policies.Check{{Name: "unused", Doc: "a claim is named like a StatefulSet's, and no StatefulSet and no Pod is there for it"}},
+	Checks:   []policies.Check{{Name: "unused", Doc: "no StatefulSet and no Pod uses a claim that is named like a StatefulSet's"}},
 	Logic: policies.Typed[v1alpha1.OrphanedClaim]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.OrphanedClaim { return &r.OrphanedClaim },
 		Baseline:   &v1alpha1.OrphanedClaim{Enforcement: warn},

@@ -18,23 +18,24 @@ import (
 
 var ownerDelete = policies.Rule{
 	ID:    "owner-delete",
-	Title: "A custom resource does not take data along",
-	Doc: `An operator makes a StatefulSet for a custom resource, which owns it. When the custom resource is deleted, the garbage
-collector deletes what it owns: the StatefulSet with its Pods, and with whenDeleted: Delete, or where the custom resource owns the
-claims, the data. Deleting a CustomResourceDefinition deletes all of its custom resources, in every namespace, and no webhook is asked
-about these. Mooring reads from the ownerReferences which custom resources own StatefulSets and claims, and the API server asks it
-about deletes of these alone. A delete that leaves what is owned behind (--cascade=orphan) passes, and so does that of an operator, of
-the garbage collector, and in a namespace or for an owner that is being deleted. For what is in no namespace, the profiles and policies
-of all namespaces that lose something hold, and the strictest decides.`,
+	Title: "Deleting a custom resource does not delete data",
+	Doc: `An operator creates a StatefulSet for a custom resource, which owns it. If you delete the custom resource, the
+garbage collector deletes what it owns: the StatefulSet with its Pods, and the data too if whenDeleted is Delete or the custom
+resource owns the claims. If you delete a CustomResourceDefinition, the API server deletes all of its custom resources in
+every namespace, and calls no webhook for them. Mooring finds in ownerReferences which custom resources own StatefulSets and
+claims, and the API server calls it only for deletes of these. A delete that keeps what is owned (--cascade=orphan) passes.
+Deletes by an operator or the garbage collector pass too, and so do deletes in a namespace, or of an object with an owner,
+that is being deleted. For a cluster-scoped custom resource, the profiles and policies of all namespaces that would lose
+something apply, and the strictest decides.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.CustomResource, remove),
 		policies.On(kinds.CustomResourceDefinition, remove),
 	},
 	Checks: []policies.Check{
-		{Name: "data", Doc: "claims of StatefulSets, or of Pods that run for good, would be deleted"},
-		{Name: "members", Doc: "StatefulSets would be deleted and ready Pods stop; their claims are kept"},
-		{Name: "other-claims", Doc: "claims would be deleted that no StatefulSet has and no Pod that runs for good uses"},
+		{Name: "data", Doc: "claims of StatefulSets, or of Pods that do not run to completion, would be deleted"},
+		{Name: "members", Doc: "StatefulSets would be deleted and ready Pods would stop, but their claims stay"},
+		{Name: "other-claims", Doc: "other claims would be deleted"},
 	},
 	Logic: policies.Typed[v1alpha1.OwnerDelete]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.OwnerDelete { return &r.OwnerDelete },
@@ -70,13 +71,13 @@ func takesOwned(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerDelete) 
 		} else if len(lost.data) == 1 {
 			their = "its"
 		}
-		found = append(found, policies.Finding{Check: "data", Action: p.Data, Message: fmt.Sprintf("%s, %s%s would be deleted, and %s data.", with, things, where, their)})
+		found = append(found, policies.Finding{Check: "data", Action: p.Data, Message: fmt.Sprintf("%s deletes %s%s and %s data.", with, things, where, their)})
 	} else if len(lost.ready) > 0 {
-		found = append(found, policies.Finding{Check: "members", Action: p.Members, Message: fmt.Sprintf("%s, %s%s would be deleted, and %s stop (%s).",
+		found = append(found, policies.Finding{Check: "members", Action: p.Members, Message: fmt.Sprintf("%s deletes %s%s and stops %s (%s).",
 			with, counted("StatefulSet", owned.Sets), where, words.Plural(len(lost.ready), "ready Pod"), words.Names(lost.ready))})
 	}
 	if len(lost.other) > 0 {
-		found = append(found, policies.Finding{Check: "other-claims", Action: p.OtherClaims, Message: fmt.Sprintf("%s, %s%s would be deleted, which no StatefulSet has.", with, sized(lost.other), where)})
+		found = append(found, policies.Finding{Check: "other-claims", Action: p.OtherClaims, Message: fmt.Sprintf("%s deletes %s%s, which no StatefulSet uses.", with, sized(lost.other), where)})
 	}
 	for i := range found {
 		found[i].Path, found[i].Remedy = "metadata.name", wayThrough(ch.Old)
@@ -164,7 +165,7 @@ func along(o kinds.Object, owned policies.Owned) (with, where string) {
 			where += "(" + words.List(namespaces) + ")"
 		}
 	}
-	with = fmt.Sprintf("With %s %s", o.GetObjectKind().GroupVersionKind().Kind, o.GetName())
+	with = fmt.Sprintf("Deleting %s %s", o.GetObjectKind().GroupVersionKind().Kind, o.GetName())
 	if definition, ok := o.(*apiextensionsv1.CustomResourceDefinition); ok {
 		with += " and every " + definition.Spec.Names.Kind
 	}
@@ -190,9 +191,9 @@ func sized(claims []*corev1.PersistentVolumeClaim) string {
 
 // wayThrough says how to leave what is owned where it is, or that it is meant.
 func wayThrough(o kinds.Object) string {
-	meant := "If nobody needs the data, say so and try again: " + policies.BypassCommand("owner-delete", o)
+	meant := "If nobody needs the data, annotate it and try again: " + policies.BypassCommand("owner-delete", o)
 	if kinds.Of(o) == kinds.CustomResourceDefinition {
-		return fmt.Sprintf("keep it, which is also what a Helm chart does that has it under crds/. See what there is: kubectl get %s --all-namespaces. %s", o.GetName(), meant)
+		return fmt.Sprintf("keep it, as Helm does with CRDs under crds/. List its objects: kubectl get %s --all-namespaces. %s", o.GetName(), meant)
 	}
-	return fmt.Sprintf("to leave what it owns where it is: %s delete %s %s --cascade=orphan. %s", policies.Kubectl(o), kinds.Singular(o), o.GetName(), meant)
+	return fmt.Sprintf("to keep what it owns: %s delete %s %s --cascade=orphan. %s", policies.Kubectl(o), kinds.Singular(o), o.GetName(), meant)
 }

@@ -19,17 +19,17 @@ import (
 var podDisruption = policies.Rule{
 	ID:    "pod-disruption",
 	Title: "Members restart one after the other",
-	Doc: `A deleted Pod comes back, but until it is ready the others have to carry on. A ready member is not deleted or evicted while
-so many others are away that no majority would be left; of two members, one has to stay. Pods that are being deleted are away. A
-PodDisruptionBudget holds for evictions alone, so what it promises is held against plain deletes here. An eviction is answered with
-429 Too Many Requests, so that kubectl drain and its like wait and try again. A Pod that is not ready may go, and so may the Pods of a
-StatefulSet that has no majority anyway. Rolling updates, node agents, the scheduler and the other controllers of the cluster
-pass. The operator of the StatefulSet is warned.`,
+	Doc: `A deleted Pod comes back, but until it is ready the other members must do the work. This rule refuses to delete
+or evict a ready member if the remaining ready members are no majority; of two members, one must stay. Pods that are being
+deleted count as not ready. PodDisruptionBudgets apply to evictions only, so this rule also checks them for deletes. It
+answers an eviction with 429 Too Many Requests, so that kubectl drain and similar tools wait and try again. A Pod that is not
+ready may be deleted, and so may the Pods of a StatefulSet that has lost its majority already. Rolling updates, the kubelet,
+the scheduler and other controllers of the cluster pass. The operator of the StatefulSet gets a warning.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.Pod, remove)},
 	Checks: []policies.Check{
-		{Name: "majority", Doc: "the members that stay ready are no majority"},
-		{Name: "budget", Doc: "fewer Pods would be ready than a PodDisruptionBudget promises, which sees evictions alone"},
+		{Name: "majority", Doc: "the remaining ready members would be no majority"},
+		{Name: "budget", Doc: "fewer Pods would be ready than a PodDisruptionBudget requires, which Kubernetes checks for evictions only"},
 	},
 	Logic: policies.Typed[v1alpha1.PodDisruption]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.PodDisruption { return &r.PodDisruption },
@@ -113,7 +113,7 @@ func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*cor
 		Check: "majority",
 		Message: fmt.Sprintf("%d of %s of StatefulSet %s are ready; %s. Not ready: %s.",
 			ready, words.Plural(members, "member"), set.Name, enough, statefulset.PodNames(set, down)),
-		Remedy: fmt.Sprintf("wait until %[1]s is back: %[2]s wait pod/%[1]s --for=condition=Ready --timeout=5m",
+		Remedy: fmt.Sprintf("wait until %[1]s is ready: %[2]s wait pod/%[1]s --for=condition=Ready --timeout=5m",
 			statefulset.PodName(set, down[0].Start), policies.Kubectl(set)),
 	}, true
 }
@@ -138,7 +138,7 @@ func breaksBudget(pod *corev1.Pod, c policies.Cluster) ([]policies.Finding, erro
 		}
 		found = append(found, policies.Finding{
 			Check: "budget",
-			Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without Pod %s there would be %d. It is asked about evictions, and not about deletes.",
+			Message: fmt.Sprintf("PodDisruptionBudget %s requires %s; without Pod %s there would be %d. Kubernetes checks budgets for evictions, but not for deletes.",
 				b.Name, words.Plural(promised, "ready Pod"), pod.Name, ready-1),
 			Remedy: fmt.Sprintf("wait until ALLOWED DISRUPTIONS is more than 0: %s get poddisruptionbudget %s", policies.Kubectl(pod), b.Name),
 		})

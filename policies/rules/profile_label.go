@@ -12,14 +12,14 @@ import (
 var profileLabel = policies.Rule{
 	ID:    "profile-label",
 	Title: "Namespace labels name a valid profile and mode",
-	Doc: `A namespace chooses its profile by the label mooring.dev/profile, and caps it by the label mooring.dev/mode. A value that names
-neither is ignored: the namespace gets the profile and the mode that it would have without the label. The API server refuses such a
-value when somebody writes it, where the chart's ValidatingAdmissionPolicy is installed; this rule shows those that are older.`,
+	Doc: `The label mooring.dev/profile of a namespace chooses its profile, and the label mooring.dev/mode caps it.
+Mooring ignores an unknown value: the namespace has the profile and mode that it would have without the label. The chart's
+ValidatingAdmissionPolicy refuses unknown values; this rule reports those that are older.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.Namespace)},
 	Checks: []policies.Check{
-		{Name: "profile", Doc: "the label names no profile"},
-		{Name: "mode", Doc: "the label names no mode"},
+		{Name: "profile", Doc: "the label mooring.dev/profile has an unknown value"},
+		{Name: "mode", Doc: "the label mooring.dev/mode has an unknown value"},
 	},
 	Logic: policies.Typed[v1alpha1.ProfileLabel]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ProfileLabel { return &r.ProfileLabel },

@@ -11,11 +11,11 @@ import (
 var protectLabel = policies.Rule{
 	ID:    "protect-label",
 	Title: "The label mooring.dev/protect has the value true",
-	Doc: `Only the value "true" of the label mooring.dev/protect keeps an object from being deleted. With any other value, such as yes,
-the object looks protected and is not.`,
+	Doc: `Only the value "true" of the label mooring.dev/protect protects an object from deletion. With any other value,
+such as yes, the object only looks protected.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update), policies.On(kinds.PersistentVolumeClaim, create), policies.On(kinds.Service), policies.On(kinds.Namespace)},
-	Checks:   []policies.Check{{Name: "value", Doc: "the label against deletion has a value that protects nothing"}},
+	Checks:   []policies.Check{{Name: "value", Doc: "the label has a value that protects nothing"}},
 	Logic: policies.Typed[v1alpha1.ProtectLabel]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ProtectLabel { return &r.ProtectLabel },
 		Baseline:   &v1alpha1.ProtectLabel{Enforcement: warn},
@@ -31,7 +31,7 @@ func findsMisspelledLabel(o kinds.Object, _ policies.Cluster, _ v1alpha1.Protect
 	}
 	return []policies.Finding{{
 		Check: "value", Path: "metadata.labels",
-		Message: fmt.Sprintf("%s has the label %s=%s, which protects nothing: only the value true does.", policies.RefTo(o), policies.ProtectLabel, value),
+		Message: fmt.Sprintf("%s has the label %s=%s, which protects nothing: only the value true protects it.", policies.RefTo(o), policies.ProtectLabel, value),
 		Remedy:  fmt.Sprintf("%s label --overwrite %s %s %s=true", policies.Kubectl(o), kinds.Singular(o), o.GetName(), policies.ProtectLabel),
 	}}, nil
 }

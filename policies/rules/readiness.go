@@ -14,10 +14,10 @@ import (
 var readiness = policies.Rule{
 	ID:    "readiness",
 	Title: "Containers have a readiness probe",
-	Doc: `A StatefulSet starts, updates and stops its Pods one after the other, each waiting for the one before it to be ready.
-Without a readinessProbe a container is ready as soon as its process runs: a rolling update then goes on to the next member
-while this one still replays its log, and takes the majority down step by step. A Pod is asked through its containers, or
-through an init container that keeps running.`,
+	Doc: `A StatefulSet starts, updates and stops its Pods one after the other, and waits for each Pod to be ready.
+Without a readinessProbe a container is ready as soon as its process runs. A rolling update then continues while a member
+still recovers, and stops the majority step by step. A probe on any container, or on an init container that keeps running, is
+enough.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks:   []policies.Check{{Name: "no-probe", Doc: "no container of the Pod has a readinessProbe"}},
@@ -37,6 +37,6 @@ func saysWhenReady(o kinds.Object, _ policies.Cluster, _ v1alpha1.Readiness) ([]
 	return []policies.Finding{{
 		Check: "no-probe", Path: "spec.template.spec.containers",
 		Message: fmt.Sprintf("No container of StatefulSet %s has a readinessProbe: its Pods count as ready before they serve, and a rollout does not wait for them.", set.Name),
-		Remedy:  "add a readinessProbe that checks that the member serves, such as a command of the database's client.",
+		Remedy:  "add a readinessProbe that tests whether the member serves, such as a command of the database's client.",
 	}}, nil
 }

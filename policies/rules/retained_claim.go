@@ -18,18 +18,18 @@ import (
 var retainedClaim = policies.Rule{
 	ID:    "retained-claim",
 	Title: "Retained claims are not deleted by mistake",
-	Doc: `Under whenScaled: Retain a scale-down keeps the claims of the Pods that go, and scaling up again gives each Pod
-its own claim back. Until then nothing uses them, so that they look like leftovers, and who tidies them away deletes the
-only copy of what those Pods had not handed over. Under whenScaled: Delete the owner has said that they may go. A
-StatefulSet that is deleted under whenDeleted: Retain leaves its claims in the same way, so that it can be made again where
-it was. Nothing but their name and who made them tells that they were its own: a claim that ends in an ordinal and was made
-by a controller, which its managedFields remember, counts as one.`,
+	Doc: `With whenScaled: Retain, a scale-down keeps the claims of the removed Pods, and a scale-up gives each Pod its
+claim back. In between no Pod uses them, so they look unused, and deleting them can delete the only copy of the data. With
+whenScaled: Delete the owner has decided that they may be deleted. A StatefulSet that is deleted with whenDeleted: Retain
+leaves its claims in the same way, so that you can create it again. Only their names and their creator show which StatefulSet
+they belonged to: a claim whose name ends in an ordinal and that a controller created, according to its managedFields, counts
+as one.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.PersistentVolumeClaim, remove)},
 	Checks: []policies.Check{
-		{Name: "kept", Doc: "the claim was kept for an ordinal that the StatefulSet does not have at present"},
+		{Name: "kept", Doc: "a scale-down kept the claim, and the StatefulSet does not have its ordinal now"},
 		{Name: "left", Doc: "the claim was kept when its StatefulSet was deleted"},
-		{Name: "recent", Doc: "the claim was kept when its StatefulSet was deleted, not longer than keepFor ago"},
+		{Name: "recent", Doc: "the claim was kept when its StatefulSet was deleted, less than keepFor ago"},
 	},
 	Logic: policies.Typed[v1alpha1.RetainedClaim]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.RetainedClaim { return &r.RetainedClaim },

@@ -15,15 +15,15 @@ import (
 var retentionPolicy = policies.Rule{
 	ID:    "retention-policy",
 	Title: "Claims are retained unless the owner decides otherwise",
-	Doc: `persistentVolumeClaimRetentionPolicy decides whether the claims of a StatefulSet are deleted with it (whenDeleted)
-and with the ordinals that a scale-down takes away (whenScaled). Delete is as final as it sounds where the volume's reclaim
-policy is Delete too, and an update from Retain to Delete destroys nothing until the next scale-down or delete does. The
-policy can give a default where the owner was silent, and require a value. KEP-1847.`,
+	Doc: `persistentVolumeClaimRetentionPolicy decides whether Kubernetes deletes the claims of a StatefulSet when it is
+deleted (whenDeleted) and when a scale-down removes their Pods (whenScaled). Delete is final if the volume's reclaim policy is
+Delete too. An update from Retain to Delete destroys nothing until the next scale-down or delete. A policy can set a default
+if the manifest leaves it out, and require a value. See KEP-1847.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks: []policies.Check{
-		{Name: "required", Doc: "the value is not the one the policy requires"},
-		{Name: "weakening", Doc: "an update turns Retain into Delete"},
+		{Name: "required", Doc: "the value differs from the one that the policy requires"},
+		{Name: "weakening", Doc: "an update changes Retain to Delete"},
 	},
 	Logic: policies.Typed[v1alpha1.RetentionPolicy]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.RetentionPolicy { return &r.RetentionPolicy },
@@ -101,7 +101,7 @@ func weakensRetention(ch policies.Change, _ policies.Cluster, p v1alpha1.Retenti
 		}
 		found = append(found, policies.Finding{
 			Check: "weakening", Path: is.path, Action: p.Weakening,
-			Message: fmt.Sprintf("The claims of StatefulSet %s and their data would be deleted when %s; before this update they were kept.",
+			Message: fmt.Sprintf("Kubernetes would delete the claims of StatefulSet %s and their data when %s; before this update it would retain them.",
 				newer.Name, is.when),
 			Remedy: fmt.Sprintf("keep %s: %s, and delete single claims when nobody needs their data.", is.path, *was[i].value),
 		})

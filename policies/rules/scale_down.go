@@ -23,26 +23,25 @@ import (
 var scaleDown = policies.Rule{
 	ID:    "scale-down",
 	Title: "A scale-down leaves a ready majority",
-	Doc: `A scale-down takes the highest ordinals away, whatever the state of those that stay, and no PodDisruptionBudget
-applies to it. The old and the new replicas (and start ordinals) say which Pods go. With R ready Pods that stay, G ready
-Pods that go and U Pods that stay and are not ready, the members were R+G+U, and R has to be a majority of them: a Pod that
-never became ready may go at any time, a healthy one not while another is down. A request is judged the same whether it
-changes the StatefulSet or its scale subresource. A StatefulSet that is created where Pods of its names were left
-(--cascade=orphan) adopts them and removes those that it has no ordinal for, so that its create is judged as a scale-down
-too. The policy can name a condition or an annotation by which the application
-shows that a Pod's data has been handed over, and have an autoscaler's unsafe requests to scale raised to the nearest safe
-number (autoscaler: Clamp) instead of refused.`,
+	Doc: `A scale-down removes the highest ordinals, whatever the state of the other Pods, and no PodDisruptionBudget
+applies to it. The old and new replicas (and start ordinals) determine which Pods are removed. With R ready Pods that stay, G
+ready Pods that are removed and U not-ready Pods that stay, there are R+G+U members, and R must be a majority of them. So you
+can always remove a Pod that never became ready, but no healthy Pod while another member is down. Updates of the StatefulSet
+and of its scale subresource are judged in the same way. If you create a StatefulSet while Pods of its names exist
+(--cascade=orphan), it adopts them and removes those beyond its replicas, so its create is judged as a scale-down, too. A
+policy can name a condition or annotation that shows that a Pod's data has been handed over. It can also raise unsafe scale
+requests of autoscalers to the nearest safe number instead of refusing them (autoscaler: Clamp).`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks: []policies.Check{
-		{Name: "quorum", Doc: "the ready Pods that stay are no majority of the members"},
-		{Name: "to-zero", Doc: "no Pod would stay"},
-		{Name: "step", Doc: "more than maxStep Pods would go at once"},
+		{Name: "quorum", Doc: "the remaining ready Pods would be no majority"},
+		{Name: "to-zero", Doc: "no Pod would remain"},
+		{Name: "step", Doc: "more than maxStep Pods would be removed at once"},
 		{Name: "unsettled", Doc: "a rollout or an earlier scale is still under way"},
-		{Name: "data", Doc: "whenScaled is Delete: the claims of the ordinals that go would be deleted"},
-		{Name: "budget", Doc: "fewer Pods would be ready than a PodDisruptionBudget promises"},
-		{Name: "floor", Doc: "fewer than minReplicas would stay"},
-		{Name: "drained", Doc: "a Pod that goes does not show that its data has been handed over"},
+		{Name: "data", Doc: "the claims of the removed Pods would be deleted (whenScaled: Delete)"},
+		{Name: "budget", Doc: "fewer Pods would be ready than a PodDisruptionBudget requires"},
+		{Name: "floor", Doc: "fewer than minReplicas Pods would remain"},
+		{Name: "drained", Doc: "a removed Pod does not show that its data has been handed over"},
 	},
 	Logic: policies.Typed[v1alpha1.ScaleDown]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.ScaleDown { return &r.ScaleDown },
@@ -372,7 +371,7 @@ func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]polic
 		if missing == 1 {
 			why = "1 Pod that should stay does not exist"
 		}
-		wait = fmt.Sprintf("look at its Events: %s describe statefulset %s", policies.Kubectl(d.older), d.older.Name)
+		wait = fmt.Sprintf("see its Events: %s describe statefulset %s", policies.Kubectl(d.older), d.older.Name)
 	}
 	if why == "" {
 		return nil, nil
@@ -423,7 +422,7 @@ func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
 func underWay(set *appsv1.StatefulSet) (why, wait string) {
 	status, replicas, kubectl := set.Status, statefulset.OrdinalsOf(set).Count(), policies.Kubectl(set)
 	if status.ObservedGeneration < set.Generation {
-		return "its controller has not observed the last change", fmt.Sprintf("try again; if it persists, look at its Events: %s describe statefulset %s", kubectl, set.Name)
+		return "its controller has not observed the last change", fmt.Sprintf("try again; if it persists, see its Events: %s describe statefulset %s", kubectl, set.Name)
 	}
 	if extra := int64(status.Replicas) - replicas; extra > 0 {
 		return fmt.Sprintf("an earlier scale-down to %d has %s to go", replicas, words.Plural(extra, "Pod")),
@@ -496,7 +495,7 @@ func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies
 		if least := statefulset.Promised(b, expected); stay < least && d.count(d.going) > 0 {
 			found = append(found, policies.Finding{
 				Check: "budget", Action: d.action(p.Budget, p),
-				Message: fmt.Sprintf("PodDisruptionBudget %s promises %s; without %s there would be %d. Kubernetes does not check budgets when it scales down.", b.Name, words.Plural(least, "ready Pod"), statefulset.PodNames(d.older, d.going), stay),
+				Message: fmt.Sprintf("PodDisruptionBudget %s requires %s; without %s there would be %d. Kubernetes does not check budgets when it scales down.", b.Name, words.Plural(least, "ready Pod"), statefulset.PodNames(d.older, d.going), stay),
 				Remedy:  fmt.Sprintf("wait until more Pods are ready, or lower the budget: %s edit poddisruptionbudget %s", policies.Kubectl(b), b.Name),
 			})
 		}

@@ -14,11 +14,10 @@ import (
 
 var scaleUp = policies.Rule{
 	ID:    "scale-up",
-	Title: "A scale-up adds no majority without data",
-	Doc: `Members that a scale-up adds start on new, empty claims. Where they are a majority, as with two that join one, they
-can elect a leader among themselves before they have copied anything: the data of the members that were there is then
-dropped, or served by nobody. One at a time, each copies the data first. New members whose claims an earlier scale-down left behind are
-not empty.`,
+	Title: "A scale-up does not add an empty majority",
+	Doc: `New members start on new, empty claims. If they are a majority, as when two members join one, they can elect a
+leader among themselves before they have copied any data. The data of the old members is then discarded or not served. If you
+add one member at a time, each copies the data first. New members whose claims an earlier scale-down retained are not empty.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
 	Checks:   []policies.Check{{Name: "empty-majority", Doc: "more than half of the members would be new and empty"}},
@@ -58,9 +57,9 @@ func addsNoMajority(ch policies.Change, c policies.Cluster, _ v1alpha1.ScaleUp) 
 	}
 	return []policies.Finding{{
 		Check: "empty-majority", Path: "spec.replicas",
-		Message: fmt.Sprintf("Scaling StatefulSet %s from %d to %d adds %s: a majority without the data of %s.",
+		Message: fmt.Sprintf("Scaling StatefulSet %s from %d to %d adds %s, which are a majority without the data of %s.",
 			newer.Name, before.Count(), after.Count(), words.Plural(int(empty), "empty member"), statefulset.PodNames(older, statefulset.Ranges{before})),
-		Remedy: fmt.Sprintf("add one at a time, each when the last has copied the data: %s scale statefulset %s --replicas=%d",
+		Remedy: fmt.Sprintf("add one member at a time, and wait until it has copied the data: %s scale statefulset %s --replicas=%d",
 			policies.Kubectl(newer), newer.Name, before.Count()+1),
 	}}, nil
 }

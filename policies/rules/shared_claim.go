@@ -19,19 +19,19 @@ import (
 var sharedClaim = policies.Rule{
 	ID:    "shared-claim",
 	Title: "One volume, one writer",
-	Doc: `The replicas of a Deployment all mount the same claim, and so do those of a StatefulSet that names one among its volumes.
-Where it is ReadWriteOnce, they run only while they happen to be on one node, and then write to one file system at the same
-time; where it is ReadWriteOncePod, all but one wait for ever. A claim template gives each replica a claim of its own. A
-Deployment of one replica has two while it rolls, unless its strategy is Recreate. Deployments are judged in files and audits;
-the webhook does not ask for them.`,
+	Doc: `All replicas of a Deployment mount the same claim, and so do the replicas of a StatefulSet that names a claim in
+its volumes. With a ReadWriteOnce claim they run only if they are on the same node, and then write to one file system at the
+same time. With ReadWriteOncePod all but one wait forever. A claim template gives each replica its own claim. A Deployment
+with one replica has two Pods during a rollout, unless its strategy is Recreate. Mooring judges Deployments in files and
+audits only; the webhook does not receive them.`,
 	Severity: policies.Medium,
 	On: []policies.Trigger{
 		policies.On(kinds.Deployment, create, update),
 		policies.On(kinds.StatefulSet, create, update),
 	},
 	Checks: []policies.Check{
-		{Name: "shared", Doc: "several replicas mount one claim that one node, or one Pod, may write"},
-		{Name: "rolling", Doc: "a rollout starts a second Pod on such a claim before the first has gone"},
+		{Name: "shared", Doc: "several replicas mount a ReadWriteOnce or ReadWriteOncePod claim"},
+		{Name: "rolling", Doc: "a rollout starts a second Pod on such a claim before the first has stopped"},
 	},
 	Logic: policies.Typed[v1alpha1.SharedClaim]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.SharedClaim { return &r.SharedClaim },

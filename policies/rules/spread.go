@@ -19,12 +19,12 @@ import (
 var spread = policies.Rule{
 	ID:    "spread",
 	Title: "Members run on different nodes",
-	Doc: `Several replicas on one node are lost together when it is. The scheduler's own spreading is a preference that yields to
-many others; anti-affinity to the StatefulSet's own Pods, or a topology spread constraint that selects them, says that it is
-meant.`,
+	Doc: `If several replicas run on one node, its failure stops all of them. By default the scheduler only prefers to
+spread Pods. Pod anti-affinity to the StatefulSet's own Pods, or a topology spread constraint that selects them, spreads them
+reliably.`,
 	Severity: policies.Low,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
-	Checks:   []policies.Check{{Name: "together", Doc: "nothing keeps the Pods from sharing a node"}},
+	Checks:   []policies.Check{{Name: "together", Doc: "all Pods can run on one node"}},
 	Logic: policies.Typed[v1alpha1.Spread]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.Spread { return &r.Spread },
 		Restricted: &v1alpha1.Spread{Enforcement: warn},

@@ -16,12 +16,12 @@ import (
 var stuckRollout = policies.Rule{
 	ID:    "stuck-rollout",
 	Title: "A rollout makes progress",
-	Doc: `A rolling update waits for each Pod to be ready before it replaces the next. One that nothing has moved in for longer than the
-audit waits (--stuck-after, 5 minutes) waits for somebody: a rollback alone does not help, because the controller does not
-replace a Pod that never became ready. Only a live cluster can show this.`,
+	Doc: `A rolling update waits for each Pod to be ready before it replaces the next one. If nothing has changed for
+longer than --stuck-after (5 minutes), somebody must act. A rollback alone does not help, because the controller does not
+replace a Pod that never became ready. Only a live cluster shows this.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet)},
-	Checks:   []policies.Check{{Name: "no-progress", Doc: "a rollout has not got any further for longer than it should take"}},
+	Checks:   []policies.Check{{Name: "no-progress", Doc: "a rollout has made no progress for longer than --stuck-after"}},
 	Logic: policies.Typed[v1alpha1.StuckRollout]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.StuckRollout { return &r.StuckRollout },
 		Baseline:   &v1alpha1.StuckRollout{Enforcement: warn},
@@ -43,7 +43,7 @@ func findsStuckRollout(o kinds.Object, c policies.Cluster, clock policies.Clock,
 	}
 	return []policies.Finding{{
 		Check: "no-progress", Path: "status.updatedReplicas", Message: message,
-		Remedy: p.look + fmt.Sprintf(". To roll back: %s rollout undo statefulset %s, then delete the Pod that is not ready; the controller does not replace it",
+		Remedy: p.look + fmt.Sprintf(". To roll back: %s rollout undo statefulset %s, then delete the Pod that is not ready, because the controller does not replace it",
 			policies.Kubectl(set), set.Name),
 	}}, nil
 }

@@ -13,9 +13,9 @@ import (
 var terminationGrace = policies.Rule{
 	ID:    "termination-grace",
 	Title: "Pods get time to stop",
-	Doc: `With terminationGracePeriodSeconds 0 every delete of a Pod is a forced one: the kubelet kills the process without a
-chance to flush and to say goodbye, and the API server forgets the Pod before it is known to be gone, so that a second Pod
-of the same identity may start on the same volume. The API documentation calls it unsafe for StatefulSets.`,
+	Doc: `With terminationGracePeriodSeconds: 0 every delete of a Pod is a forced delete. The kubelet kills the process
+before it can flush its data, and the API server removes the Pod before it has stopped, so a second Pod with the same identity
+can start on the same volume. The API documentation calls this unsafe for StatefulSets.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks:   []policies.Check{{Name: "zero", Doc: "the Pods get no time to stop"}},
@@ -34,7 +34,7 @@ func givesTimeToStop(o kinds.Object, _ policies.Cluster, _ v1alpha1.TerminationG
 	}
 	return []policies.Finding{{
 		Check: "zero", Path: "spec.template.spec.terminationGracePeriodSeconds",
-		Message: fmt.Sprintf("The Pods of StatefulSet %s are killed at once (terminationGracePeriodSeconds: 0): writes can be lost, and two Pods can write to one volume.", set.Name),
-		Remedy:  "set spec.template.spec.terminationGracePeriodSeconds to the time a clean stop takes, or remove it (the default is 30).",
+		Message: fmt.Sprintf("The Pods of StatefulSet %s get no time to stop (terminationGracePeriodSeconds: 0): writes can be lost, and two Pods can write to one volume.", set.Name),
+		Remedy:  "set spec.template.spec.terminationGracePeriodSeconds to the time that a clean stop takes, or remove it (the default is 30).",
 	}}, nil
 }

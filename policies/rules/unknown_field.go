@@ -11,10 +11,10 @@ import (
 
 var unknownField = policies.Rule{
 	ID:    "unknown-field",
-	Title: "Kubernetes knows each field",
-	Doc: `A misspelled field protects nothing: the API server drops it with a warning that few clients show, and the default holds
-in its place. kubectl refuses such a manifest, other clients apply it. Only a file still has the field. What stands below a field of
-a Pod template that no rule reads, such as a container's environment, is not looked at.`,
+	Title: "Manifests have only known fields",
+	Doc: `A misspelled field has no effect: the API server drops it with a warning that few clients show, and the default
+applies. kubectl refuses such a manifest, but other clients apply it. Only files still have the field. This rule does not look
+below fields of a Pod template that no rule reads, such as the environment of a container.`,
 	Severity: policies.Medium,
 	On: policies.InFiles(kinds.StatefulSet, kinds.Deployment, kinds.Service, kinds.PersistentVolumeClaim, kinds.PersistentVolume,
 		kinds.StorageClass, kinds.PodDisruptionBudget, kinds.HorizontalPodAutoscaler, kinds.Namespace),
@@ -31,7 +31,7 @@ func hasKnownFields(ch policies.Change, _ policies.Cluster, _ v1alpha1.UnknownFi
 	var found []policies.Finding
 	for _, path := range ch.Unknown {
 		kind := kinds.Of(ch.New)
-		remedy := "remove it, or move it to where it belongs."
+		remedy := "remove it, or move it to its place."
 		if meant := kind.Meant(path); meant != "" {
 			remedy = fmt.Sprintf("write %s", meant)
 		}

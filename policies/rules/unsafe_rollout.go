@@ -18,17 +18,17 @@ import (
 var unsafeRollout = policies.Rule{
 	ID:    "unsafe-rollout",
 	Title: "A rollout starts while the members are ready",
-	Doc: `A rolling update that begins while a member is down is one of two things. Under podManagementPolicy Parallel it
-goes on: up to Kubernetes 1.36 it takes the highest ordinal next whoever else is down, from 1.37 on as many healthy Pods as
-maxUnavailable leaves after those that are down, and either may be the end of the majority. Under OrderedReady it waits, for
-ever if need be, and begins at the moment the member is ready, also where the new template is what would repair
-it: then that Pod has to be deleted by hand. A new template, a lower partition and the change from OnDelete to
-RollingUpdate all begin a rollout. With every Pod ready each of them passes, as it does where no healthy Pod is taken.`,
+	Doc: `If a rolling update begins while a member is down, its effect depends on podManagementPolicy. With Parallel it
+continues: up to Kubernetes 1.36 it replaces the highest ordinal next, and from 1.37 on as many healthy Pods as maxUnavailable
+allows beyond those that are down. Both can lose the majority. With OrderedReady it waits until the member is ready, forever
+if necessary, even if the new template would repair the member; then you must delete that Pod yourself. A new template, a
+lower partition, and the change from OnDelete to RollingUpdate each begin a rollout. They pass if every Pod is ready, or if
+the rollout replaces no healthy Pod.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, update)},
 	Checks: []policies.Check{
-		{Name: "quorum", Doc: "the rollout would take a healthy Pod, and the majority with it"},
-		{Name: "waits", Doc: "the rollout cannot begin before a member is ready again (never more than a warning)"},
+		{Name: "quorum", Doc: "the rollout would replace a healthy Pod and lose the majority"},
+		{Name: "waits", Doc: "the rollout waits until a member is ready again (at most a warning)"},
 	},
 	Logic: policies.Typed[v1alpha1.UnsafeRollout]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.UnsafeRollout { return &r.UnsafeRollout },
@@ -95,7 +95,7 @@ func recreates(older, newer *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.
 	}
 	return []policies.Finding{{
 		Check: "quorum", Path: "spec.template", Action: p.Quorum,
-		Message: fmt.Sprintf("The update strategy Recreate deletes all Pods of StatefulSet %s at once: 0 of the %s would remain.", newer.Name, words.Plural(up, "Pod")),
+		Message: fmt.Sprintf("The update strategy Recreate deletes all Pods of StatefulSet %s at once: 0 of %s would remain.", newer.Name, words.Plural(up, "Pod")),
 		Remedy:  fmt.Sprintf("replace them one by one: set %s.type: RollingUpdate", strategyPath),
 	}}, nil
 }
@@ -175,7 +175,7 @@ func (r *rollout) waits(p v1alpha1.UnsafeRollout) []policies.Finding {
 	f := policies.Finding{
 		Check: "waits", Path: r.path, Action: cmp.Or(p.Waits, p.Action.AtMost(v1alpha1.Warn)),
 		Message: fmt.Sprintf("The rollout waits for Pod %s, which is not ready, and starts when it is.", pod),
-		Remedy:  fmt.Sprintf("see why it is not ready: %s describe pod %s.", policies.Kubectl(r.set), pod),
+		Remedy:  fmt.Sprintf("see why it is not ready: %s describe pod %s", policies.Kubectl(r.set), pod),
 	}
 	if r.behind(down[0].Start) {
 		f.Message = fmt.Sprintf("The rollout waits for Pod %s, which is not ready, and does not replace it.", pod)

@@ -19,16 +19,16 @@ import (
 var updateStrategy = policies.Rule{
 	ID:    "update-strategy",
 	Title: "A rollout keeps the majority",
-	Doc: `A rolling update takes Pods from the highest ordinal down, up to maxUnavailable at a time (KEP-961). Where that is
-more than the members can lose and still have a majority, the rollout itself is the outage. A partition holds back the
-Pods with the lowest ordinals: one that is not smaller than replicas holds back every Pod, so that a new template is
-accepted and nothing ever happens. The policy can give a default for the type and its parameters, and require a type.`,
+	Doc: `A rolling update replaces Pods from the highest ordinal down, up to maxUnavailable at a time (KEP-961). If that
+is more than the members can lose without losing the majority, the rollout itself is an outage. A partition holds back the
+Pods with lower ordinals. A partition that is not smaller than replicas holds back every Pod, so a new template is accepted
+but never rolled out. A policy can set a default for the type and its parameters, and require a type.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks: []policies.Check{
-		{Name: "required", Doc: "the type is not the one the policy requires"},
+		{Name: "required", Doc: "the type differs from the one that the policy requires"},
 		{Name: "quorum", Doc: "maxUnavailable is more than a majority can lose"},
-		{Name: "partition", Doc: "the partition leaves every Pod at the old revision"},
+		{Name: "partition", Doc: "the partition keeps every Pod at the old revision"},
 	},
 	Logic: policies.Typed[v1alpha1.UpdateStrategy]{
 		Block:    func(r *v1alpha1.Rules) **v1alpha1.UpdateStrategy { return &r.UpdateStrategy },
@@ -76,7 +76,7 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 	if taken := statefulset.MaxUnavailable(rolling.MaxUnavailable, replicas); taken > canLose {
 		found = append(found, policies.Finding{
 			Check: "quorum", Path: strategyPath + ".rollingUpdate.maxUnavailable", Action: p.Quorum, Excess: taken - canLose,
-			Message: fmt.Sprintf("maxUnavailable %s lets a rollout of StatefulSet %s take %d of its %s at once; a majority can lose %d.",
+			Message: fmt.Sprintf("maxUnavailable %s lets a rollout of StatefulSet %s stop %d of its %s at once; only %d can stop without losing the majority.",
 				rolling.MaxUnavailable, set.Name, taken, words.Plural(replicas, "Pod"), canLose),
 			Remedy: fmt.Sprintf("set %s.rollingUpdate.maxUnavailable: %d", strategyPath, canLose),
 		})
@@ -86,7 +86,7 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 			Check: "partition", Path: strategyPath + ".rollingUpdate.partition", Action: p.Partition,
 			Message: fmt.Sprintf("Partition %d holds back all %s of StatefulSet %s: a new template is never rolled out.",
 				*rolling.Partition, words.Plural(replicas, "Pod"), set.Name),
-			Remedy: fmt.Sprintf("set %s.rollingUpdate.partition to at most %d, or 0 to roll everything.", strategyPath, replicas-1),
+			Remedy: fmt.Sprintf("set %s.rollingUpdate.partition to at most %d, or 0 to roll out all Pods.", strategyPath, replicas-1),
 		})
 	}
 	return found, nil

@@ -11,9 +11,9 @@ import (
 var volumeReclaim = policies.Rule{
 	ID:    "volume-reclaim",
 	Title: "Deleting a claim keeps its volume",
-	Doc: `A provisioner gives a new PersistentVolume the reclaim policy of its storage class, which is Delete almost everywhere:
-with the claim goes the disk. This rule refuses nothing. Where a policy asks for it, volumes made for claims of the
-namespaces it matches get the reclaim policy it names, so that what was deleted by accident can be attached again.`,
+	Doc: `A provisioner gives a new PersistentVolume the reclaim policy of its storage class, usually Delete: deleting the
+claim then deletes the disk. This rule refuses nothing. If a policy asks for it, Mooring sets the reclaim policy of new
+volumes for claims in the namespaces that the policy matches, so that you can attach the volume of a deleted claim again.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.PersistentVolume, create)},
 	Logic: policies.Typed[v1alpha1.VolumeReclaim]{

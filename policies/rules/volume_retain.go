@@ -15,20 +15,22 @@ import (
 
 var volumeRetain = policies.Rule{
 	ID:    "volume-retain",
-	Title: "A volume that is kept stays kept",
-	Doc: `A reclaim policy Retain is often the last thing between a deleted claim and its data. Taken back to Delete, the volume goes
-with its claim, and a volume whose claim is gone already goes at once. A bound volume from which claimRef is taken or that
-names another claim, is free for others, while the claim that it was taken from is Lost. Both are judged for volumes of StatefulSets' claims. Delete to Retain
-passes, and so does claimRef taken off a volume that is released, which is how data is attached again. A VolumeAttachment that is deleted detaches the volume, whoever writes to it: it may go where the node
-is gone or not ready, or no member on the node uses the volume. The controller that attaches and detaches passes.`,
+	Title: "A retained volume stays retained",
+	Doc: `The reclaim policy Retain often is the last protection of the data of a deleted claim. If you change it to
+Delete, the volume is deleted with its claim, or at once if its claim no longer exists. If you remove claimRef from a bound
+volume, or change it to another claim, other claims can take the volume and its own claim becomes Lost. This rule judges both
+for volumes of StatefulSets' claims. A change from Delete to Retain passes, and so does removing claimRef from a released
+volume, which is how you attach data again. Deleting a VolumeAttachment detaches the volume even while a Pod writes to it. This
+passes if the node is gone or not ready, or if no member on the node uses the volume, and for the controller that attaches and
+detaches volumes.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.PersistentVolume, update),
 		policies.On(kinds.VolumeAttachment, remove),
 	},
 	Checks: []policies.Check{
-		{Name: "reclaim", Doc: "the reclaim policy goes from Retain to one that deletes the volume"},
-		{Name: "unbound", Doc: "claimRef is taken off a bound volume, or names another claim"},
+		{Name: "reclaim", Doc: "the reclaim policy changes from Retain to one that deletes the volume"},
+		{Name: "unbound", Doc: "claimRef of a bound volume is removed or names another claim"},
 		{Name: "detached", Doc: "the VolumeAttachment of a volume is deleted while a member on that node uses it"},
 	},
 	Logic: policies.Typed[v1alpha1.VolumeRetain]{
@@ -61,7 +63,7 @@ func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) 
 	}
 	goes := "with its claim"
 	if claim == nil {
-		goes, claim = "at once, as its claim is gone", &corev1.PersistentVolumeClaim{}
+		goes, claim = "at once, because its claim does not exist", &corev1.PersistentVolumeClaim{}
 		claim.Namespace, claim.Name = ref.Namespace, ref.Name
 	}
 	whose, err := memberOf(claim, c)
@@ -73,14 +75,14 @@ func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) 
 			Check: "reclaim", Path: "spec.persistentVolumeReclaimPolicy",
 			Message: fmt.Sprintf("Volume %s holds the data of %s. With reclaim policy %s instead of Retain it is deleted %s.",
 				older.Name, whose, newer.Spec.PersistentVolumeReclaimPolicy, goes),
-			Remedy: "leave Retain. Once nobody needs the data, delete the claim and then the volume.",
+			Remedy: "keep Retain. Once nobody needs the data, delete the claim and then the volume.",
 		}}, nil
 	}
 	return []policies.Finding{{
 		Check: "unbound", Path: "spec.claimRef",
-		Message: fmt.Sprintf("Volume %s is bound to claim %s/%s and holds the data of %s. With another claimRef its claim is Lost, and another claim can take the volume.",
+		Message: fmt.Sprintf("Volume %s is bound to claim %s/%s and holds the data of %s. With another claimRef its claim becomes Lost, and another claim can take the volume.",
 			older.Name, ref.Namespace, ref.Name, whose),
-		Remedy: fmt.Sprintf("leave claimRef while the claim exists: kubectl -n %s get persistentvolumeclaim %s", ref.Namespace, ref.Name),
+		Remedy: fmt.Sprintf("keep claimRef while the claim exists: kubectl -n %s get persistentvolumeclaim %s", ref.Namespace, ref.Name),
 	}}, nil
 }
 

@@ -97,13 +97,13 @@ func (c Case) valid() (string, error) {
 	case c.Name == "":
 		return "", errors.New("the case has no name")
 	case c.Policy != nil && c.file.Rule == "":
-		return "policy", errors.New("policy is the block of the file's rule, and the file names no rule")
+		return "policy", errors.New("policy needs a rule in the file")
 	case c.Rules != nil && c.file.Rule == "":
-		return "rules", errors.New("rules are beside the block of the file's rule, and the file names no rule")
+		return "rules", errors.New("rules needs a rule in the file")
 	case c.Stands != nil && (c.Old != nil || c.New != nil):
-		return "stands", errors.New("either stands, or old and new")
+		return "stands", errors.New("use either stands, or old and new")
 	case c.Stands == nil && c.Old == nil && c.New == nil:
-		return "", fmt.Errorf("the case %q has no object. Fix: give it old, new or both, or stands", c.Name)
+		return "", fmt.Errorf("the case %q has no object. Fix: add old, new or both, or stands", c.Name)
 	}
 	for i, want := range c.Want {
 		if err := c.validWant(want); err != nil {
@@ -118,11 +118,11 @@ func (c Case) valid() (string, error) {
 func (c Case) validWant(want string) error {
 	id, action, given := strings.Cut(want, ":")
 	if given && !slices.Contains([]string{string(v1alpha1.Deny), string(v1alpha1.Warn), string(v1alpha1.Audit)}, action) {
-		return fmt.Errorf("%q: %q is none of Deny, Warn and Audit", want, action)
+		return fmt.Errorf("%q: %q is not an action. Fix: use Deny, Warn or Audit", want, action)
 	}
 	if !strings.Contains(id, "/") {
 		if c.file.Rule == "" {
-			return fmt.Errorf("%q: want is rule/check, such as scale-down/quorum", want)
+			return fmt.Errorf("%q: want must be rule/check, such as scale-down/quorum", want)
 		}
 		id = c.file.Rule + "/" + id
 	}
@@ -291,7 +291,7 @@ func (c Case) members(subject kinds.Object, around []kinds.Object) (*appsv1.Stat
 	}
 	o, err := c.file.object(Manifest{"kind": kinds.StatefulSet.Kind})
 	if err != nil {
-		return nil, fmt.Errorf("ready, notReady and claims are ordinals of a StatefulSet, and there is none: %w", err)
+		return nil, fmt.Errorf("ready, notReady and claims need a StatefulSet: %w", err)
 	}
 	return o.(*appsv1.StatefulSet), nil
 }
@@ -389,7 +389,7 @@ func (f *File) object(m Manifest) (kinds.Object, error) {
 }
 
 func noField(unknown []string) error {
-	return fmt.Errorf("Kubernetes knows no field %s", words.List(unknown))
+	return fmt.Errorf("unknown field %s", words.List(unknown))
 }
 
 // decode is object, with the fields that Kubernetes does not know.
@@ -429,7 +429,7 @@ func (f *File) decode(m Manifest) (o kinds.Object, unknown []string, err error) 
 	}
 	o.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 	if o.GetName() == "" {
-		return nil, nil, fmt.Errorf("the %s has no name. Fix: write it whole, or name a file with a %[1]s under objects", name)
+		return nil, nil, fmt.Errorf("the %s has no name. Fix: write the whole object, or name a file with a %[1]s under objects", name)
 	}
 	if kind.Namespaced && o.GetNamespace() == "" {
 		o.SetNamespace(metav1.NamespaceDefault)

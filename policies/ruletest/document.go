@@ -61,7 +61,7 @@ func (d document) decode(into any) error {
 	strict, err := kjson.UnmarshalStrict(text, into)
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &mistyped) {
-		return d.errorAt(mistyped.Field, fmt.Errorf("%s is a %s, and wants to be a %s", mistyped.Field, mistyped.Value, mistyped.Type))
+		return d.errorAt(mistyped.Field, fmt.Errorf("%s is a %s and must be a %s", mistyped.Field, mistyped.Value, mistyped.Type))
 	}
 	if err != nil {
 		return d.errorAt("", err)

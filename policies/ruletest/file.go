@@ -110,7 +110,7 @@ func Load(name string) (*File, error) {
 		return nil, err
 	}
 	if len(documents) != 1 {
-		return nil, &Error{File: name, Err: fmt.Errorf("it holds %d documents, and a test file is one", len(documents))}
+		return nil, &Error{File: name, Err: fmt.Errorf("it has %d documents. Fix: write one document per test file", len(documents))}
 	}
 	f, doc := &File{name: name}, documents[0]
 	if err := doc.decode(f); err != nil {
@@ -144,11 +144,11 @@ func (f *File) complete(doc document) error {
 	case len(f.Cases) == 0:
 		return doc.errorAt("cases", errors.New("it has no cases"))
 	case f.Rule == "" && len(f.Policies) == 0 && (f.Profile == "" || f.Profile == policies.ProfileOff):
-		return doc.errorAt("", errors.New("it tests nothing. Fix: name files with StatefulPolicies under policies, a profile, or a rule"))
+		return doc.errorAt("", errors.New("it tests nothing. Fix: add policies, a profile, or a rule"))
 	case f.Rule != "" && len(f.Policies) > 0:
-		return doc.errorAt("rule", errors.New("either rule or policies"))
+		return doc.errorAt("rule", errors.New("use either rule or policies"))
 	case f.Profile != "" && !slices.Contains(policies.Profiles, f.Profile):
-		return doc.errorAt("profile", fmt.Errorf("%q is none of %s", f.Profile, strings.Join(policies.Profiles, ", ")))
+		return doc.errorAt("profile", fmt.Errorf("%q is not a profile. Fix: use %s", f.Profile, strings.Join(policies.Profiles, ", ")))
 	}
 	if f.Rule != "" {
 		var ok bool
@@ -193,7 +193,7 @@ func (f *File) readPolicies(name string) error {
 		f.policies = append(f.policies, policy)
 	}
 	if len(f.policies) == n {
-		return fmt.Errorf("%s holds no StatefulPolicy of %s", name, v1alpha1.GroupVersion)
+		return fmt.Errorf("there is no StatefulPolicy of %[2]s in %[1]s", name, v1alpha1.GroupVersion)
 	}
 	return nil
 }

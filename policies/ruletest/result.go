@@ -39,12 +39,12 @@ func (c Case) Run() (Result, error) {
 	for _, f := range verdict.Findings {
 		brief := c.brief(f)
 		if want[brief]--; want[brief] < 0 {
-			r.Wrong = append(r.Wrong, fmt.Sprintf("found and not wanted: %s: %s", brief, f.Message))
+			r.Wrong = append(r.Wrong, fmt.Sprintf("unexpected finding: %s: %s", brief, f.Message))
 		}
 	}
 	for _, w := range slices.Sorted(maps.Keys(want)) {
 		for range want[w] {
-			r.Wrong = append(r.Wrong, "wanted and not found: "+w)
+			r.Wrong = append(r.Wrong, "missing finding: "+w)
 		}
 	}
 	return r, r.compare(filled)

@@ -66,12 +66,12 @@ func TestBypass(t *testing.T) {
 	trusted.refused([]string{"scale-down/quorum"}, down...)
 
 	trusted.must("annotate", "statefulset", "db", "mooring.dev/bypass=scale-down")
-	trusted.refused([]string{"Note: the annotation mooring.dev/bypass does not count: mooring.dev/bypass-reason must say why"}, down...)
+	trusted.refused([]string{"Note: the annotation mooring.dev/bypass does not count: mooring.dev/bypass-reason must give the reason"}, down...)
 	trusted.must("annotate", "statefulset", "db", "mooring.dev/bypass-reason=the data has moved")
 	if out := trusted.must(down...); !strings.Contains(out, "bypassed: the data has moved") {
 		t.Errorf("the bypass is not mentioned:\n%s", out)
 	}
-	other.refused([]string{"has no right to the verb bypass on statefulpolicies.mooring.dev"}, down...)
+	other.refused([]string{"lacks the verb bypass on statefulpolicies.mooring.dev"}, down...)
 	trusted.must("annotate", "statefulset", "db", "mooring.dev/bypass-until=2020-01-01T00:00:00Z")
 	trusted.refused([]string{"it ended at 2020-01-01T00:00:00Z"}, down...)
 	trusted.must("annotate", "statefulset", "db", "--overwrite", "mooring.dev/bypass-until=2099-01-01T00:00:00Z")

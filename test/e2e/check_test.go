@@ -168,9 +168,9 @@ func TestCheckWithoutItsCluster(t *testing.T) {
 	for _, tc := range []struct{ name, kubeconfig, context, want string }{
 		{"an unknown context", s.kubeconfig, "nowhere", `--context: context "nowhere" does not exist`},
 		{"no kubeconfig", filepath.Join(t.TempDir(), "nothing"), "mooring", "no such file or directory"},
-		{"a server that is gone", to(closed.Addr().String()), "mooring", "--context: the cluster of mooring cannot be asked: "},
-		{"a server that does not answer", to(silent.Addr().String()), "mooring", "--context: the cluster of mooring cannot be asked: "},
-		{"a user whom it does not know", nobody, "mooring", "--context: the cluster of mooring cannot be asked: "},
+		{"a server that is gone", to(closed.Addr().String()), "mooring", "--context: cannot read the cluster of mooring: "},
+		{"a server that does not answer", to(silent.Addr().String()), "mooring", "--context: cannot read the cluster of mooring: "},
+		{"a user whom it does not know", nobody, "mooring", "--context: cannot read the cluster of mooring: "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -67,7 +67,7 @@ func TestBypassInOneNamespace(t *testing.T) {
 	s.must("create", "rolebinding", "ada", "--clusterrole=edit", "--user=ada")
 	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server", "--as=ada"}
 	s.must("annotate", "statefulset", "db", "mooring.dev/bypass=true", "mooring.dev/bypass-reason=moved")
-	s.refused([]string{"would have to be mooring.dev/bypass=scale-down"}, scale...)
+	s.refused([]string{"Fix: mooring.dev/bypass=scale-down"}, scale...)
 	s.must("annotate", "--overwrite", "statefulset", "db", "mooring.dev/bypass=scale-down")
 	s.refused([]string{"kubectl create rolebinding -n " + s.namespace + " mooring-bypass --clusterrole=mooring-bypass --user=ada"}, scale...)
 	s.must("create", "rolebinding", "mooring-bypass", "--clusterrole=mooring-bypass", "--user=ada")
@@ -133,7 +133,7 @@ func TestBypassOfAGroup(t *testing.T) {
 	s.mustWith("{apiVersion: mooring.dev/v1alpha1, kind: StatefulPolicy, metadata: {name: NAMESPACE}, spec: {bypassGroupLabel: rollout-group, match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}}}", "apply", "-f", "-")
 	t.Cleanup(func() { s.must("delete", "statefulpolicy", s.namespace) })
 	s.must("wait", "statefulpolicy", s.namespace, "--for=condition=Ready", "--timeout=60s")
-	s.refused([]string{"scale-down/quorum", "has no right to the verb bypass"}, scale...)
+	s.refused([]string{"scale-down/quorum", "lacks the verb bypass"}, scale...)
 	s.must("create", "rolebinding", "rollout-operator-bypass", "--clusterrole=mooring-bypass", "--serviceaccount="+s.namespace+":rollout-operator")
 	s.eventually(append(scale, "--dry-run=server"), "bypassed on StatefulSet leader: the zones shrink")
 	s.must(scale...)

@@ -67,14 +67,14 @@ func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 			e.Manifests = append(e.Manifests, ruledoc.Manifest{Title: title, YAML: toYAML(m)})
 		}
 	}
-	show("It stands in the cluster", c.Stands)
+	show("It is in the cluster", c.Stands)
 	show(before, c.Old)
 	show(after, c.New)
 	for _, given := range c.Given {
-		show("While there is", given)
+		show("With", given)
 	}
 	for _, path := range slices.Sorted(maps.Keys(c.Patch)) {
-		e.Verdict = append(e.Verdict, ruledoc.Said{Text: fmt.Sprintf("The default is filled in: %s: %v.", path, c.Patch[path])})
+		e.Verdict = append(e.Verdict, ruledoc.Said{Text: fmt.Sprintf("Mooring fills in the default %s: %v.", path, c.Patch[path])})
 	}
 	if len(c.Patch) == 0 && len(verdict.Findings) == 0 {
 		e.Verdict = append(e.Verdict, ruledoc.Said{Text: "It passes."})
@@ -107,10 +107,10 @@ func around(c ruletest.Case) string {
 		}
 	}
 	if slices.Contains(c.Without, "Service") && !slices.ContainsFunc(c.Given, func(m ruletest.Manifest) bool { return m["kind"] == "Service" }) {
-		said = append(said, "There is no Service.")
+		said = append(said, "The Service does not exist.")
 	}
 	if c.User != "" {
-		said = append(said, "The request is by "+code(c.User)+".")
+		said = append(said, "The user is "+code(c.User)+".")
 	}
 	if c.DeleteOptions != nil {
 		said = append(said, "The delete has the options "+code(flow(c.DeleteOptions))+".")

@@ -37,7 +37,7 @@ func generate(to string) error {
 		docs = append(docs, doc)
 		files["docs/rules/"+rule.ID+".md"] = []byte(page(rule, doc))
 	}
-	files["docs/rules/README.md"] = []byte("# Rules\n\nThe last columns say what each profile does with a finding. `make generate` writes these pages from the rules.\n\n" + index(docs, ""))
+	files["docs/rules/README.md"] = []byte("# Rules\n\nThe last columns show the action of each profile. `make generate` writes these pages from the rules.\n\n" + index(docs, ""))
 	var err error
 	if files["policies/ruledoc/rules.json"], err = json.MarshalIndent(docs, "", " "); err != nil {
 		return err
@@ -80,8 +80,8 @@ func generate(to string) error {
 
 // about says what a profile is for.
 var about = map[string]string{
-	"baseline":   "What almost every stateful workload can live with: it refuses what loses data, what applying again cannot undo, and\n# scale-downs that lose the majority of a workload that keeps data. Of everything else it warns.",
-	"restricted": "For data that nobody can restore: one step at a time, claims are always kept, and rollouts never cost the majority.",
+	"baseline":   "Fits almost every stateful workload. It refuses requests that lose data, changes that applying again cannot undo, and\n# scale-downs that lose the majority of a workload with data. For everything else it warns.",
+	"restricted": "For data that nobody can restore: scale down one step at a time, always keep claims, and keep the majority in rollouts.",
 }
 
 // profile writes the StatefulPolicy of a profile, from what each rule says of itself.

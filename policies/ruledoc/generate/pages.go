@@ -42,8 +42,8 @@ func page(rule policies.Rule, doc ruledoc.Rule) string {
 	fmt.Fprintf(&b, `
 ## Examples
 
-Each shows only what differs from an ordinary StatefulSet `+"`db`"+` of three replicas with its headless Service, under a policy
-`+"`example`"+` that holds, where nothing else is said, `+"`%s: {action: Deny}`"+`.
+Each example shows only what differs from an ordinary StatefulSet `+"`db`"+` of three replicas with its headless Service, under a policy
+`+"`example`"+` with `+"`%s: {action: Deny}`"+`.
 `, rule.Block())
 	for _, e := range doc.Examples {
 		markdown(&b, e, rule.Block())

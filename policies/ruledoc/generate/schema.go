@@ -24,7 +24,7 @@ func testSchema() ([]byte, error) {
 	schema := types.schema(reflect.TypeFor[ruletest.File]())
 	schema["$schema"] = "http://json-schema.org/draft-07/schema#"
 	schema["$id"] = "https://github.com/mooring-dev/mooring/blob/main/" + testSchemaFile
-	schema["title"] = "A test of StatefulPolicies, for mooring test"
+	schema["title"] = "A test of StatefulPolicies for mooring test"
 	var ids []string
 	for _, rule := range rules.All {
 		ids = append(ids, rule.ID)

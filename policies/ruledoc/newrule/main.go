@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	id := flag.String("name", "", "the rule's ID, in words joined by dashes: liveness-probe")
-	reads := flag.String("reads", "", "a field that the rule reads and that no rule read before, with its kind: StatefulSet:spec.template.spec.containers.livenessProbe")
+	id := flag.String("name", "", "ID of the rule, in words joined by dashes, such as liveness-probe")
+	reads := flag.String("reads", "", "a field with its kind that no rule has read before, such as StatefulSet:spec.template.spec.containers.livenessProbe")
 	flag.Parse()
 	if err := write(*id, *reads); err != nil {
 		fmt.Fprintln(os.Stderr, "newrule:", err)
@@ -28,7 +28,7 @@ func main() {
 
 func write(id, reads string) error {
 	if !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(id) {
-		return fmt.Errorf("%q is no name for a rule. Fix: make new-rule NAME=liveness-probe", id)
+		return fmt.Errorf("%q is not a valid rule name. Fix: make new-rule NAME=liveness-probe", id)
 	}
 	if _, ok := policies.Find(rules.All, id); ok {
 		return fmt.Errorf("there is a rule %s", id)
@@ -108,8 +108,8 @@ import (
 
 var <block> = policies.Rule{
 	ID:       "<id>",
-	Title:    "What holds when all is well, in one line",
-	Doc:      ` + "`" + `Why there is such a rule, in one paragraph.` + "`" + `,
+	Title:    "What is true if all is well, in one line",
+	Doc:      ` + "`" + `Why this rule exists, in one paragraph.` + "`" + `,
 	Severity: policies.Low,
 	On:       []policies.Trigger{policies.On(kinds.StatefulSet, create, update)},
 	Checks:   []policies.Check{{Name: "wrong", Doc: "what is wrong"}},
@@ -129,7 +129,7 @@ func judge<Type>(o kinds.Object, _ policies.Cluster, _ v1alpha1.<Type>) ([]polic
 	return []policies.Finding{{
 		Check: "wrong", Path: "metadata.name",
 		Message: fmt.Sprintf("StatefulSet %s is wrong.", set.Name),
-		Remedy:  "say what to do, or name the one command that does it",
+		Remedy:  "what to do, or the one command that does it",
 	}}, nil
 }
 `

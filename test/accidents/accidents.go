@@ -247,6 +247,44 @@ kubectl --as=eve delete statefulset db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
+		Name:  "a custom resource is deleted whose members keep their claims",
+		Stage: Stage{Profile: "restricted", Given: owned + guarded}, Do: `kubectl delete database db`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "owner-delete/members",
+	},
+	{
+		Name:  "all custom resources of the namespace are deleted, to make one of them anew",
+		Stage: Stage{Spec: claimsGo, Given: owned + guarded}, Do: `kubectl delete databases --all --cascade=foreground`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
+		Name:  "a custom resource is replaced by force",
+		Stage: Stage{Spec: claimsGo, Given: owned + guarded}, Do: `kubectl get database db -o yaml > database.yaml
+kubectl replace --force -f database.yaml`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
+		Name: "GitOps prunes a custom resource that is not in the repository any more",
+		Stage: Stage{Spec: claimsGo, Given: owned + guarded + `
+echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, labels: {app: db}}}' | kubectl apply -f -`},
+		Do:   `kubectl apply -f service.yaml --prune -l app=db --prune-allowlist=db.example.com/v1/Database`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
+		Name:  "a custom resource is deleted that owns the claims, whatever the StatefulSet says of them",
+		Stage: Stage{Given: resource + "\n" + adopting("pvc/data-db-0 pvc/data-db-1 pvc/data-db-2") + guarded}, Do: `kubectl delete database db`,
+		Lost: Loss{Claims: 3}, By: "owner-delete/data",
+	},
+	{
+		Name:  "the custom resource above the custom resource is deleted",
+		Stage: Stage{Spec: claimsGo, Given: owned + tenant + guarded}, Do: `kubectl delete tenant db`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
+		Name:  "an operator is uninstalled, and its CustomResourceDefinition with it",
+		Stage: Stage{Spec: claimsGo, Given: ownDefinition}, Do: `kubectl delete crd databases.$NAMESPACE.example.com`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
 		Name: "a StatefulSet gets an owner that does not exist, as in a manifest of another cluster",
 		Do:   `kubectl patch statefulset db --type=merge -p '` + nobodys + `'`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "lost-owner/missing",
@@ -369,6 +407,63 @@ kubectl rollout status statefulset db --timeout=90s`},
 		Do: `kubectl delete serviceaccounts --all
 kubectl delete pod db-0`,
 		Lost: Loss{Pods: 1}, By: "needed-object/in-use",
+	},
+
+	{
+		Name: "a PriorityClass is tidied away, and a member restarts",
+		Stage: Stage{Profile: "restricted", Given: `kubectl create priorityclass db-$NAMESPACE --value=1
+kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"priorityClassName":"db-'$NAMESPACE'"}}}}'
+kubectl rollout status statefulset db --timeout=90s`},
+		Do: `kubectl delete priorityclass db-$NAMESPACE
+kubectl delete pod db-0`,
+		Lost: Loss{Pods: 1}, By: "needed-object/in-use",
+	},
+	{
+		Name: "a quota is made for what the team should need, and a member restarts", Stage: Stage{Profile: "restricted"},
+		Do: `kubectl create quota team --hard=pods=2
+until kubectl get quota team -o jsonpath='{.status.used}' | grep -q pods; do kubectl get quota team || break; sleep 0.2; done
+kubectl delete pod db-0`,
+		Lost: Loss{Pods: 1}, By: "quota-room/less",
+	},
+	{
+		Name: "a quota is lowered below what runs, and a member restarts",
+		Stage: Stage{Profile: "restricted", Given: `kubectl create quota team --hard=pods=5
+kubectl wait quota/team --for=jsonpath='{.status.used.pods}'=3 --timeout=90s`},
+		Do: `kubectl patch resourcequota team --type=merge -p '{"spec":{"hard":{"pods":"1"}}}' &&
+kubectl wait quota/team --for=jsonpath='{.status.hard.pods}'=1 --timeout=30s
+kubectl delete pod db-0`,
+		Lost: Loss{Pods: 1}, By: "quota-room/less",
+	},
+
+	// Pods go their own way, or their node does.
+	{
+		Name: "a member is relabelled to be looked at in peace", Stage: Stage{Profile: "restricted"},
+		Do:   `kubectl label pod db-1 app=debug --overwrite`,
+		Lost: Loss{Pods: 1}, By: "pod-selector/relabelled",
+	},
+	{
+		Name: "a label that seems to be of no use is taken off", Stage: Stage{Profile: "restricted"},
+		Do:   `kubectl label pods --all app-`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "pod-selector/relabelled",
+	},
+	{
+		Name: "a StatefulSet takes the place of another, with a selector that its Pods do not match, and a member restarts", Stage: Stage{Profile: "restricted"},
+		Do: `kubectl delete statefulset db --cascade=orphan
+sed -i 's/matchLabels: {app: db}/matchLabels: {app: db, tier: data}/; s/labels: {app: db, in:/labels: {app: db, tier: data, in:/' db.yaml
+kubectl apply -f db.yaml && kubectl delete pod db-1`,
+		Lost: Loss{Pods: 1}, By: "pod-selector/not-selected",
+	},
+	{
+		Name:  "a node is deleted to be installed anew, and nobody drained it",
+		Stage: Stage{Profile: "restricted", Empty: true, Given: ownNode}, Do: `kubectl delete node node-$NAMESPACE`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "node-disruption/running",
+	},
+	{
+		Name: "a node is tainted for its maintenance, and evicts all members at once",
+		Stage: Stage{Profile: "restricted", Empty: true, Given: ownNode + `
+kubectl create poddisruptionbudget db --selector=app=db --max-unavailable=1`},
+		Do:   `kubectl taint node node-$NAMESPACE maintenance=disk:NoExecute`,
+		Lost: Loss{Pods: 3, Majority: true}, By: "node-disruption/taint",
 	},
 
 	// Namespaces go.
@@ -671,6 +766,57 @@ spec:
 END
 kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
 echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -`
+	// tenant is a custom resource that owns the other one. Whoever installs such an operator lets Mooring read its kinds.
+	tenant = `
+kubectl apply -f - <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: tenants.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: tenants, singular: tenant, kind: Tenant}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: mooring-owners-example, labels: {mooring.dev/aggregate-to-owners: "true"}}
+rules: [{apiGroups: [db.example.com, example.com], resources: [databases, tenants], verbs: [get]}]
+END
+kubectl wait crd/tenants.example.com --for=condition=Established --timeout=90s
+echo '{apiVersion: example.com/v1, kind: Tenant, metadata: {name: db}}' | kubectl create -f -
+uid=$(kubectl get tenant db -o jsonpath='{.metadata.uid}')
+kubectl patch database db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"example.com/v1","kind":"Tenant","name":"db","uid":"'$uid'"}]}}'
+kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
+timeout 80 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q tenants; do sleep 0.2; done'`
+	// ownDefinition has a kind of custom resources of which there is one, that owns the StatefulSet.
+	ownDefinition = `kubectl apply -f - <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: databases.$NAMESPACE.example.com}
+spec:
+  group: $NAMESPACE.example.com
+  scope: Namespaced
+  names: {plural: databases, singular: database, kind: Database}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+END
+kubectl wait crd/databases.$NAMESPACE.example.com --for=condition=Established --timeout=90s
+echo '{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -
+uid=$(kubectl get databases.$NAMESPACE.example.com db -o jsonpath='{.metadata.uid}')
+kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"'$NAMESPACE'.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'
+kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
+timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q $NAMESPACE; do sleep 0.2; done'`
+	// ownNode is a node that runs the StatefulSet and nothing else. kwok plays it, as it does the others.
+	ownNode = `kubectl apply -f - <<END
+apiVersion: v1
+kind: Node
+metadata: {name: node-$NAMESPACE, annotations: {kwok.x-k8s.io/node: fake}, labels: {only: $NAMESPACE}}
+spec: {taints: [{key: only, value: $NAMESPACE, effect: NoSchedule}]}
+END
+kubectl wait node/node-$NAMESPACE --for=condition=Ready --timeout=90s
+sed "s/      containers:/      nodeSelector: {only: $NAMESPACE}\n      tolerations: [{key: only, operator: Exists}]\n      containers:/" db.yaml > here.yaml
+kubectl apply -f service.yaml -f here.yaml
+kubectl rollout status statefulset db --timeout=90s`
 	// nobodys names an owner that nobody has made.
 	nobodys = `{"metadata":{"ownerReferences":[` + nobody + `]}}`
 	// mounted is a StatefulSet whose member mounts a claim by its name.
@@ -686,9 +832,12 @@ kubectl wait pvc/backup --for=jsonpath='{.status.phase}'=Bound`
 )
 
 // adopt gives the StatefulSet to the custom resource, as whoever the flag says.
-func adopt(as string) string {
+func adopt(as string) string { return adopting("statefulset/db " + as) }
+
+// adopting gives objects to the custom resource.
+func adopting(objects string) string {
 	return `uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
-kubectl ` + as + ` patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
+kubectl patch ` + objects + ` --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
 }
 
 // guarded waits until Mooring is asked about the custom resource's kind, which it learns from the first StatefulSet that one owns.

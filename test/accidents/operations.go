@@ -111,6 +111,38 @@ kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-0/eviction" -f evict
 kubectl rollout status deployment web --timeout=90s
 kubectl delete pods -l app=web --force`},
 
+	{Name: "a node is drained, and then deleted", Stage: Stage{Empty: true, Replicas: 1, Given: ownNode}, Do: `kubectl drain node-$NAMESPACE --timeout=90s
+kubectl delete node node-$NAMESPACE`},
+	{Name: "Karpenter deletes a node, and drains it before it goes", Stage: Stage{Empty: true, Replicas: 1, Given: ownNode}, Do: `kubectl patch node node-$NAMESPACE --type=merge -p '{"metadata":{"finalizers":["karpenter.sh/termination"]}}'
+kubectl delete node node-$NAMESPACE --wait=false
+kubectl drain node-$NAMESPACE --timeout=90s
+kubectl patch node node-$NAMESPACE --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl wait node/node-$NAMESPACE --for=delete --timeout=90s`},
+	{Name: "a node does not answer any more, and its Pods are evicted", Stage: Stage{Empty: true, Given: ownNode}, Do: `kubectl --as=system:serviceaccount:kube-system:node-controller --as-group=system:masters taint node node-$NAMESPACE off=:NoExecute
+kubectl wait pod/db-0 --for=jsonpath='{.status.phase}'=Pending --timeout=90s`},
+	{Name: "one member has to leave a node for its maintenance", Stage: Stage{Empty: true, Replicas: 1, Given: ownNode}, Do: `kubectl taint node node-$NAMESPACE maintenance=disk:NoExecute
+kubectl wait pod/db-0 --for=jsonpath='{.status.phase}'=Pending --timeout=90s`},
+	{Name: "the scheduler makes room for what is more important", Stage: Stage{Empty: true, Given: ownNode}, Do: `kubectl create priorityclass first-$NAMESPACE --value=1000
+room=$(kubectl get node node-$NAMESPACE -o jsonpath='{.status.allocatable.pods}')
+kubectl patch node node-$NAMESPACE --subresource=status --type=merge -p '{"status":{"allocatable":{"pods":"3"},"capacity":{"pods":"3"}}}'
+for i in 1 2; do
+  echo '{apiVersion: v1, kind: Pod, metadata: {name: first-'$i'}, spec: {priorityClassName: first-'$NAMESPACE', nodeSelector: {only: '$NAMESPACE'},
+    tolerations: [{operator: Exists}], containers: [{name: first, image: registry.example/first}]}}' | kubectl create -f -
+done
+kubectl wait pod/first-1 pod/first-2 --for=condition=Ready --timeout=90s`},
+	{Name: "a member gets a role, and another one", Do: `kubectl label pod db-0 role=primary
+kubectl label pod db-0 role=replica --overwrite
+kubectl label pod db-0 role-`},
+	{Name: "a second StatefulSet with labels of its own", Do: `sed -e 's/^  name: db$/  name: replica/' -e 's/matchLabels: {app: db}/matchLabels: {app: db, role: replica}/' -e 's/labels: {app: db, in:/labels: {app: db, role: replica, in:/' db.yaml | kubectl apply -f -
+kubectl rollout status statefulset replica --timeout=90s`},
+	{Name: "a quota is made with room for more, raised, and deleted", Do: `kubectl create quota team --hard=pods=10
+kubectl patch resourcequota team --type=merge -p '{"spec":{"hard":{"pods":"12","requests.storage":"1Gi"}}}'
+kubectl delete quota team`},
+	{Name: "scaled to zero by somebody who may say so, and back", Do: `kubectl annotate statefulset db mooring.dev/bypass=scale-down mooring.dev/bypass-reason='the site moves'
+kubectl scale statefulset db --replicas=0
+kubectl wait pods -l app=db --for=delete --timeout=90s
+kubectl scale statefulset db --replicas=3
+kubectl rollout status statefulset db --timeout=90s`},
 	{Name: "the nodes of all members are drained at once, which waits for each", Do: `nodes=$(kubectl get pods -l app=db -o jsonpath='{.items[*].spec.nodeName}')
 kubectl drain $nodes --pod-selector=in=$NAMESPACE --timeout=90s
 kubectl uncordon $nodes`},
@@ -255,12 +287,15 @@ kubectl scale deployment web --replicas=0
 kubectl delete deployment web`},
 
 	// Operators.
+	{Name: "a custom resource is deleted that owns nothing, and its CustomResourceDefinition", Stage: Stage{Given: ownDefinition}, Do: `kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":null}}'
+kubectl delete databases.$NAMESPACE.example.com db
+kubectl delete crd databases.$NAMESPACE.example.com`},
 	{Name: "a custom resource is deleted and leaves what it owns", Stage: Stage{Given: owned + guarded}, Do: `kubectl delete database db --cascade=orphan`},
 	{Name: "an operator's finalizer empties what its custom resource owns", Stage: Stage{Profile: "baseline", Given: owned + `
 kubectl apply -f - <<END
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: mooring-owners-example, labels: {mooring.dev/aggregate-to-owners: "true"}}
+metadata: {name: mooring-owners-databases, labels: {mooring.dev/aggregate-to-owners: "true"}}
 rules: [{apiGroups: [db.example.com], resources: [databases], verbs: [get]}]
 END
 until kubectl auth can-i get databases --as=system:serviceaccount:mooring-system:mooring; do sleep 1; done

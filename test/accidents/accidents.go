@@ -264,8 +264,8 @@ kubectl replace --force -f database.yaml`,
 	},
 	{
 		Name: "GitOps prunes a custom resource that is not in the repository any more",
-		Stage: Stage{Spec: claimsGo, Given: owned + guarded + `
-echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, labels: {app: db}}}' | kubectl apply -f -`},
+		Stage: Stage{Spec: claimsGo, Given: owned + `
+echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, labels: {app: db}}}' | kubectl apply -f -` + guarded},
 		Do:   `kubectl apply -f service.yaml --prune -l app=db --prune-allowlist=db.example.com/v1/Database`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
@@ -276,12 +276,12 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 	},
 	{
 		Name:  "the custom resource above the custom resource is deleted",
-		Stage: Stage{Spec: claimsGo, Given: owned + tenant + guarded}, Do: `kubectl delete tenant db`,
+		Stage: Stage{Spec: claimsGo, Given: resource + tenant + adopt("") + asked("tenants")}, Do: `kubectl delete tenant db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
 		Name:  "an operator is uninstalled, and its CustomResourceDefinition with it",
-		Stage: Stage{Spec: claimsGo, Given: ownDefinition}, Do: `kubectl delete crd databases.$NAMESPACE.example.com`,
+		Stage: Stage{Spec: claimsGo, Given: ownDefinition + asked("$NAMESPACE")}, Do: `kubectl delete crd databases.$NAMESPACE.example.com`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
@@ -787,8 +787,10 @@ kubectl wait crd/tenants.example.com --for=condition=Established --timeout=90s
 echo '{apiVersion: example.com/v1, kind: Tenant, metadata: {name: db}}' | kubectl create -f -
 uid=$(kubectl get tenant db -o jsonpath='{.metadata.uid}')
 kubectl patch database db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"example.com/v1","kind":"Tenant","name":"db","uid":"'$uid'"}]}}'
-kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
-timeout 80 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q tenants; do sleep 0.2; done'`
+if kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners; then
+  until kubectl auth can-i get databases --as=system:serviceaccount:mooring-system:mooring; do sleep 0.2; done
+fi
+`
 	// ownDefinition has a kind of custom resources of which there is one, that owns the StatefulSet.
 	ownDefinition = `kubectl apply -f - <<END
 apiVersion: apiextensions.k8s.io/v1
@@ -802,10 +804,15 @@ spec:
 END
 kubectl wait crd/databases.$NAMESPACE.example.com --for=condition=Established --timeout=90s
 echo '{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, metadata: {name: db}}' | kubectl create -f -
+` + collected + `
 uid=$(kubectl get databases.$NAMESPACE.example.com db -o jsonpath='{.metadata.uid}')
-kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"'$NAMESPACE'.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'
-kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
-timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q $NAMESPACE; do sleep 0.2; done'`
+kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"'$NAMESPACE'.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
+	// collected waits until the garbage collector, which looks for new kinds twice a minute, knows of the kind.
+	collected = `echo '{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, metadata: {name: first}}' | kubectl create -f -
+uid=$(kubectl get databases.$NAMESPACE.example.com first -o jsonpath='{.metadata.uid}')
+echo '{apiVersion: v1, kind: ConfigMap, metadata: {name: first, ownerReferences: [{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, name: first, uid: '$uid'}]}}' | kubectl create -f -
+kubectl delete databases.$NAMESPACE.example.com first
+kubectl wait configmap/first --for=delete --timeout=80s`
 	// ownNode is a node that runs the StatefulSet and nothing else. kwok plays it, as it does the others.
 	ownNode = `kubectl apply -f - <<END
 apiVersion: v1
@@ -840,10 +847,14 @@ func adopting(objects string) string {
 kubectl patch ` + objects + ` --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
 }
 
-// guarded waits until Mooring is asked about the custom resource's kind, which it learns from the first StatefulSet that one owns.
-const guarded = `
+// asked waits until Mooring is asked about a kind of custom resource, which it learns from the first StatefulSet that one owns.
+func asked(resource string) string {
+	return `
 kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
-timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q databases; do sleep 0.2; done'`
+timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owners -o yaml | grep -q ` + resource + `; do sleep 0.2; done'`
+}
+
+var guarded = asked("databases")
 
 // owned gives the StatefulSet to a custom resource.
 var owned = resource + "\n" + adopt("")

@@ -287,7 +287,7 @@ kubectl scale deployment web --replicas=0
 kubectl delete deployment web`},
 
 	// Operators.
-	{Name: "a custom resource is deleted that owns nothing, and its CustomResourceDefinition", Stage: Stage{Given: ownDefinition}, Do: `kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":null}}'
+	{Name: "a custom resource is deleted that owns nothing, and its CustomResourceDefinition", Stage: Stage{Given: ownDefinition + asked("$NAMESPACE")}, Do: `kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":null}}'
 kubectl delete databases.$NAMESPACE.example.com db
 kubectl delete crd databases.$NAMESPACE.example.com`},
 	{Name: "a custom resource is deleted and leaves what it owns", Stage: Stage{Given: owned + guarded}, Do: `kubectl delete database db --cascade=orphan`},

@@ -54,10 +54,13 @@ func selectsNoOthers(o kinds.Object, c policies.Cluster, p v1alpha1.PodSelector)
 	if len(others) == 0 || err != nil {
 		return nil, err
 	}
+	text := fmt.Sprintf("StatefulSet %s selects the same Pods as %s (%s), and so do Services and budgets of either.",
+		set.Name, words.Names(others), metav1.FormatLabelSelector(set.Spec.Selector))
+	if statefulset.KeepsData(set) && statefulset.KeepsData(others[0]) {
+		text += fmt.Sprintf(" Each has claims of its own: the data of %s stays there.", others[0].Name)
+	}
 	return []policies.Finding{{
-		Check: "shared", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn),
-		Message: fmt.Sprintf("StatefulSet %s and %s select Pods by the same labels, %s: what selects the Pods of one takes in those of the other.",
-			set.Name, words.Names(others), metav1.FormatLabelSelector(set.Spec.Selector)),
+		Check: "shared", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn), Message: text,
 		Remedy: "give each a label of its own, in spec.selector and in the Pods' labels; the selector cannot be changed later.",
 	}}, nil
 }

@@ -27,8 +27,9 @@ const limits = `
   that no webhook can lock a cluster. Protect them with RBAC, or with a ValidatingAdmissionPolicy.
 - **Labels that turn Mooring off.** A user who may label a namespace ` + "`mooring.dev/profile: off`" + ` can then delete what is in it.
 - **Draining the nodes, or deleting the Pods, of a StatefulSet that has lost its majority already.** There is no majority to protect.
-- **Changes to nodes, disks and etcd.** If you delete a Node object while the machine still runs, the Pod garbage collector force-deletes
-  its Pods. Mooring cannot know whether the machine is off.
+- **Preemption, and evictions from nodes that stop responding.** Mooring lets the scheduler and the node controllers pass: a refusal would
+  block the cluster and bring no machine back. Give members a PriorityClass, and spread them over nodes.
+- **Machines, disks and etcd that fail.** There is no request to refuse.
 `
 
 // markdown writes the page.

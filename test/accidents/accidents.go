@@ -271,8 +271,9 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 	},
 	{
 		Name:  "a custom resource is deleted that owns the claims, whatever the StatefulSet says of them",
-		Stage: Stage{Given: resource + "\n" + adopting("pvc/data-db-0 pvc/data-db-1 pvc/data-db-2") + guarded}, Do: `kubectl delete database db`,
-		Lost: Loss{Claims: 3}, By: "owner-delete/data",
+		Stage: Stage{Given: resource + "\n" + adopting("pvc/data-db-0 pvc/data-db-1 pvc/data-db-2") + guarded},
+		Do: `kubectl delete database db && kubectl wait pvc --all --for=jsonpath='{.metadata.deletionTimestamp}' --timeout=60s && kubectl delete pods -l app=db`,
+		Lost: Loss{Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
 		Name:  "the custom resource above the custom resource is deleted",

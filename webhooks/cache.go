@@ -20,7 +20,12 @@ import (
 )
 
 // Watched are the informers of a cache, by what they watch.
-type Watched map[*kinds.Kind]toolscache.SharedIndexInformer
+type Watched map[*kinds.Kind]informer
+
+type informer interface {
+	HasSynced() bool
+	GetIndexer() toolscache.Indexer
+}
 
 // Watch has the cache watch each kind that rules read through it, and the Pods of StatefulSets: see member. It does not wait for what
 // there is, so that the first review need not.
@@ -30,19 +35,19 @@ func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
 		if !kind.Reads || kind.Live && kind != kinds.Pod {
 			continue
 		}
-		informer, err := from.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
+		watching, err := from.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, err
 		}
-		watched[kind] = informer.(toolscache.SharedIndexInformer)
+		watched[kind] = watching.(informer)
 	}
 	return watched, nil
 }
 
-// Synced tells whether all that there was is in the cache.
+// Synced tells whether all that there was is in the cache, save Pods, which are many and can be done without.
 func (w Watched) Synced() bool {
-	for _, informer := range w {
-		if !informer.HasSynced() {
+	for kind, informer := range w {
+		if kind != kinds.Pod && !informer.HasSynced() {
 			return false
 		}
 	}
@@ -52,7 +57,7 @@ func (w Watched) Synced() bool {
 // names returns the names of those objects of the namespace that match. Nothing is copied: nobody changes it.
 func (w Watched) names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) (names []string, ok bool) {
 	informer, ok := w[kind]
-	if !ok {
+	if !ok || !informer.HasSynced() {
 		return nil, false
 	}
 	objects, err := informer.GetIndexer().ByIndex(toolscache.NamespaceIndex, namespace)

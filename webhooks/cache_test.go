@@ -76,11 +76,17 @@ func (c watchedCluster) Names(kind *kinds.Kind, namespace string, match func(kin
 	return c.watched.names(kind, namespace, match)
 }
 
+// synced is an informer that has seen what is in the indexer.
+type synced struct{ toolscache.Indexer }
+
+func (synced) HasSynced() bool                  { return true }
+func (s synced) GetIndexer() toolscache.Indexer { return s.Indexer }
+
 // watch returns informers that have seen the objects.
 func watch(t *testing.T, objects []kinds.Object) Watched {
 	watched := Watched{}
 	for _, kind := range kinds.All {
-		watched[kind] = toolscache.NewSharedIndexInformer(nil, kind.New(), 0, toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})
+		watched[kind] = synced{toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})}
 	}
 	for _, o := range objects {
 		kind, kept := kinds.Of(o), any(o)

@@ -322,7 +322,9 @@ type countingClusters struct {
 	podLists int
 }
 
-func (c *countingClusters) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster { return c }
+func (c *countingClusters) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster {
+	return c
+}
 
 func (c *countingClusters) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	if kind == kinds.Pod {
@@ -332,7 +334,9 @@ func (c *countingClusters) List(kind *kinds.Kind, namespace string, selector lab
 }
 
 // Names finds nothing in a cache.
-func (c *countingClusters) Names(*kinds.Kind, string, func(kinds.Object) bool) ([]string, bool) { return nil, true }
+func (c *countingClusters) Names(*kinds.Kind, string, func(kinds.Object) bool) ([]string, bool) {
+	return nil, true
+}
 
 // fixedClusters answers from memory.
 type fixedClusters struct {

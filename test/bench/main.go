@@ -46,7 +46,7 @@ func main() {
 		}
 	}
 	b := bench{out: os.Stdout}
-	parts := flag.String("parts", "engine,https,apiserver,start,memory", "what to measure; growth besides")
+	parts := flag.String("parts", "engine,https,apiserver,start,memory,fleet", "what to measure; growth besides")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often everything is measured; the tables give medians, and the least and the most")
 	flag.DurationVar(&b.each, "time", time.Second, "how long one measurement over HTTPS takes")
 	flag.IntVar(&b.objects, "objects", 500, "how many StatefulSets a round creates and updates through the API server")
@@ -110,7 +110,7 @@ func (b *bench) measure(ctx context.Context, parts []string) error {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"engine", b.engine}, {"https", b.https}, {"apiserver", b.apiserver}, {"start", b.start}, {"memory", b.memory}, {"growth", b.growth}} {
+	}{{"engine", b.engine}, {"https", b.https}, {"apiserver", b.apiserver}, {"start", b.start}, {"memory", b.memory}, {"fleet", b.fleet}, {"growth", b.growth}} {
 		if !slices.Contains(parts, part.name) {
 			continue
 		}

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,10 +39,11 @@ func cachedKinds() ([]kind, error) {
 	set, claim, service := &appsv1.StatefulSet{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}
 	err := errors.Join(recordedObject("database-create", set), recordedObject("claim-create", claim), recordedObject("service-apply", service))
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Labels: set.Spec.Template.Labels, ManagedFields: set.ManagedFields},
+		ObjectMeta: metav1.ObjectMeta{Labels: maps.Clone(set.Spec.Template.Labels), ManagedFields: set.ManagedFields},
 		Spec:       set.Spec.Template.Spec,
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
 	}
+	metav1.SetMetaDataLabel(&pod.ObjectMeta, appsv1.StatefulSetPodNameLabel, "orders-0")
 	return []kind{
 		{"StatefulSet", "/registry/statefulsets/", set},
 		{"PersistentVolumeClaim", "/registry/persistentvolumeclaims/", claim},
@@ -86,24 +90,47 @@ func (b *bench) memory(ctx context.Context) error {
 		rows = append(rows, append(row, whole))
 	}
 	b.table("A cached object", "Heap growth of a process that caches objects of one kind, after a garbage collection. "+
-		"Mooring keeps only the fields that rules read (webhooks/cache.go). It does not cache Pods; they are listed for comparison, without their managedFields.", rows)
+		"Mooring keeps only the fields that rules read (webhooks/cache.go). Of a StatefulSet's Pod it keeps the name, and the claims that are not called after it.", rows)
 
-	most := b.sizes[len(b.sizes)-1]
-	if err := b.store(ctx, kinds[1], 3*most); err != nil {
+	return nil
+}
+
+// fleet fills the cluster and looks what a server takes that caches all of it, and how long it takes to be ready.
+func (b *bench) fleet(ctx context.Context) error {
+	kinds, err := cachedKinds()
+	if err != nil {
 		return err
+	}
+	most := b.sizes[len(b.sizes)-1]
+	for _, k := range kinds {
+		n := most
+		if k.name == "PersistentVolumeClaim" || k.name == "Pod" {
+			n = 3 * most
+		}
+		if err := b.store(ctx, k, n); err != nil {
+			return err
+		}
 	}
 	ready, err := b.restart(ctx)
 	if err != nil {
 		return err
 	}
+	atReady, err := resident(b.PID())
+	if err != nil {
+		return err
+	}
+	// The Pods are read while reviews are answered already.
+	time.Sleep(time.Minute)
 	mib, err := resident(b.PID())
 	if err != nil {
 		return err
 	}
-	b.aim(fmt.Sprintf("memory with %d StatefulSets and %d claims, in MiB", most, 3*most), figures{mib}, atMost, 600, "%.0f")
-	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready, with GOMEMLIMIT="+memoryLimit+": nine tenths of a container limit of 570 MiB.", [][]string{
-		{"StatefulSets", "claims", "Services", "resident MiB", "start to ready"},
-		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
+	held := fmt.Sprintf("%d StatefulSets, %d claims and %d members", most, 3*most, 3*most)
+	b.aim("memory with "+held+", in MiB", figures{mib}, atMost, 700, "%.0f")
+	b.aim("start to ready with "+held+", in seconds", figures{ready.Seconds()}, atMost, 30, "%.0f")
+	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready and a minute later, with GOMEMLIMIT="+memoryLimit+": nine tenths of a container limit of 570 MiB.", [][]string{
+		{"StatefulSets", "claims", "Pods of StatefulSets", "Services", "resident MiB when ready", "a minute later", "start to ready"},
+		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", atReady), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
 	})
 	return nil
 }
@@ -180,39 +207,13 @@ func fillCache(args []string) error {
 	if !c.WaitForCacheSync(ctx) {
 		return errors.New("the cache did not start")
 	}
-	var list client.ObjectList
-	for _, k := range kinds {
-		if k.name == name {
-			list = map[string]client.ObjectList{
-				"StatefulSet": &appsv1.StatefulSetList{}, "PersistentVolumeClaim": &corev1.PersistentVolumeClaimList{},
-				"Service": &corev1.ServiceList{}, "Pod": &corev1.PodList{},
-			}[name]
-			if _, err := c.GetInformer(ctx, k.one); err != nil {
-				return err
-			}
-		}
-	}
-	// The list is asked for its length alone, and nothing of it is kept.
-	if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	informer, err := c.GetInformer(ctx, kinds[i].one)
+	if err != nil {
 		return err
 	}
-	n := length(list)
-	list = nil
+	n := len(informer.(toolscache.SharedIndexInformer).GetIndexer().ListKeys())
 	return json.NewEncoder(os.Stdout).Encode(usage{Heap: heap() - before, Objects: n})
-}
-
-func length(list client.ObjectList) int {
-	switch list := list.(type) {
-	case *appsv1.StatefulSetList:
-		return len(list.Items)
-	case *corev1.PersistentVolumeClaimList:
-		return len(list.Items)
-	case *corev1.ServiceList:
-		return len(list.Items)
-	case *corev1.PodList:
-		return len(list.Items)
-	}
-	return 0
 }
 
 // heap returns the bytes in use after a garbage collection.

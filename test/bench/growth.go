@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -151,6 +152,7 @@ func (b *bench) growth(ctx context.Context) error {
 	crowd := [][]string{{"StatefulSets", "100 deletes of claims at once, until the last is answered", "the slowest", "refused for want of time", "Mooring then resident"}}
 	var late figures
 	for _, size := range b.namespaceSizes {
+		fmt.Fprintln(os.Stderr, "bench: a namespace of", size, "StatefulSets")
 		if err := b.grow(ctx, c, size); err != nil {
 			return err
 		}

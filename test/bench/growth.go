@@ -153,7 +153,14 @@ func (b *bench) growth(ctx context.Context) error {
 	var late figures
 	for _, size := range b.namespaceSizes {
 		fmt.Fprintln(os.Stderr, "bench: a namespace of", size, "StatefulSets")
+		// A server whose lease is not renewed while etcd is busy ends, and nothing starts it here.
+		if err := b.Stop(); err != nil {
+			return err
+		}
 		if err := b.grow(ctx, c, size); err != nil {
+			return err
+		}
+		if err := b.Start(ctx); err != nil {
 			return err
 		}
 		c.sets = size

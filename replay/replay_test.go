@@ -255,7 +255,7 @@ func TestReplay(t *testing.T) {
 				s.add("delete services shop/db", `{user: "system:serviceaccount:kube-system:namespace-controller", response: {kind: Status}}`)
 				s.add("create statefulsets shop/db2", "{request: "+strings.Replace(database, "name: db", "name: db2", 1)+"}")
 			},
-			want: []string{"2 Deny headless-service/missing db2"},
+			want: []string{"2 Deny headless-service/missing db2", "2 Warn pod-selector/shared db2"},
 		},
 		{
 			name: "a Service that was not seen may be there", prelude: newScript(),
@@ -285,7 +285,7 @@ func TestReplay(t *testing.T) {
 				s.add("deletecollection statefulsets shop/", "{query: labelSelector=app%3Ddb, request: {kind: DeleteOptions}}")
 				s.add("deletecollection statefulsets shop/", "{query: dryRun=All, request: {kind: DeleteOptions}}")
 			},
-			want: []string{"1 Deny headless-service/selector safe", "2 Warn delete-protection/running db", "3 Deny delete-protection/protected safe"},
+			want: []string{"1 Deny headless-service/selector safe", "1 Warn pod-selector/shared safe", "2 Warn delete-protection/running db", "3 Deny delete-protection/protected safe"},
 		},
 		{
 			name: "a namespace goes, and another of that name comes",

@@ -104,7 +104,7 @@ func TestNothingPassesUnread(t *testing.T) {
 	}{
 		{name: "a chart in this folder", args: "check", files: chart, code: 1, says: "1 StatefulSet among them"},
 		{name: "a template by its name", args: "check templates/db.yaml", files: chart, code: 2, says: "it is a template of the chart ."},
-		{name: "a schema from elsewhere", args: "check .", files: schema, code: 2, says: "http://127.0.0.1:9/a.json, and nothing is downloaded"},
+		{name: "a schema from elsewhere", args: "check .", files: schema, code: 2, says: "http://127.0.0.1:9/a.json, and Mooring downloads nothing"},
 		{name: "nothing from a pipe", args: "check -", code: 2, says: "nothing to judge"},
 		{name: "a folder of nothing", args: "check a b", files: map[string]string{"a/x.yaml": killed("db", "2"), "b/values.yaml": "a: 1\n"}, code: 2, says: "b: nothing to judge"},
 		{name: "a folder of nothing that may be", args: "check a --allow-empty", files: map[string]string{"a/values.yaml": "a: 1\n"}, says: "0 objects judged"},
@@ -123,7 +123,7 @@ func TestNothingPassesUnread(t *testing.T) {
 		{name: "an excluded chart that cannot be rendered, and a kustomization", args: "check . --exclude=legacy --exclude=**/old-*", code: 1, says: "1 StatefulSet among them.", files: map[string]string{
 			"legacy/c/Chart.yaml": "name: [\n", "deploy/old-k/kustomization.yaml": "resources: [nothing.yaml]\n", "deploy/a.yaml": killed("a", "1"),
 		}},
-		{name: "part of a StatefulSet", args: "check .", files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nstatus: {replicas: 1}\n"}, says: "1 StatefulSet passed over"},
+		{name: "part of a StatefulSet", args: "check .", files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nstatus: {replicas: 1}\n"}, says: "1 StatefulSet skipped as incomplete"},
 		{name: "values that come with a chart", args: "check c", code: 1, says: "in 2 renderings: c with ci/a-values.yaml and c with ci/b-values.yaml", files: map[string]string{
 			"c/Chart.yaml": "apiVersion: v2\nname: c\nversion: 1.0.0\n", "c/templates/db.yaml": killed("db", "{{ .Values.n }}"), "c/ci/a-values.yaml": "n: 1\n", "c/ci/b-values.yaml": "n: 1\n",
 		}},
@@ -169,13 +169,13 @@ func TestCheckLetsBe(t *testing.T) {
 		{name: "another rule is wanted", args: "--only=spread", file: killed("db", "2"), says: "0 denied", silent: "termination-grace"},
 		{name: "the check is wanted", args: "--only=termination-grace/zero", file: killed("db", "2"), code: 1, says: "termination-grace/zero", silent: "headless-service"},
 		{name: "the rule is not wanted", args: "--skip=spread,termination-grace", file: killed("db", "2"), says: "0 denied", silent: "termination-grace"},
-		{name: "a rule that is none", args: "--only=termination-grac", file: killed("db", "2"), code: 2, says: `--only: there is no rule "termination-grac"; did you mean termination-grace?`},
+		{name: "a rule that is none", args: "--only=termination-grac", file: killed("db", "2"), code: 2, says: `--only: unknown rule "termination-grac"; did you mean termination-grace?`},
 		{name: "a check that is none", args: "--skip=spread/together,termination-grace/none", file: killed("db", "2"), code: 2, says: `--skip: the rule termination-grace has no check "none"; it has`},
 		{name: "all is known", args: "--baseline=known.json", file: "\n\n" + killed("db", "2"), baseline: known, says: "findings of the baseline not listed, 0 gone", silent: "termination-grace"},
 		{name: "another object is not", args: "--baseline=known.json", file: killed("db", "2") + "---\n" + killed("other", "2"), baseline: known, code: 1, says: "StatefulSet other", silent: "StatefulSet db"},
 		{name: "some of it is gone", args: "--baseline=known.json", file: strings.Replace(killed("db", "2"), "Seconds: 0", "Seconds: 30", 1), baseline: known, says: "1 gone"},
 		{name: "a warning that has become a denial", args: "--baseline=known.json", file: killed("db", "2"), baseline: strings.ReplaceAll(known, `"Deny"`, `"Warn"`), code: 1, says: "deny termination-grace"},
-		{name: "a baseline that is none", args: "--baseline=known.json", file: killed("db", "2"), baseline: "[]", code: 2, says: "--baseline: known.json: it is no report"},
+		{name: "a baseline that is none", args: "--baseline=known.json", file: killed("db", "2"), baseline: "[]", code: 2, says: "--baseline: known.json: it is not a report"},
 		{name: "a baseline that is not there", args: "--baseline=none.json", file: killed("db", "2"), code: 2, says: "--baseline: open none.json"},
 		{name: "ignored, with a reason", args: "--only=termination-grace", file: ignoring("termination-grace=it has no state; spread=one node"), says: "ignored termination-grace/zero a.yaml:11:7 (it has no state)"},
 		{name: "one check ignored", args: "--only=termination-grace", file: ignoring("termination-grace/zero=it has no state"), says: "0 denied, 0 warned, 0 audited, 1 ignored"},
@@ -184,7 +184,7 @@ func TestCheckLetsBe(t *testing.T) {
 		{name: "a misspelled field that is not looked for", args: "--profile=restricted --skip=unknown-field,readiness", file: misspelled, silent: "unknown-field"},
 		{name: "a misspelled field that is ignored", args: "--profile=restricted --only=unknown-field", file: strings.Replace(misspelled, "{name: db}", "{name: db, annotations: {mooring.dev/ignore: unknown-field=for a fork}}", 1), says: "ignored unknown-field/unknown"},
 		{name: "ignored, without a reason", file: ignoring("termination-grace"), code: 2, says: "a.yaml:3:22: annotation mooring.dev/ignore: termination-grace has no reason. Fix: write termination-grace=<why>"},
-		{name: "ignored, and no rule", file: ignoring("termination-grac=x"), code: 2, says: `annotation mooring.dev/ignore: there is no rule "termination-grac"; did you mean termination-grace?`},
+		{name: "ignored, and no rule", file: ignoring("termination-grac=x"), code: 2, says: `annotation mooring.dev/ignore: unknown rule "termination-grac"; did you mean termination-grace?`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			files := map[string]string{"a.yaml": tc.file}
@@ -203,7 +203,7 @@ func TestCheckLetsBe(t *testing.T) {
 func TestFixLeavesWhatNeedsADecision(t *testing.T) {
 	one, two := strings.Replace(killed("a", "1"), "serviceName: a", "serviceName: both", 1), strings.Replace(killed("b", "1"), "serviceName: b", "serviceName: both", 1)
 	for _, tc := range []struct{ name, file, says string }{
-		{"a translated port", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80, targetPort: 8080}]}\n---\n" + killed("a", "1"), "its port 80 leads to 8080"},
+		{"a translated port", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80, targetPort: 8080}]}\n---\n" + killed("a", "1"), "its port 80 has the targetPort 8080"},
 		{"a Service of two", one + "---\n" + two, "Service both is missing, and StatefulSet b names it too"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -72,7 +72,7 @@ var repositoryCases = []repositoryCase{
 		files: map[string]string{"Chart.yaml": "apiVersion: v2\nname: c\nversion: 0.1.0\n", "templates/sts.yaml": strings.Replace(database("c", "1"), "{name: c}", "{name: c, namespace: {{ .Release.Namespace }}}", 1) + "---\n" + serves("c", "{port: 5432}")},
 	},
 	{
-		name: "remote-schema", args: "check .", code: 2, says: ", and nothing is downloaded",
+		name: "remote-schema", args: "check .", code: 2, says: ", and Mooring downloads nothing",
 		files: map[string]string{
 			"Chart.yaml": "apiVersion: v2\nname: c\nversion: 0.1.0\n", "values.yaml": "a: 1\n", "templates/sts.yaml": database("c", "1"),
 			"values.schema.json": `{"properties": {"a": {"$ref": "http://127.0.0.1:18765/schema.json"}}}`,
@@ -83,7 +83,7 @@ var repositoryCases = []repositoryCase{
 		files: map[string]string{"static-volume.yaml": "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: dags}\nspec: {accessModes: [ReadWriteOnce], capacity: {storage: 1Gi}, storageClassName: static, csi: {driver: d.example.com, volumeHandle: x}}\n---\n" + claims("dags", "static")},
 	},
 	{
-		name: "partial-statefulset.yaml", args: "check partial-statefulset.yaml", says: "1 StatefulSet passed over for being only part of one",
+		name: "partial-statefulset.yaml", args: "check partial-statefulset.yaml", says: "1 StatefulSet skipped as incomplete",
 		files: map[string]string{"partial-statefulset.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: 3}\nstatus: {readyReplicas: 3}\n"},
 	},
 	{
@@ -128,7 +128,8 @@ func TestGivenRepositories(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			mooring(t, nil, "", "version")
 			tc.change = maps.Clone(tc.change)
-			switch info, err := os.Stat(filepath.Join(given, tc.name)); {
+			info, err := os.Stat(filepath.Join(given, tc.name))
+			switch {
 			case err != nil:
 				t.Skip(err)
 			case info.IsDir():

@@ -116,14 +116,14 @@ func TestErrorsOnce(t *testing.T) {
 		{"a patch of nothing", map[string]string{"kustomization.yaml": "resources: [db.yaml]\npatches: [{path: p.yaml}]\n", "db.yaml": plain, "p.yaml": strings.Replace(killed, "name: db", "name: bd", 1)},
 			`base/kustomization.yaml: cannot be rendered: no resource matches strategic merge patch "StatefulSet.v1.apps/bd.[noNs]"` + in},
 		{"a patch that is not there", map[string]string{"kustomization.yaml": "resources: [db.yaml]\npatches:\n- path: p.yaml\n", "db.yaml": plain},
-			"base/kustomization.yaml:3: cannot be rendered: patches names p.yaml, which is no file or folder here, and nothing is downloaded" + in},
+			"base/kustomization.yaml:3: cannot be rendered: patches names p.yaml, which is not a file or folder here, and Mooring downloads nothing" + in},
 		{"a file outside", map[string]string{"kustomization.yaml": "resources:\n- ../db.yaml\n", "../db.yaml": plain},
 			"base/kustomization.yaml:2: cannot be rendered: ../db.yaml is not below the kustomization's folder. Fix: allow it with --load-restrictor=none" + in},
 		{"an object twice", map[string]string{"kustomization.yaml": "resources: [a.yaml, b.yaml]\n", "a.yaml": plain, "b.yaml": plain},
 			"base/kustomization.yaml: cannot be rendered: may not add resource with an already registered id: StatefulSet.v1.apps/db.[noNs]" + in},
 		{"no YAML", map[string]string{"kustomization.yaml": "resources: [db.yaml\n"}, "base/kustomization.yaml:2: cannot be read: did not find expected ',' or ']'"},
 		{"a remote file", map[string]string{"kustomization.yaml": "resources:\n- https://example.com/db.yaml\n"},
-			"base/kustomization.yaml:2: cannot be rendered: resources names https://example.com/db.yaml, which is no file or folder here, and nothing is downloaded" + in},
+			"base/kustomization.yaml:2: cannot be rendered: resources names https://example.com/db.yaml, which is not a file or folder here, and Mooring downloads nothing" + in},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

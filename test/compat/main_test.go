@@ -45,9 +45,11 @@ type cluster struct {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	var code int
 	// Cases wait more than they compute.
-	code, err := 0, flag.Set("test.parallel", "6")
+	err := flag.Set("test.parallel", "6")
 	switch {
+	case err != nil:
 	case *table != "":
 		err = merge(*results, *table)
 	case *only != "" && !slices.Contains(parts, *only):

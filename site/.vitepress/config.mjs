@@ -37,7 +37,7 @@ export default defineConfig({
       {
         text: 'How-to', items: [page('Policies', '/policies'), page('Check manifests', '/check'), page('Fix manifests', '/fix'), page('CI', '/ci'),
           page('Test policies', '/test'), page('Audit a cluster', '/audit'), page('Replay an audit log', '/replay'), page('Install and upgrade', '/operating/install'),
-          page('Run Mooring', '/operating/running'), page('The way out', '/operating/emergency'), page('Monitor', '/operating/monitoring'), page('Certificates', '/operating/certificates'),
+          page('Run Mooring', '/operating/running'), page('Emergency', '/operating/emergency'), page('Custom resources that own data', '/operating/owners'), page('Monitor', '/operating/monitoring'), page('Certificates', '/operating/certificates'),
           page('Security', '/operating/security'), page('Native fallback', '/operating/native-fallback'), page('Troubleshooting', '/troubleshooting'), page('Add a rule', '/development')]
       },
       {
@@ -46,7 +46,7 @@ export default defineConfig({
       { text: 'Rules', collapsed: true, items: rules.map(f => page(f.slice(0, -3), `/rules/${f.slice(0, -3)}`)) },
       {
         text: 'Explanation', items: [page('How Mooring decides', '/concepts'), page('Comparison', '/comparison'), page('Questions', '/faq'), page('Threat model', '/operating/threat-model'),
-          page('Accidents', '/measurements/accidents'), page('Faults', '/measurements/faults'), page('Shapes of repositories', '/measurements/shapes'), page('Performance', '/measurements/performance'), page('Measured', '/measurements/measured')]
+          page('Accidents', '/measurements/accidents'), page('Reported cases', '/measurements/live-cases'), page('Faults', '/measurements/faults'), page('Other programs', '/measurements/compatibility'), page('Shapes of repositories', '/measurements/shapes'), page('Performance', '/measurements/performance'), page('Large namespaces', '/measurements/growth'), page('Measured', '/measurements/measured')]
       }
     ]
   }

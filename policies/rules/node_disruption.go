@@ -18,15 +18,15 @@ import (
 var nodeDisruption = policies.Rule{
 	ID:    "node-disruption",
 	Title: "A node is drained before it goes",
-	Doc: `kubectl drain asks for each Pod, and heeds PodDisruptionBudgets. Deleting the Node does not: its Pods are deleted by force once it
-is gone, although a machine that is ready goes on running them, next to the members that replace them. A taint with effect NoExecute
-evicts all Pods that do not tolerate it at once, and no budget is asked. A node that is not ready may go, and so may one without members,
-and one with a finalizer: who put it there, as Karpenter does, empties the node first. What the node controllers do passes.`,
+	Doc: `kubectl drain evicts each Pod and respects PodDisruptionBudgets. Deleting a Node does not: its Pods are then deleted by force, while
+a machine that is still ready keeps running them beside their replacements. A taint with the effect NoExecute evicts every Pod that does not
+tolerate it at once, and ignores PodDisruptionBudgets. Mooring lets you delete a node that is not ready, has no members, or has a
+finalizer, because the controller behind the finalizer, such as Karpenter, drains the node first. It never refuses the node controllers.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.Node, update, remove)},
 	Checks: []policies.Check{
-		{Name: "running", Doc: "a ready node is deleted with members on it"},
-		{Name: "taint", Doc: "a taint evicts so many members at once that no majority is left"},
+		{Name: "running", Doc: "a ready node that runs members is deleted"},
+		{Name: "taint", Doc: "a taint evicts the majority of the members at once"},
 	},
 	Logic: policies.Typed[v1alpha1.NodeDisruption]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.NodeDisruption { return &r.NodeDisruption },
@@ -53,7 +53,7 @@ func drainsFirst(ch policies.Change, c policies.Cluster, _ v1alpha1.NodeDisrupti
 	}
 	return []policies.Finding{{
 		Check: "running", Path: "metadata.name",
-		Message: fmt.Sprintf("Node %s is ready and runs %s. Without the Node its Pods are deleted by force, and may run on beside their replacements.",
+		Message: fmt.Sprintf("Node %s is ready and runs %s. After the delete, its Pods are deleted by force and can keep running beside their replacements.",
 			node.Name, words.Names(members)),
 		Remedy: drain(node),
 	}}, nil
@@ -121,7 +121,7 @@ func evictsMajority(node *corev1.Node, taints []corev1.Taint, c policies.Cluster
 		}
 		found = append(found, policies.Finding{
 			Check: "taint", Path: "spec.taints",
-			Message: fmt.Sprintf("Taint %s evicts %s of StatefulSet %s at once, and no budget is asked: %d of %d stay ready, and %d are needed.",
+			Message: fmt.Sprintf("Taint %s evicts %s of StatefulSet %s at once and ignores PodDisruptionBudgets: %d of %d stay ready, %d are needed.",
 				taints[0].Key, words.Plural(before-after, "ready member"), set.Name, after, count, needed),
 			Remedy: drain(node),
 		})

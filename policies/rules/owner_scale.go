@@ -19,16 +19,15 @@ import (
 var ownerScale = policies.Rule{
 	ID:    "owner-scale",
 	Title: "A custom resource does not scale a majority away",
-	Doc: `An operator takes the replicas of a StatefulSet from a field of the custom resource that owns it. Who lowers that number
-scales the StatefulSet down, and to refuse the operator that carries it out would only stop its work. So the request itself is
-judged, as scale-down judges that of the StatefulSet, by the parameters of the same policy. The field is the one that a policy names
-under spec.owners, that of a well-known operator, or that of the scale subresource in the CustomResourceDefinition. Of several
-StatefulSets that a custom resource owns, those follow that have as many replicas as the field says; where that does not tell
-them apart, the request is warned of. So is an autoscaler's, and the operator's own.`,
+	Doc: `An operator copies the number of replicas from a field of a custom resource to the StatefulSet that the custom resource owns.
+Refusing the operator's write would only block the operator, so Mooring judges the update of the custom resource, with the same checks
+and parameters as scale-down. Mooring reads the field that a policy names in spec.owners, the field of a well-known operator, or the
+field of the scale subresource in the CustomResourceDefinition. If a custom resource owns several StatefulSets, Mooring judges those whose
+replicas equal the old value of the field. If none does, Mooring only warns. It also only warns autoscalers and the operator itself.`,
 	Severity: policies.High,
 	On:       []policies.Trigger{policies.On(kinds.CustomResource, update)},
 	Checks: append(slices.Clone(scaleDown.Checks),
-		policies.Check{Name: "unclear", Doc: "it is not known which of several StatefulSets follows"}),
+		policies.Check{Name: "unclear", Doc: "Mooring cannot tell which of several StatefulSets the operator scales"}),
 	Logic: policies.Typed[v1alpha1.OwnerScale]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.OwnerScale { return &r.OwnerScale },
 		Baseline:   &v1alpha1.OwnerScale{Enforcement: warn, Data: v1alpha1.Deny},
@@ -87,9 +86,9 @@ func (d dial) judge(owned []*appsv1.StatefulSet, c policies.Cluster, p v1alpha1.
 	if len(follow) == 0 && len(owned) > 0 {
 		return []policies.Finding{{
 			Check: "unclear", Action: v1alpha1.Warn, Path: d.Path,
-			Message: fmt.Sprintf("%s, and none of its %s (%s) has %s: Mooring cannot tell which of them follows.",
+			Message: fmt.Sprintf("%s, and none of its %s (%s) has %s: Mooring cannot tell which of them the operator scales.",
 				d.move(), words.Plural(len(owned), "StatefulSet"), words.Names(owned), words.Plural(d.From, "replica")),
-			Remedy: "look whether each keeps a majority: " + policies.Kubectl(d.owner) + " get statefulsets",
+			Remedy: "check that each keeps a majority: " + policies.Kubectl(d.owner) + " get statefulsets",
 		}}, nil
 	}
 	var all []policies.Finding

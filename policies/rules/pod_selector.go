@@ -19,18 +19,18 @@ import (
 var podSelector = policies.Rule{
 	ID:    "pod-selector",
 	Title: "A StatefulSet selects its own Pods, and no others",
-	Doc: `A StatefulSet knows its Pods by their names, and by the labels of its selector. A Pod that has the name and not the labels is in
-its way: the controller cannot adopt it, and cannot create another. That is what happens when a Pod that runs is relabelled, and when a
-StatefulSet is created with another selector in place of one that was deleted with --cascade=orphan. Two StatefulSets of one selector each
-keep their own Pods, but Services, PodDisruptionBudgets and autoscalers that select the Pods of the one take in those of the other.`,
+	Doc: `A StatefulSet finds its Pods by their names and by the labels in its selector. A Pod that has the name but not the labels blocks the
+StatefulSet: the controller can neither adopt that Pod nor create another with the same name. This happens when somebody changes the labels
+of a running Pod, or when a StatefulSet that was deleted with --cascade=orphan is created again with another selector. Two StatefulSets
+with the same selector keep their own Pods, but Services, PodDisruptionBudgets and autoscalers select the Pods of both.`,
 	Severity: policies.Medium,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
 		policies.On(kinds.Pod, update),
 	},
 	Checks: []policies.Check{
-		{Name: "not-selected", Doc: "a Pod of its names runs that the new StatefulSet does not select"},
-		{Name: "relabelled", Doc: "a running Pod loses the labels by which its StatefulSet selects it"},
+		{Name: "not-selected", Doc: "the new StatefulSet does not select a running Pod that has one of its names"},
+		{Name: "relabelled", Doc: "a running Pod loses a label that its StatefulSet selects"},
 		{Name: "shared", Doc: "another StatefulSet has the same selector (a warning at most)"},
 	},
 	Logic: policies.Typed[v1alpha1.PodSelector]{
@@ -54,14 +54,14 @@ func selectsNoOthers(o kinds.Object, c policies.Cluster, p v1alpha1.PodSelector)
 	if len(others) == 0 || err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("StatefulSet %s selects the same Pods as %s (%s), and so do Services and budgets of either.",
+	text := fmt.Sprintf("StatefulSet %s has the same selector as %s (%s), so Services and PodDisruptionBudgets select the Pods of both.",
 		set.Name, words.Names(others), metav1.FormatLabelSelector(set.Spec.Selector))
 	if statefulset.KeepsData(set) && statefulset.KeepsData(others[0]) {
-		text += fmt.Sprintf(" Each has claims of its own: the data of %s stays there.", others[0].Name)
+		text += fmt.Sprintf(" Each has its own claims: %s keeps its data.", others[0].Name)
 	}
 	return []policies.Finding{{
 		Check: "shared", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn), Message: text,
-		Remedy: "give each a label of its own, in spec.selector and in the Pods' labels; the selector cannot be changed later.",
+		Remedy: "give each its own label, in spec.selector and in the Pod template. You cannot change the selector later.",
 	}}, nil
 }
 
@@ -89,9 +89,9 @@ func adoptsPods(set *appsv1.StatefulSet, c policies.Cluster) ([]policies.Finding
 	}
 	return []policies.Finding{{
 		Check: "not-selected", Path: "spec.selector",
-		Message: fmt.Sprintf("Pod %s exists, and StatefulSet %s, which selects %s, does not select it: it can neither adopt nor create its Pods.",
+		Message: fmt.Sprintf("StatefulSet %[2]s does not select Pod %[1]s, which has its name: it can neither adopt the Pod nor create it. Selector: %[3]s.",
 			pod.Name, set.Name, metav1.FormatLabelSelector(set.Spec.Selector)),
-		Remedy: fmt.Sprintf("keep the selector that the Pods were created with. They have these labels: %s get pod %s --show-labels", policies.Kubectl(set), pod.Name),
+		Remedy: fmt.Sprintf("use the selector that the Pods were created with. To see their labels: %s get pod %s --show-labels", policies.Kubectl(set), pod.Name),
 	}}, nil
 }
 
@@ -109,7 +109,7 @@ func staysSelected(older, newer *corev1.Pod, ch policies.Change, c policies.Clus
 	selector := metav1.FormatLabelSelector(set.Spec.Selector)
 	return []policies.Finding{{
 		Check: "relabelled", Path: "metadata.labels",
-		Message: fmt.Sprintf("StatefulSet %s selects %s and would lose Pod %s: while the Pod is there, no other member takes its name.", set.Name, selector, older.Name),
-		Remedy:  fmt.Sprintf("leave the labels of the selector: %s label pod %s %s --overwrite", policies.Kubectl(older), older.Name, strings.ReplaceAll(selectable(set).String(), ",", " ")),
+		Message: fmt.Sprintf("StatefulSet %s (selector %s) loses Pod %s, and cannot create a replacement while the Pod exists.", set.Name, selector, older.Name),
+		Remedy:  fmt.Sprintf("keep the labels of the selector: %s label pod %s %s --overwrite", policies.Kubectl(older), older.Name, strings.ReplaceAll(selectable(set).String(), ",", " ")),
 	}}, nil
 }

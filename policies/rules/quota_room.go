@@ -19,12 +19,12 @@ import (
 var quotaRoom = policies.Rule{
 	ID:    "quota-room",
 	Title: "A quota leaves members room to come back",
-	Doc: `A ResourceQuota holds for Pods that are created, and not for those that run. One that allows less than what runs is accepted, and
-nothing happens until the next member restarts: its Pod is refused, and so is the next one. Quotas on storage and on objects other than Pods
-keep no member from coming back, and pass. How much a new quota counts is known for Pods alone.`,
+	Doc: `A ResourceQuota applies when a Pod is created, not while it runs. The API server accepts a quota below what is in use, and nothing
+happens until a member restarts: its new Pod is refused. Mooring judges quotas on Pods and on their CPU, memory and other requests and limits.
+It ignores quotas on storage and on other objects. For a new quota it can only count Pods.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.ResourceQuota, create, update)},
-	Checks:   []policies.Check{{Name: "less", Doc: "the quota allows less than what runs, and StatefulSets are in the namespace"}},
+	Checks:   []policies.Check{{Name: "less", Doc: "the quota is below what is in use, in a namespace with StatefulSets"}},
 	Logic: policies.Typed[v1alpha1.QuotaRoom]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.QuotaRoom { return &r.QuotaRoom },
 		Baseline:   &v1alpha1.QuotaRoom{Enforcement: warn},
@@ -66,9 +66,9 @@ func leavesRoom(ch policies.Change, c policies.Cluster, _ v1alpha1.QuotaRoom) ([
 		}
 		return []policies.Finding{{
 			Check: "less", Path: "spec.hard", Unknown: scoped,
-			Message: fmt.Sprintf("ResourceQuota %s limits %s to %s, and %s are in use: a member of StatefulSet %s that restarts does not come back.",
+			Message: fmt.Sprintf("ResourceQuota %s limits %s to %s, but %s are in use: if a member of StatefulSet %s restarts, its Pod is refused.",
 				quota.Name, name, hard.String(), now.String(), sets[0].Name),
-			Remedy: fmt.Sprintf(`allow what is in use at least: %s patch resourcequota %s --type=merge -p '{"spec":{"hard":{"%s":"%s"}}}'`,
+			Remedy: fmt.Sprintf(`allow at least what is in use: %s patch resourcequota %s --type=merge -p '{"spec":{"hard":{"%s":"%s"}}}'`,
 				policies.Kubectl(quota), quota.Name, name, now.String()),
 		}}, nil
 	}

@@ -153,7 +153,7 @@ func (p play) as(t *testing.T, cp *controlplane.ControlPlane, otherwise string) 
 // playable tells whether a server can show the case: not one that is about files alone, as those of Deployments are, nor
 // one that wants a storage class or a node of its own, which all cases would share.
 func playable(c ruletest.Case) bool {
-	switch text := fmt.Sprint(c.Old, c.New); {
+	switch text := fmt.Sprint(c.Given, c.Old, c.New); {
 	case strings.Contains(text, "Recreate"):
 		// It is an alpha feature, which the server does not take.
 		return false
@@ -173,8 +173,10 @@ func playable(c ruletest.Case) bool {
 		return false
 	}
 	if play, err := c.Build(); err != nil || slices.ContainsFunc(append(play.Cluster.Objects, play.Change.Object()), func(o kinds.Object) bool {
-		// All cases would share it.
-		return slices.Contains([]*kinds.Kind{kinds.Node, kinds.StorageClass, kinds.PriorityClass}, kinds.Of(o))
+		// All cases would share it, or no server knows it.
+		return slices.Contains([]*kinds.Kind{
+			kinds.Node, kinds.StorageClass, kinds.PriorityClass, kinds.CustomResource, kinds.CustomResourceDefinition,
+		}, kinds.Of(o))
 	}) {
 		return false
 	}
@@ -231,6 +233,10 @@ func stage(t *testing.T, admin client.Client, namespace string, ch policies.Chan
 	if ch.New != nil {
 		ch.New.SetNamespace(namespace)
 	}
+	if pod, ok := ch.New.(*corev1.Pod); ok && ch.Old != nil {
+		// The server fills it in, and lets nobody change it.
+		pod.Spec = ch.Old.(*corev1.Pod).Spec
+	}
 }
 
 func isNamespace(o kinds.Object) bool {
@@ -273,6 +279,8 @@ func create(t *testing.T, admin client.Client, namespace string, o kinds.Object)
 		if o.Status.Phase == "" {
 			o.Status.Phase = corev1.ClaimBound
 		}
+	case *corev1.ResourceQuota:
+		o.Status = wanted.(*corev1.ResourceQuota).Status
 	case *appsv1.StatefulSet:
 		// The case counts generations from its own; the server from 1.
 		o.Status = wanted.(*appsv1.StatefulSet).Status

@@ -110,8 +110,8 @@ func TestBadInput(t *testing.T) {
 		status            int
 		says              string
 	}{
-		{"not JSON", "application/json", strings.NewReader("hello"), 400, "no AdmissionReview"},
-		{"nothing", "application/json", strings.NewReader(""), 400, "no AdmissionReview"},
+		{"not JSON", "application/json", strings.NewReader("hello"), 400, "not an AdmissionReview"},
+		{"nothing", "application/json", strings.NewReader(""), 400, "not an AdmissionReview"},
 		{"another content type", "text/plain", strings.NewReader("{}"), 415, "want application/json"},
 		{"another kind", "application/json", strings.NewReader(`{"apiVersion":"v1","kind":"Pod"}`), 400, "v1 Pod, not an AdmissionReview"},
 		{"no request", "application/json", strings.NewReader(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}`), 400, "no request"},

@@ -11,15 +11,15 @@ import (
 func TestWayOutAndBack(t *testing.T) {
 	const group = "emergency.example.com"
 	s := newShell(t)
-	s.define(defined(group, "Store", scalable))
-	s.mustWith(ownedSet(s.owner(group, "Store", "db", "{replicas: 3}", ""), "replicas: 3", "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete, whenScaled: Delete}"), "apply", "-f", "-")
+	s.define(defined(group, "Vault", scalable))
+	s.mustWith(ownedSet(s.owner(group, "Vault", "db", "{replicas: 3}", ""), "replicas: 3", "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete, whenScaled: Delete}"), "apply", "-f", "-")
 	s.settled(3)
 	s.bound()
 	owners := [][]string{
-		{"delete", "store", "db", "--dry-run=server"},
-		{"delete", "crd", "stores." + group, "--dry-run=server"},
-		{"scale", "stores." + group, "db", "--replicas=1", "--dry-run=server"},
-		{"patch", "store", "db", "--type=merge", "-p", `{"spec":{"replicas":1}}`, "--dry-run=server"},
+		{"delete", "vault", "db", "--dry-run=server"},
+		{"delete", "crd", "vaults." + group, "--dry-run=server"},
+		{"scale", "vaults." + group, "db", "--replicas=1", "--dry-run=server"},
+		{"patch", "vault", "db", "--type=merge", "-p", `{"spec":{"replicas":1}}`, "--dry-run=server"},
 	}
 	for _, args := range owners {
 		s.eventuallyRefused("denied the request: owner-", args...)
@@ -48,8 +48,8 @@ func TestWayOutAndBack(t *testing.T) {
 		}
 	}
 	// What takes nothing away goes on, of these custom resources too.
-	s.must("patch", "store", "db", "--type=merge", "-p", `{"spec":{"version":"2"}}`)
-	s.must("patch", "store", "db", "--subresource=status", "--type=merge", "-p", `{"status":{"replicas":3}}`)
+	s.must("patch", "vault", "db", "--type=merge", "-p", `{"spec":{"version":"2"}}`)
+	s.must("patch", "vault", "db", "--subresource=status", "--type=merge", "-p", `{"status":{"replicas":3}}`)
 	s.must("delete", "validatingwebhookconfiguration", "mooring", "mooring-owners")
 	for _, args := range append(owners, scale) {
 		s.must(args...)

@@ -88,7 +88,7 @@ func TestOwnerDelete(t *testing.T) {
 	s.settled(3)
 	s.bound()
 	remove := []string{"delete", "store", "db", "--dry-run=server"}
-	s.eventuallyRefused("owner-delete/data: With Store db, StatefulSet db and 3 claims (data-db-0, data-db-1 and data-db-2; 3Gi) would be deleted", remove...)
+	s.eventuallyRefused("owner-delete/data: Deleting Store db deletes StatefulSet db and 3 claims (data-db-0, data-db-1 and data-db-2; 3Gi)", remove...)
 	s.refused([]string{"owner-delete/data", "in namespace " + s.namespace}, "delete", "crd", "stores."+group, "--dry-run=server")
 	s.refused([]string{"owner-delete/data"}, append(remove, "--cascade=foreground")...)
 	s.refused([]string{"owner-delete/data"}, "delete", "--raw=/apis/"+group+"/v1/namespaces/"+s.namespace+"/stores?dryRun=All")
@@ -145,7 +145,7 @@ func TestOwnersOfOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.must("patch", "pvc", "data-db-0", "--type=merge", "-p", string(owned))
-	s.eventuallyRefused("owner-delete/data: With Datacenter db, StatefulSet db and 1 claim (data-db-0; 1Gi) would be deleted", "delete", "datacenter", "db", "--dry-run=server")
+	s.eventuallyRefused("owner-delete/data: Deleting Datacenter db deletes StatefulSet db and 1 claim (data-db-0; 1Gi)", "delete", "datacenter", "db", "--dry-run=server")
 	if out := s.must("delete", "clusters."+group, "db", "--dry-run=server"); strings.Contains(out, "Warning") {
 		t.Errorf("an owner above one that cannot be read is judged:\n%s", out)
 	}
@@ -158,7 +158,7 @@ rules: [{apiGroups: [above.example.com], resources: [datacenters], verbs: [get]}
 	// What may be read now is looked at when the next owner comes.
 	other := strings.Replace(statefulSet("replicas: 0"), "name: db, namespace", "ownerReferences: ["+s.owner(group, "Datacenter", "other", "{}", "")+"], name: other, namespace", 1)
 	s.mustWith(other, "apply", "-f", "-")
-	s.eventuallyRefused("owner-delete/data: With Cluster db, ", "delete", "clusters."+group, "db", "--dry-run=server")
+	s.eventuallyRefused("owner-delete/data: Deleting Cluster db deletes ", "delete", "clusters."+group, "db", "--dry-run=server")
 }
 
 // TestDefinitionsTakeAllAlong holds what owner-delete rests on: a CustomResourceDefinition takes its custom resources along, and these

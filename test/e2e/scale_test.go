@@ -89,7 +89,7 @@ func TestScaleDown(t *testing.T) {
 		s := start(t, "3")
 		s.settled(3)
 		s.must("create", "poddisruptionbudget", "db", "--selector=app=db", "--min-available=3")
-		s.refused([]string{"scale-down/budget", "promises 3 ready Pods"}, scale("2")...)
+		s.refused([]string{"scale-down/budget", "requires 3 ready Pods"}, scale("2")...)
 	})
 	t.Run("a scale-up that a quota ends is taken back", func(t *testing.T) {
 		t.Parallel()

@@ -160,7 +160,8 @@ func playable(c ruletest.Case) bool {
 	case strings.Contains(text, "Unused"):
 		// The case's hours are not the server's.
 		return false
-	case c.Old["kind"] == kinds.PersistentVolumeClaim.Kind && strings.Contains(text, "ownerReferences"):
+	case c.Old["kind"] == kinds.PersistentVolumeClaim.Kind && strings.Contains(text, "ownerReferences"),
+		c.Old["kind"] == kinds.Pod.Kind && c.New != nil:
 		// The server gives the owner a UID of its own.
 		return false
 	}

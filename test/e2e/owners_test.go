@@ -118,7 +118,7 @@ func TestOwnerDelete(t *testing.T) {
 	// Once the claims stay, only members would be lost.
 	s.must("patch", "statefulset", "db", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}`)
 	s.eventually([]string{"get", "pvc", "data-db-2", "-o", "go-template={{if .metadata.ownerReferences}}owned{{else}}free{{end}}"}, "free")
-	if out := s.must(remove...); !strings.Contains(out, "Warning: owner-delete/members") || !strings.Contains(out, "3 ready Pods stop") {
+	if out := s.must(remove...); !strings.Contains(out, "Warning: owner-delete/members") || !strings.Contains(out, "stops 3 ready Pods") {
 		t.Errorf("who stops three members is told %q", out)
 	}
 	s.must("label", "namespace", s.namespace, "mooring.dev/profile=restricted")

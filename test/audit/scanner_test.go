@@ -45,7 +45,7 @@ func TestScanner(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("without an API: metrics alone", func(t *testing.T) {
-		await(t, "the scanner to say so", func() error { return logged("no policy reports are written") })
+		await(t, "the scanner to say so", func() error { return logged("the cluster has no API for policy reports") })
 		violate(t, "none")
 		await(t, "the violation in the metrics", func() error {
 			return equal(violations(t, "headless-service", "Warn", "none"), 1)

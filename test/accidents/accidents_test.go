@@ -93,6 +93,9 @@ func TestTables(t *testing.T) {
 		case "immutable-fields":
 			// The API server refuses these changes by itself: the rule speaks where files are compared.
 			continue
+		case "unknown-field":
+			// A request has no such field any more.
+			continue
 		}
 		if !slices.ContainsFunc(Accidents, func(a Accident) bool { return strings.Contains(a.By, id+"/") }) {
 			t.Errorf("no accident shows what %s is for", id)

@@ -54,10 +54,10 @@ func selectsNoOthers(o kinds.Object, c policies.Cluster, p v1alpha1.PodSelector)
 	if len(others) == 0 || err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("StatefulSet %s has the same selector as %s (%s), so Services and PodDisruptionBudgets select the Pods of both.",
+	text := fmt.Sprintf("StatefulSet %s has the same selector as %s (%s): Services and budgets select the Pods of both.",
 		set.Name, words.Names(others), metav1.FormatLabelSelector(set.Spec.Selector))
 	if statefulset.KeepsData(set) && statefulset.KeepsData(others[0]) {
-		text += fmt.Sprintf(" Each has its own claims: %s keeps its data.", others[0].Name)
+		text += fmt.Sprintf(" The data of %s stays in its claims.", others[0].Name)
 	}
 	return []policies.Finding{{
 		Check: "shared", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn), Message: text,

@@ -16,7 +16,6 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/statefulset"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
-	"github.com/mooring-dev/mooring/policies/words"
 )
 
 var headlessService = policies.Rule{
@@ -154,9 +153,8 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			}
 			found = append(found, policies.Finding{
 				Check: "in-use", Action: p.InUse, Path: "metadata.name",
-				Message: fmt.Sprintf("StatefulSet %s needs Service %s: without it, its %s lose their DNS names.",
-					set.Name, older.Name, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod")),
-				Remedy: fmt.Sprintf("keep the Service, or delete StatefulSet %s first.", set.Name),
+				Message: fmt.Sprintf("StatefulSet %s needs Service %s, which gives its Pods their DNS names.", set.Name, older.Name),
+				Remedy:  fmt.Sprintf("keep the Service, or delete StatefulSet %s first.", set.Name),
 			})
 			continue
 		}

@@ -171,3 +171,17 @@ func policyOf(t *testing.T, spec string) kinds.Object {
 	}
 	return policy
 }
+
+// TestWarningsAreShort holds every warning to the 256 characters that the API server shows whole beside others.
+func TestWarningsAreShort(t *testing.T) {
+	messages, err := os.ReadFile("testdata/messages.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(messages)) {
+		warning, ok := strings.CutPrefix(strings.TrimSpace(line), "Warning: ")
+		if n := utf8.RuneCountInString(warning); ok && n > 256 {
+			t.Errorf("%d characters: %s", n, warning)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// Cluster is what the rules may ask about the cluster around a change. One Cluster serves one change: whoever makes it binds
+// Cluster is what the rules may ask about what is around a change. One Cluster serves one change: whoever makes it binds
 // the deadline of its reads. What is returned is shared and must not be changed.
 //
 // An error says that a read failed, so that the change cannot be judged. That something cannot be known (a set of files has no
@@ -87,10 +87,15 @@ type Paged interface {
 
 // Walk calls visit with the objects of the Go type T in a namespace, "" for kinds that have none, until it has had enough.
 func Walk[T kinds.Object](c Cluster, namespace string, visit func(T) (enough bool)) (known bool, err error) {
+	return walk(c, kinds.For[T](), namespace, func(o kinds.Object) bool { return visit(o.(T)) })
+}
+
+// walk looks through the whole list where the Cluster is not Paged.
+func walk(c Cluster, kind *kinds.Kind, namespace string, visit func(kinds.Object) (enough bool)) (known bool, err error) {
 	if paged, ok := c.(Paged); ok {
-		return paged.Walk(kinds.For[T](), namespace, func(o kinds.Object) bool { return visit(o.(T)) })
+		return paged.Walk(kind, namespace, visit)
 	}
-	all, known, err := List[T](c, namespace)
+	all, known, err := c.List(kind, namespace, labels.Everything())
 	for _, o := range all {
 		if visit(o) {
 			break

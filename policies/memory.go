@@ -51,16 +51,7 @@ func (m *memory) Names(kind *kinds.Kind, namespace string, match func(kinds.Obje
 }
 
 func (m *memory) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) bool) (bool, error) {
-	if paged, ok := m.Cluster.(Paged); ok {
-		return paged.Walk(kind, namespace, visit)
-	}
-	all, known, err := m.List(kind, namespace, labels.Everything())
-	for _, o := range all {
-		if visit(o) {
-			break
-		}
-	}
-	return known, err
+	return walk(m.Cluster, kind, namespace, visit)
 }
 
 func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {

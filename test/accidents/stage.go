@@ -71,9 +71,6 @@ spec:
   %s
 `
 
-// patience is how long anything is waited for on a busy machine.
-const patience = 90 * time.Second
-
 // scene is a stage that is set.
 type scene struct {
 	namespace string
@@ -131,7 +128,7 @@ func (on *scene) run(ctx context.Context, script string, strict bool) (string, e
 	if strict {
 		flag = "-euc"
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", flag, script)
 	cmd.Dir = on.dir

@@ -7,13 +7,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// patience is how long anything is waited for on a busy machine.
-const patience = 90 * time.Second
+// Patience is how long anything is waited for on a busy machine.
+const Patience = 90 * time.Second
 
 // Await asks until there is no error, and returns the last one when its patience ends.
 func Await(ctx context.Context, condition func(context.Context) error) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, Patience, true, func(ctx context.Context) (bool, error) {
 		err := condition(ctx)
 		if err == nil || ctx.Err() == nil {
 			// The error of a request that was cut off says less than the one before.

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"cmp"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 
@@ -150,12 +151,19 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	if f.Fix != nil && !f.Fix.FilesOnly {
 		f.Remedy = f.Fix.remedy(f.Remedy)
 	}
+	if o := ch.Object(); o.GetObjectKind().GroupVersionKind().GroupKind() == kinds.Advanced {
+		// Remedies say what there is to do with the StatefulSet of that name.
+		f.Remedy = strings.NewReplacer(" statefulset ", " "+kinds.Singular(o)+" ", " statefulset/", " "+kinds.Singular(o)+"/").Replace(f.Remedy)
+	}
 }
 
 // cap lowers the finding's action to what the state of knowledge allows.
 func (f *Finding) cap(ch Change) {
 	if f.Standing {
 		f.atMost(v1alpha1.Warn, "unchanged by this update")
+	}
+	if ch.Reserves && ch.Operation == admissionv1.Update {
+		f.atMost(v1alpha1.Warn, "its reserveOrdinals are not taken into account")
 	}
 	if f.Unknown {
 		f.atMost(v1alpha1.Warn, "Mooring cannot verify it")

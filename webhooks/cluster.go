@@ -67,14 +67,21 @@ func (cs clusters) Scaled(ctx context.Context, key client.ObjectKey, resourceVer
 }
 
 // Custom returns the custom resource's kind, with the metadata that it has now where Mooring may read it, and that of the Scale elsewhere.
+// An Advanced StatefulSet it returns whole.
 func (cs clusters) Custom(ctx context.Context, of schema.GroupVersionResource, meta metav1.ObjectMeta) (*kinds.Custom, error) {
 	kind, err := cs.rights.asked.RESTMapper().KindFor(of)
 	if err != nil {
 		return nil, err
 	}
+	key := client.ObjectKey{Namespace: meta.Namespace, Name: meta.Name}
+	if kind.GroupKind() == kinds.Advanced {
+		whole := &kinds.Custom{Resource: of.Resource}
+		whole.SetGroupVersionKind(kind)
+		return whole, cs.live.Get(ctx, key, &whole.Unstructured)
+	}
 	o := &metav1.PartialObjectMetadata{}
 	o.SetGroupVersionKind(kind)
-	err = cs.live.Get(ctx, client.ObjectKey{Namespace: meta.Namespace, Name: meta.Name}, o)
+	err = cs.live.Get(ctx, key, o)
 	if apierrors.IsForbidden(err) {
 		o.ObjectMeta, err = meta, nil
 	}

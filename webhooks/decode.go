@@ -148,6 +148,7 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, cluste
 	}
 	switch req.SubResource {
 	case "":
+		advanced(ch)
 		return ch, nil
 	case "scale":
 		if kinds.IsCustom(req.Resource.Group) {
@@ -252,11 +253,39 @@ func customScaleChange(ctx context.Context, of metav1.GroupVersionResource, ch *
 	}
 	at := func(replicas int32) *kinds.Custom {
 		o := custom.DeepCopyObject().(*kinds.Custom)
-		o.Object["spec"] = map[string]any{"replicas": int64(replicas)}
+		spec, _ := o.Object["spec"].(map[string]any)
+		if spec == nil {
+			spec = map[string]any{}
+		}
+		spec["replicas"] = int64(replicas)
+		o.Object["spec"] = spec
 		return o
 	}
 	ch.Scale, ch.Old, ch.New = true, at(oldScale.Spec.Replicas), at(newScale.Spec.Replicas)
+	advanced(ch)
 	return ch, nil
+}
+
+// advanced makes StatefulSets of the Advanced StatefulSets that the change is about. Where it cannot, they stay custom resources: a field
+// that is new to Mooring is no reason to refuse.
+func advanced(ch *policies.Change) {
+	sides := [2]kinds.Object{ch.Old, ch.New}
+	for i, side := range sides {
+		custom, ok := side.(*kinds.Custom)
+		if !ok {
+			continue
+		}
+		if custom.GroupVersionKind().GroupKind() != kinds.Advanced {
+			return
+		}
+		set, reserves, err := custom.StatefulSet()
+		if err != nil {
+			return
+		}
+		kinds.Normalise(set)
+		sides[i], ch.Reserves = set, ch.Reserves || reserves
+	}
+	ch.Old, ch.New = sides[0], sides[1]
 }
 
 func scales(ch *policies.Change) (older, newer *autoscalingv1.Scale, err error) {

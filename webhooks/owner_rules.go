@@ -21,13 +21,15 @@ type ownerKind struct {
 	Scales bool
 }
 
-// ownersWebhook returns guard's webhook with rules for these kinds of owners; none where there are none, or guard calls nobody yet.
-func ownersWebhook(guard admissionregistrationv1.ValidatingWebhook, found []ownerKind) []admissionregistrationv1.ValidatingWebhook {
-	if len(found) == 0 || len(guard.Rules) == 0 {
+// ownersWebhooks returns guard's webhook with rules for these kinds of owners, and for Advanced StatefulSets where there are any: of these
+// lint's too. There are none where there is nothing to ask about, or guard calls nobody yet.
+func ownersWebhooks(guard, lint admissionregistrationv1.ValidatingWebhook, found []ownerKind, advanced bool) []admissionregistrationv1.ValidatingWebhook {
+	if len(found) == 0 && !advanced || len(guard.Rules) == 0 {
 		return nil
 	}
-	w := guard.DeepCopy()
-	w.Name, w.Rules = owners, nil
+	if advanced {
+		found = append(found, ownerKind{GroupResource: advancedSets, Paths: []string{"spec.replicas"}, Scales: true})
+	}
 	when := []string{fmt.Sprintf("request.operation == 'DELETE' ? (\n  request.resource.group != '%s' ||\n  oldObject.metadata.name in [%s]\n)",
 		kinds.CustomResourceDefinition.Group, strings.Join(quoted(found), ", "))}
 	when = append(when, "request.?subResource.orValue('') == 'scale' ? (\n  "+entries.LowersScale+"\n)")
@@ -42,18 +44,35 @@ func ownersWebhook(guard admissionregistrationv1.ValidatingWebhook, found []owne
 			lowered[of.Group] = append(lowered[of.Group], of.Resource+"/scale")
 		}
 	}
+	var rules []admissionregistrationv1.RuleWithOperations
 	for _, group := range slices.Sorted(maps.Keys(removed)) {
-		w.Rules = append(w.Rules, ownersRule(admissionregistrationv1.Delete, group, removed[group]))
+		rules = append(rules, ownersRule(group, removed[group], admissionregistrationv1.Delete))
 	}
-	w.Rules = append(w.Rules, ownersRule(admissionregistrationv1.Delete, kinds.CustomResourceDefinition.Group, []string{kinds.CustomResourceDefinition.Resource}))
+	rules = append(rules, ownersRule(kinds.CustomResourceDefinition.Group, []string{kinds.CustomResourceDefinition.Resource}, admissionregistrationv1.Delete))
 	for _, group := range slices.Sorted(maps.Keys(lowered)) {
-		w.Rules = append(w.Rules, ownersRule(admissionregistrationv1.Update, group, lowered[group]))
+		rules = append(rules, ownersRule(group, lowered[group], admissionregistrationv1.Update))
 	}
-	takes := admissionregistrationv1.MatchCondition{Name: takesAway, Expression: strings.Join(append(when, "false"), " : ")}
-	w.MatchConditions = append([]admissionregistrationv1.MatchCondition{takes}, slices.DeleteFunc(w.MatchConditions, func(m admissionregistrationv1.MatchCondition) bool {
-		return m.Name == takesAway
-	})...)
-	return []admissionregistrationv1.ValidatingWebhook{*w}
+	all := []admissionregistrationv1.ValidatingWebhook{webhookLike(guard, owners, rules, strings.Join(append(when, "false"), " : "))}
+	if advanced {
+		all = append(all, webhookLike(lint, advancedLint,
+			[]admissionregistrationv1.RuleWithOperations{ownersRule(advancedSets.Group, []string{advancedSets.Resource}, admissionregistrationv1.Create, admissionregistrationv1.Update)},
+			fmt.Sprintf("request.operation == 'CREATE' ||\n  object.?spec != oldObject.?spec && !(%s)", lowers([]string{"spec.replicas"}))))
+	}
+	return all
+}
+
+// advancedLint is the webhook of what is written of Advanced StatefulSets, in whose place there is none while nobody answers.
+const advancedLint = "advanced.mooring.dev"
+
+var advancedSets = schema.GroupResource{Group: kinds.Advanced.Group, Resource: kinds.StatefulSet.Resource}
+
+// webhookLike returns the webhook with other rules, and another condition in the place of the one that is about these.
+func webhookLike(w admissionregistrationv1.ValidatingWebhook, name string, rules []admissionregistrationv1.RuleWithOperations, matters string) admissionregistrationv1.ValidatingWebhook {
+	like := w.DeepCopy()
+	like.Name, like.Rules = name, rules
+	others := slices.DeleteFunc(like.MatchConditions, func(m admissionregistrationv1.MatchCondition) bool { return m.Name == takesAway || m.Name == changed })
+	like.MatchConditions = append([]admissionregistrationv1.MatchCondition{{Name: takesAway, Expression: matters}}, others...)
+	return *like
 }
 
 func quoted(found []ownerKind) []string {
@@ -64,10 +83,10 @@ func quoted(found []ownerKind) []string {
 	return names
 }
 
-func ownersRule(operation admissionregistrationv1.OperationType, group string, resources []string) admissionregistrationv1.RuleWithOperations {
+func ownersRule(group string, resources []string, operations ...admissionregistrationv1.OperationType) admissionregistrationv1.RuleWithOperations {
 	scope := admissionregistrationv1.AllScopes
 	return admissionregistrationv1.RuleWithOperations{
-		Operations: []admissionregistrationv1.OperationType{operation},
+		Operations: operations,
 		Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"*"}, Resources: resources, Scope: &scope},
 	}
 }

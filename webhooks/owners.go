@@ -33,8 +33,8 @@ import (
 
 const (
 	owners = "owners.mooring.dev"
-	// takesAway is the one of guard's matchConditions that is about what guard judges. The others hold for owners too.
-	takesAway = "takes-away"
+	// takesAway and changed are those of guard's and lint's matchConditions that are about what these judge. The others hold for owners too.
+	takesAway, changed = "takes-away", "changes"
 )
 
 // OwnerRegistration has the API server ask about the custom resources that own StatefulSets and claims, and about no others: it
@@ -104,10 +104,20 @@ func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl
 	if err != nil {
 		return next, err
 	}
-	var want []admissionregistrationv1.ValidatingWebhook
-	if i := slices.IndexFunc(guarded.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool { return w.Name == guard }); i >= 0 {
-		want = ownersWebhook(guarded.Webhooks[i], found)
+	advanced, err := r.advanced()
+	if err != nil {
+		return next, err
 	}
+	var like [2]admissionregistrationv1.ValidatingWebhook
+	for _, w := range guarded.Webhooks {
+		switch w.Name {
+		case guard:
+			like[0] = w
+		case lint:
+			like[1] = w
+		}
+	}
+	want := ownersWebhooks(like[0], like[1], found, advanced)
 	ownerKinds.Set(float64(len(found)))
 	if !equality.Semantic.DeepEqual(is.Webhooks, want) {
 		before := is.DeepCopy()
@@ -118,6 +128,15 @@ func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl
 		log.FromContext(ctx).Info("owners are registered: deletes and scale-downs of these custom resources are judged", "kinds", found)
 	}
 	return next, r.own(ctx, is)
+}
+
+// advanced tells whether the cluster has Advanced StatefulSets.
+func (r *OwnerRegistration) advanced() (bool, error) {
+	_, err := r.Client.RESTMapper().RESTMapping(kinds.Advanced)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // kinds returns the custom resources that own StatefulSets or claims, over any number of owners, as far as these may be read.
@@ -156,6 +175,9 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 	}
 	var found []ownerKind
 	for kind := range up.found {
+		if kind == kinds.Advanced {
+			continue // it is no owner, but judged as a StatefulSet
+		}
 		mapping, err := r.Client.RESTMapper().RESTMapping(kind)
 		if meta.IsNoMatchError(err) {
 			continue // its CustomResourceDefinition is gone

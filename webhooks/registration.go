@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	guard = "guard.mooring.dev"
+	guard, lint = "guard.mooring.dev", "lint.mooring.dev"
 	// guardRules is the annotation of the ValidatingWebhookConfiguration that holds the rules guard is to have.
 	guardRules = "mooring.dev/guard-rules"
 	// probeName is the StatefulPolicy that lint refuses to anybody, and by which Mooring learns that the API server reaches it.

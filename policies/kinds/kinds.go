@@ -199,11 +199,11 @@ func (k *Kind) Singular() string { return strings.ToLower(k.Kind) }
 
 // Singular is what kubectl calls an object of this one's kind.
 func Singular(o Object) string {
-	if _, ok := o.(*Custom); ok {
-		of := o.GetObjectKind().GroupVersionKind()
+	row, of := Of(o), o.GetObjectKind().GroupVersionKind()
+	if row == CustomResource || of.GroupKind() == Advanced {
 		return strings.ToLower(of.Kind) + "." + of.Group
 	}
-	return Of(o).Singular()
+	return row.Singular()
 }
 
 // GroupResource names the kind in errors of the API server.

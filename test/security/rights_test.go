@@ -81,7 +81,7 @@ spec:
       containers: [{name: web, image: example/web}]
 `
 
-// databases are custom resources that own StatefulSets, and that Mooring may read.
+// databases are custom resources that own StatefulSets, and that Mooring may read. There are Advanced StatefulSets too.
 const databases = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -91,6 +91,20 @@ spec:
   scope: Namespaced
   names: {kind: Database, plural: databases, singular: database}
   versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: statefulsets.apps.kruise.io}
+spec:
+  group: apps.kruise.io
+  scope: Namespaced
+  names: {kind: StatefulSet, plural: statefulsets, singular: statefulset}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    subresources: {scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -245,13 +259,16 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	}
 	// Whether a custom resource scales what it owns is read from its definition.
 	run(databases, "apply", "-f", "-")
-	run("", "wait", "crd/databases.db.example.com", "--for=condition=Established", "--timeout=30s")
+	run("", "wait", "crd/databases.db.example.com", "crd/statefulsets.apps.kruise.io", "--for=condition=Established", "--timeout=30s")
 	run("", "wait", "clusterrole/mooring-owners", "--for=jsonpath={.rules[0].resources[0]}=databases", "--timeout=30s")
 	run("{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, namespace: shop}}", "create", "-f", "-")
 	uid := strings.TrimSpace(run("", "-n", "shop", "get", "database", "db", "-o", "jsonpath={.metadata.uid}"))
 	run("", "-n", "shop", "patch", "statefulset", "db", "--type=merge", "-p",
 		fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":%q}]}}`, uid))
-	run("", "wait", "validatingwebhookconfiguration/mooring-owners", "--for=jsonpath={.webhooks[0].name}=owners.mooring.dev", "--timeout=30s")
+	run("", "wait", "validatingwebhookconfiguration/mooring-owners", "--for=jsonpath={.webhooks[1].name}=advanced.mooring.dev", "--timeout=30s")
+	// Which Advanced StatefulSet is scaled is read.
+	run(strings.Replace(harness.StatefulSet("shop", "replicas: 3"), "apps/v1", "apps.kruise.io/v1beta1", 1), "create", "-f", "-")
+	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulsets.apps.kruise.io", "db", "--replicas=0")
 	run("", "-n", "shop", "delete", "pod", "db-2", "--force", "--grace-period=0")
 	// An eviction does not say whose the Pod is: it is read.
 	run(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1","namespace":"shop"},"deleteOptions":{"gracePeriodSeconds":0}}`,

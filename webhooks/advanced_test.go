@@ -1,0 +1,61 @@
+package webhooks
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/policies"
+	"github.com/mooring-dev/mooring/policies/kinds"
+)
+
+// TestAdvanced: an Advanced StatefulSet is judged as a StatefulSet where both sides of the change can be read as one.
+func TestAdvanced(t *testing.T) {
+	const set = "apiVersion: apps.kruise.io/v1beta1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\n"
+	for name, test := range map[string]struct {
+		old, new  string
+		converted bool
+		reserves  bool
+	}{
+		"an update": {
+			set + "spec: {replicas: 3, updateStrategy: {rollingUpdate: {partition: 1, paused: true, podUpdatePolicy: InPlaceOnly}}, lifecycle: {preDelete: {}}}",
+			set + "spec: {replicas: 1}", true, false,
+		},
+		"a delete":                         {set + "spec: {replicas: 3, scaleStrategy: {maxUnavailable: 50%}}", "", true, false},
+		"ordinals that are reserved":       {set + "spec: {replicas: 3, reserveOrdinals: [1]}", set + "spec: {replicas: 2}", true, true},
+		"ordinals that will be reserved":   {set + "spec: {replicas: 3}", set + `spec: {replicas: 2, reserveOrdinals: ["1-2"]}`, true, true},
+		"an empty list of them":            {set + "spec: {replicas: 3, reserveOrdinals: []}", set + "spec: {replicas: 2}", true, false},
+		"a field of another type, before":  {set + "spec: {replicas: many}", set + "spec: {replicas: 2}", false, false},
+		"a field of another type, after":   {set + "spec: {replicas: 3}", set + "spec: {replicas: [2]}", false, false},
+		"a custom resource of that kind":   {"apiVersion: db.example.com/v1\nkind: StatefulSet\nspec: {replicas: 3}", "", false, false},
+		"a custom resource of that domain": {"apiVersion: apps.kruise.io/v1\nkind: CloneSet\nspec: {replicas: 3}", "", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch := &policies.Change{Old: custom(t, test.old), New: custom(t, test.new)}
+			advanced(ch)
+			older, ok := ch.Old.(*appsv1.StatefulSet)
+			if ok != test.converted || ch.Reserves != test.reserves {
+				t.Fatalf("converted: %v, reserves ordinals: %v; want %v, %v", ok, ch.Reserves, test.converted, test.reserves)
+			}
+			if _, ok := ch.New.(*appsv1.StatefulSet); ch.New != nil && ok != test.converted {
+				t.Error("one side is a StatefulSet, the other is not")
+			}
+			if ok && (*older.Spec.Replicas != 3 || older.GroupVersionKind().GroupKind() != kinds.Advanced) {
+				t.Errorf("it has become %v with %d replicas", older.GroupVersionKind(), *older.Spec.Replicas)
+			}
+		})
+	}
+}
+
+func custom(t *testing.T, text string) kinds.Object {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	o := &kinds.Custom{}
+	if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -24,17 +25,20 @@ type shared struct {
 // unknown is what may not be read. Streams write it while others read.
 type unknown struct{ kinds sync.Map }
 
-type unread struct{ resource, namespace string }
+type unread struct {
+	resource  schema.GroupResource
+	namespace string
+}
 
 // add says that the kind cannot be read in the namespace, or nowhere for none, and tells whether that is news.
 func (u *unknown) add(k *kinds.Kind, namespace string) bool {
-	_, was := u.kinds.LoadOrStore(unread{k.Resource, namespace}, true)
+	_, was := u.kinds.LoadOrStore(unread{k.GroupResource(), namespace}, true)
 	return !was
 }
 
 func (u *unknown) has(k *kinds.Kind, namespace string) bool {
-	_, everywhere := u.kinds.Load(unread{resource: k.Resource})
-	_, here := u.kinds.Load(unread{k.Resource, namespace})
+	_, everywhere := u.kinds.Load(unread{resource: k.GroupResource()})
+	_, here := u.kinds.Load(unread{k.GroupResource(), namespace})
 	return everywhere || here
 }
 

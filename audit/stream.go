@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -84,6 +85,9 @@ func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(
 				token = next
 				continue
 			}
+			if k == kinds.Advanced && meta.IsNoMatchError(err) {
+				return
+			}
 			if apierrors.IsForbidden(err) {
 				if s.in[0] == "" {
 					// Nobody wants to hear of it for each namespace.
@@ -97,9 +101,14 @@ func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(
 				return
 			}
 			token = list.GetContinue()
-			p := page{objects: k.Items(list)}
-			for _, o := range p.objects {
+			var p page
+			for _, o := range k.Items(list) {
+				if o, err = kinds.Judged(o); err != nil {
+					yield(page{err: fmt.Errorf("%s %s/%s: %w", kinds.Singular(o), o.GetNamespace(), o.GetName(), err)})
+					return
+				}
 				kinds.Trim(o)
+				p.objects = append(p.objects, o)
 			}
 			if left := list.GetRemainingItemCount(); left != nil {
 				p.more = *left

@@ -126,7 +126,7 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 		return err
 	}
 	var streams []*stream
-	for _, k := range inNamespaces {
+	for _, k := range append(slices.Clone(inNamespaces), kinds.Advanced) {
 		streams = append(streams, from.open(ctx, k))
 	}
 	var total int64

@@ -163,6 +163,11 @@ func (d *decoder) item(t *tree, item, name, apiVersion string) {
 func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 	o := k.new()
 	unknown, path, err := t.into(item, o)
+	if err == nil {
+		if o, err = kinds.Judged(o); err != nil {
+			path = pathIn(err)
+		}
+	}
 	if err == nil && o.GetName() == "" {
 		path, err = "metadata.name", errors.New("there is no metadata.name")
 	}

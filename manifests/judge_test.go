@@ -77,6 +77,7 @@ func judge(t *testing.T, set *Set, j Judgement) []string {
 func TestJudge(t *testing.T) {
 	db := statefulSet("db", "", "serviceName: db")
 	three := statefulSet("db", "", "serviceName: db", "replicas: 3")
+	advanced := strings.NewReplacer("apps/v1", "apps.kruise.io/v1beta1", "replicas: 3", "replicas: 3\n  reserveOrdinals: [1]")
 	for _, tc := range []struct {
 		name      string
 		files     map[string]string
@@ -150,6 +151,20 @@ func TestJudge(t *testing.T) {
 			want: []string{"a.yaml:26 HorizontalPodAutoscaler db autoscaler-floor/below Warn"},
 		},
 		{
+			name: "an Advanced StatefulSet", files: map[string]string{"a.yaml": join(advanced.Replace(three), service("db", "", "10.0.0.1"))},
+			want: []string{
+				"a.yaml:10 StatefulSet db headless-service/not-headless Deny",
+				"a.yaml:11 StatefulSet db disruption-budget/none Warn",
+			},
+		},
+		{
+			name: "an Advanced StatefulSet with a field of another type", files: map[string]string{"a.yaml": "apiVersion: apps.kruise.io/v1beta1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: many}\n"},
+			want: []string{"a.yaml:4:8: the StatefulSet cannot be read: json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32"},
+		},
+		{
+			name: "somebody's own kind of that name", files: map[string]string{"a.yaml": "apiVersion: db.example.com/v1\nkind: StatefulSet\nmetadata: {name: db}\n"},
+		},
+		{
 			name: "a bypass, as nobody knows who will apply it",
 			files: map[string]string{"a.yaml": join(service("db", "", "10.0.0.1"), strings.Replace(db, "{name: db}",
 				"{name: db, annotations: {mooring.dev/bypass: headless-service, mooring.dev/bypass-reason: clients}}", 1))},
@@ -173,6 +188,7 @@ func TestBase(t *testing.T) {
 	keda := func(kind string) string {
 		return "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: " + strings.ToLower(kind) + "}\nspec: {scaleTargetRef: {kind: " + kind + ", name: db}, triggers: []}\n"
 	}
+	advanced := func(text string) string { return strings.ReplaceAll(text, "apps/v1", "apps.kruise.io/v1beta1") }
 	for _, tc := range []struct {
 		name       string
 		base, then map[string]string
@@ -184,6 +200,16 @@ func TestBase(t *testing.T) {
 			name: "to zero", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": whole("serviceName: db", "replicas: 0")},
 			want: []string{"a.yaml:11 StatefulSet db scale-down/to-zero Deny"},
+		},
+		{
+			name: "an Advanced StatefulSet, to zero", base: map[string]string{"a.yaml": advanced(whole(ordinary...))},
+			then: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 0"))},
+			want: []string{"a.yaml:11 StatefulSet db scale-down/to-zero Deny"},
+		},
+		{
+			name: "an Advanced StatefulSet that reserves ordinals, to zero", base: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 3", "reserveOrdinals: [1]"))},
+			then: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 0"))},
+			want: []string{"a.yaml:11 StatefulSet db scale-down/to-zero Warn"},
 		},
 		{
 			name: "replicas are removed", base: map[string]string{"a.yaml": whole(ordinary...)},

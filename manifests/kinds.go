@@ -45,6 +45,9 @@ var hints = map[*kinds.Kind]string{kinds.Deployment: "persistentVolumeClaim", ki
 func lookUp(apiVersion, name string) (kind, bool) {
 	k, ok := known[name]
 	gv, err := schema.ParseGroupVersion(apiVersion)
+	if gv.WithKind(name).GroupKind() == kinds.Advanced.GroupKind() {
+		return kind{group: gv.Group, new: kinds.Advanced.New}, true
+	}
 	return k, ok && err == nil && gv.Group == k.group
 }
 
@@ -97,7 +100,7 @@ func scales(o kinds.Object) (kind, name string) {
 
 // gvkOf is what the rules take the object for: its kind in the version of the type it was decoded into.
 func gvkOf(o kinds.Object, apiVersion, name string) schema.GroupVersionKind {
-	if k := kinds.Of(o); k != nil {
+	if k := kinds.Of(o); k != nil && !kinds.IsAdvanced(o) {
 		return k.GroupVersionKind
 	}
 	return schema.FromAPIVersionAndKind(apiVersion, name)

@@ -41,8 +41,6 @@ type Change struct {
 	User authenticationv1.UserInfo
 	// DryRun tells that nothing will be stored.
 	DryRun bool
-	// Reserves tells that an Advanced StatefulSet reserves ordinals, so that which of them an update takes is not known.
-	Reserves bool
 	// Eviction tells that a delete came through the eviction subresource of a Pod, and keeps the PodDisruptionBudgets already.
 	Eviction bool
 	// DeleteOptions are those of a delete, as the API server understood them; nil where they are not known.

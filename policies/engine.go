@@ -2,7 +2,6 @@ package policies
 
 import (
 	"cmp"
-	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 
@@ -151,10 +150,6 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	if f.Fix != nil && !f.Fix.FilesOnly {
 		f.Remedy = f.Fix.remedy(f.Remedy)
 	}
-	if o := ch.Object(); o.GetObjectKind().GroupVersionKind().GroupKind() == kinds.Advanced {
-		// Remedies say what there is to do with the StatefulSet of that name.
-		f.Remedy = strings.NewReplacer(" statefulset ", " "+kinds.Singular(o)+" ", " statefulset/", " "+kinds.Singular(o)+"/").Replace(f.Remedy)
-	}
 }
 
 // cap lowers the finding's action to what the state of knowledge allows.
@@ -162,7 +157,7 @@ func (f *Finding) cap(ch Change) {
 	if f.Standing {
 		f.atMost(v1alpha1.Warn, "unchanged by this update")
 	}
-	if ch.Reserves && ch.Operation == admissionv1.Update {
+	if ch.Operation == admissionv1.Update && (kinds.ReservesOrdinals(ch.Old) || kinds.ReservesOrdinals(ch.New)) {
 		f.atMost(v1alpha1.Warn, "its reserveOrdinals are not taken into account")
 	}
 	if f.Unknown {

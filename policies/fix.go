@@ -67,7 +67,7 @@ func (f Fix) command() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s patch %s %s --type=merge -p '%s'", Kubectl(f.Object), kinds.Singular(f.Object), f.Object.GetName(), text)
+	return Patch(f.Object, string(text))
 }
 
 // creation is the kubectl command that makes a headless Service, or a PodDisruptionBudget that lets one Pod be away; nothing where
@@ -105,7 +105,17 @@ func Kubectl(o metav1.Object) string {
 	return "kubectl -n " + o.GetNamespace()
 }
 
+// Command is the beginning of a kubectl command about the object: kubectl -n shop scale statefulset db.
+func Command(verb string, o kinds.Object) string {
+	return fmt.Sprintf("%s %s %s %s", Kubectl(o), verb, kinds.Singular(o), o.GetName())
+}
+
+// Patch is the command that merges the JSON text into the object.
+func Patch(o kinds.Object, text string) string {
+	return fmt.Sprintf("%s --type=merge -p '%s'", Command("patch", o), text)
+}
+
 // BypassCommand is the command by which somebody who knows what a rule cannot know asks to be let through.
 func BypassCommand(rule string, o kinds.Object) string {
-	return fmt.Sprintf("%s annotate %s %s %s=%s %s='<why>'", Kubectl(o), kinds.Singular(o), o.GetName(), BypassAnnotation, rule, BypassReasonAnnotation)
+	return fmt.Sprintf("%s %s=%s %s='<why>'", Command("annotate", o), BypassAnnotation, rule, BypassReasonAnnotation)
 }

@@ -3,7 +3,6 @@ package replay
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -110,13 +109,16 @@ func (h *history) look(r request) {
 
 // listed returns the objects of a list that the API server answered with.
 func (r request) listed() []kinds.Object {
-	list := r.kind.NewList()
+	list := r.sent.NewList()
 	if json.Unmarshal(r.ResponseObject.Raw, list) != nil {
 		return nil
 	}
-	all := slices.DeleteFunc(r.kind.Items(list), func(o kinds.Object) bool { return o.GetName() == "" })
-	for _, o := range all {
-		kinds.Normalise(o)
+	var all []kinds.Object
+	for _, o := range r.sent.Items(list) {
+		if o, err := kinds.Judged(o); o.GetName() != "" && err == nil {
+			kinds.Normalise(o)
+			all = append(all, o)
+		}
 	}
 	return all
 }
@@ -130,7 +132,7 @@ func (h *history) collection(r request) ([]kinds.Object, error) {
 	}
 	var members []kinds.Object
 	for _, o := range h.all(r.kind, r.namespace()) {
-		if selector.Matches(labels.Set(o.GetLabels())) &&
+		if kinds.IsAdvanced(o) == (r.sent == kinds.Advanced) && selector.Matches(labels.Set(o.GetLabels())) &&
 			field.Matches(fields.Set{"metadata.name": o.GetName(), "metadata.namespace": o.GetNamespace()}) {
 			members = append(members, o)
 		}

@@ -41,8 +41,9 @@ var (
 // request is one request of a log to an object of a kind that matters.
 type request struct {
 	*event
-	kind  *kinds.Kind
-	query url.Values
+	// kind is what rules take its object for, sent the kind that the object has in the log.
+	kind, sent *kinds.Kind
+	query      url.Values
 	// dryRun tells that nothing was stored, succeeded that the API server did as it was asked.
 	dryRun, succeeded bool
 }
@@ -53,11 +54,16 @@ func newRequest(e *event) (request, bool) {
 	if ref == nil || e.Stage != auditv1.StageResponseComplete && e.Stage != auditv1.StagePanic {
 		return request{}, false
 	}
-	kind := kinds.ByResource(schema.GroupResource{Group: ref.APIGroup, Resource: ref.Resource})
+	of := schema.GroupResource{Group: ref.APIGroup, Resource: ref.Resource}
+	kind := kinds.ByResource(of)
+	sent := kind
+	if of == kinds.Advanced.GroupResource() {
+		kind, sent = kinds.StatefulSet, kinds.Advanced
+	}
 	if kind == nil {
 		return request{}, false
 	}
-	r := request{event: e, kind: kind}
+	r := request{event: e, kind: kind, sent: sent}
 	if at, err := url.ParseRequestURI(e.RequestURI); err == nil {
 		r.query = at.Query()
 	}
@@ -188,11 +194,15 @@ func (r request) stored() (kinds.Object, error) {
 // decode reads an object of the request's kind. Every version of a kind that matters here has the fields of the one that
 // rules read under the same names.
 func (r request) decode(raw *runtime.Unknown) (kinds.Object, error) {
-	o := r.kind.New()
+	o := r.sent.New()
 	if err := strictjson.UnmarshalCaseSensitivePreserveInts(raw.Raw, o); err != nil {
 		return nil, errUnreadable
 	}
-	o.GetObjectKind().SetGroupVersionKind(r.kind.GroupVersionKind)
+	o.GetObjectKind().SetGroupVersionKind(r.sent.GroupVersionKind)
+	o, err := kinds.Judged(o)
+	if err != nil {
+		return nil, errUnreadable
+	}
 	if o.GetNamespace() == "" {
 		o.SetNamespace(r.namespace())
 	}

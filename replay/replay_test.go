@@ -87,6 +87,14 @@ func threeReady(level string) *script {
 	return s
 }
 
+// advanced is the same log about an Advanced StatefulSet.
+func (s *script) advanced() *script {
+	for i, line := range s.lines {
+		s.lines[i] = strings.ReplaceAll(line, `"apiGroup":"apps"`, `"apiGroup":"apps.kruise.io"`)
+	}
+	return s
+}
+
 func replayed(t *testing.T, profile string, logs ...string) report.Report {
 	t.Helper()
 	set, err := policies.Compile(rules.All, nil, profile)
@@ -342,6 +350,55 @@ func TestReplay(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestReplayAdvanced: requests about Advanced StatefulSets are judged as those about StatefulSets.
+func TestReplayAdvanced(t *testing.T) {
+	list := "{kind: StatefulSetList, apiVersion: apps.kruise.io/v1beta1, metadata: {}, items: [" + strings.Replace(database, "{kind", "{apiVersion: apps.kruise.io/v1beta1, kind", 1) + "]}"
+	for name, test := range map[string]struct {
+		request func(*script)
+		want    []string
+	}{
+		"a patch": {
+			func(s *script) { s.add("patch statefulsets shop/db", "{request: {spec: {replicas: 1}}}") },
+			[]string{"1 Deny scale-down/quorum db"},
+		},
+		"a scale": {
+			func(s *script) { s.add("update statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}") },
+			[]string{"1 Deny scale-down/quorum db"},
+		},
+		"with ordinals that are reserved": {
+			func(s *script) {
+				s.add("update statefulsets shop/db", "{request: "+strings.Replace(database, "replicas: 3", "replicas: 1, reserveOrdinals: [1]", 1)+"}")
+			},
+			[]string{"1 Warn scale-down/quorum db"},
+		},
+		"one that a list showed": {
+			func(s *script) {
+				s.lines = nil
+				s.add("list statefulsets shop/", "{response: "+list+"}").add("patch statefulsets shop/db", "{request: {spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}}")
+			},
+			[]string{"2 Warn headless-service/missing db", "2 Warn retention-policy/weakening db"},
+		},
+		"a collection of built-in ones": {
+			func(s *script) {
+				s.add("deletecollection statefulsets shop/", "{}")
+				s.lines[len(s.lines)-1] = strings.ReplaceAll(s.lines[len(s.lines)-1], `"apiGroup":"apps"`, `"apiGroup": "apps"`)
+			}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := threeReady("RequestResponse")
+			prelude := len(s.lines)
+			if test.request(s); len(s.lines) < prelude {
+				prelude = 0
+			}
+			got := keepFrom(told(replayed(t, "baseline", strings.Join(s.advanced().lines, "\n")), prelude))
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("want (-), got (+):\n%s", diff)
+			}
+		})
 	}
 }
 

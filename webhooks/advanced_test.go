@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -25,6 +26,7 @@ func TestAdvanced(t *testing.T) {
 		"a delete":                         {set + "spec: {replicas: 3, scaleStrategy: {maxUnavailable: 50%}}", "", true, false},
 		"ordinals that are reserved":       {set + "spec: {replicas: 3, reserveOrdinals: [1]}", set + "spec: {replicas: 2}", true, true},
 		"ordinals that will be reserved":   {set + "spec: {replicas: 3}", set + `spec: {replicas: 2, reserveOrdinals: ["1-2"]}`, true, true},
+		"an annotation that says so":       {set + "spec: {replicas: 3}", strings.Replace(set, "name: db", "name: db, annotations: {mooring.dev/reserves-ordinals: \"true\"}", 1) + "spec: {replicas: 2}", true, false},
 		"an empty list of them":            {set + "spec: {replicas: 3, reserveOrdinals: []}", set + "spec: {replicas: 2}", true, false},
 		"a field of another type, before":  {set + "spec: {replicas: many}", set + "spec: {replicas: 2}", false, false},
 		"a field of another type, after":   {set + "spec: {replicas: 3}", set + "spec: {replicas: [2]}", false, false},
@@ -35,13 +37,14 @@ func TestAdvanced(t *testing.T) {
 			ch := &policies.Change{Old: custom(t, test.old), New: custom(t, test.new)}
 			advanced(ch)
 			older, ok := ch.Old.(*appsv1.StatefulSet)
-			if ok != test.converted || ch.Reserves != test.reserves {
-				t.Fatalf("converted: %v, reserves ordinals: %v; want %v, %v", ok, ch.Reserves, test.converted, test.reserves)
+			reserves := kinds.ReservesOrdinals(ch.Old) || ch.New != nil && kinds.ReservesOrdinals(ch.New)
+			if ok != test.converted || reserves != test.reserves {
+				t.Fatalf("converted: %v, reserves ordinals: %v; want %v, %v", ok, reserves, test.converted, test.reserves)
 			}
 			if _, ok := ch.New.(*appsv1.StatefulSet); ch.New != nil && ok != test.converted {
 				t.Error("one side is a StatefulSet, the other is not")
 			}
-			if ok && (*older.Spec.Replicas != 3 || older.GroupVersionKind().GroupKind() != kinds.Advanced) {
+			if ok && (*older.Spec.Replicas != 3 || older.GroupVersionKind().GroupKind() != kinds.Advanced.GroupKind()) {
 				t.Errorf("it has become %v with %d replicas", older.GroupVersionKind(), *older.Spec.Replicas)
 			}
 		})

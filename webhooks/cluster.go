@@ -74,7 +74,7 @@ func (cs clusters) Custom(ctx context.Context, of schema.GroupVersionResource, m
 		return nil, err
 	}
 	key := client.ObjectKey{Namespace: meta.Namespace, Name: meta.Name}
-	if kind.GroupKind() == kinds.Advanced {
+	if kind.GroupKind() == kinds.Advanced.GroupKind() {
 		whole := &kinds.Custom{Resource: of.Resource}
 		whole.SetGroupVersionKind(kind)
 		return whole, cs.live.Get(ctx, key, &whole.Unstructured)

@@ -271,19 +271,13 @@ func customScaleChange(ctx context.Context, of metav1.GroupVersionResource, ch *
 func advanced(ch *policies.Change) {
 	sides := [2]kinds.Object{ch.Old, ch.New}
 	for i, side := range sides {
-		custom, ok := side.(*kinds.Custom)
-		if !ok {
+		if side == nil {
 			continue
 		}
-		if custom.GroupVersionKind().GroupKind() != kinds.Advanced {
+		var err error
+		if sides[i], err = kinds.Judged(side); err != nil {
 			return
 		}
-		set, reserves, err := custom.StatefulSet()
-		if err != nil {
-			return
-		}
-		kinds.Normalise(set)
-		sides[i], ch.Reserves = set, ch.Reserves || reserves
 	}
 	ch.Old, ch.New = sides[0], sides[1]
 }

@@ -64,7 +64,7 @@ func ownersWebhooks(guard, lint admissionregistrationv1.ValidatingWebhook, found
 // advancedLint is the webhook of what is written of Advanced StatefulSets, in whose place there is none while nobody answers.
 const advancedLint = "advanced.mooring.dev"
 
-var advancedSets = schema.GroupResource{Group: kinds.Advanced.Group, Resource: kinds.StatefulSet.Resource}
+var advancedSets = kinds.Advanced.GroupResource()
 
 // webhookLike returns the webhook with other rules, and another condition in the place of the one that is about these.
 func webhookLike(w admissionregistrationv1.ValidatingWebhook, name string, rules []admissionregistrationv1.RuleWithOperations, matters string) admissionregistrationv1.ValidatingWebhook {

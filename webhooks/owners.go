@@ -132,7 +132,7 @@ func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl
 
 // advanced tells whether the cluster has Advanced StatefulSets.
 func (r *OwnerRegistration) advanced() (bool, error) {
-	_, err := r.Client.RESTMapper().RESTMapping(kinds.Advanced)
+	_, err := r.Client.RESTMapper().RESTMapping(kinds.Advanced.GroupKind())
 	if meta.IsNoMatchError(err) {
 		return false, nil
 	}
@@ -175,7 +175,7 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 	}
 	var found []ownerKind
 	for kind := range up.found {
-		if kind == kinds.Advanced {
+		if kind == kinds.Advanced.GroupKind() {
 			continue // it is no owner, but judged as a StatefulSet
 		}
 		mapping, err := r.Client.RESTMapper().RESTMapping(kind)

@@ -15,6 +15,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -199,11 +200,10 @@ func (k *Kind) Singular() string { return strings.ToLower(k.Kind) }
 
 // Singular is what kubectl calls an object of this one's kind.
 func Singular(o Object) string {
-	row, of := Of(o), o.GetObjectKind().GroupVersionKind()
-	if row == CustomResource || of.GroupKind() == Advanced {
+	if of := o.GetObjectKind().GroupVersionKind(); IsCustom(of.Group) {
 		return strings.ToLower(of.Kind) + "." + of.Group
 	}
-	return row.Singular()
+	return Of(o).Singular()
 }
 
 // GroupResource names the kind in errors of the API server.
@@ -219,7 +219,13 @@ func (k *Kind) New() Object {
 }
 
 // NewList returns an empty list of objects of the kind.
-func (k *Kind) NewList() List { return reflect.New(k.list).Interface().(List) }
+func (k *Kind) NewList() List {
+	list := reflect.New(k.list).Interface().(List)
+	if custom, ok := list.(*unstructured.UnstructuredList); ok {
+		custom.SetGroupVersionKind(k.GroupVersion().WithKind(k.Kind + "List"))
+	}
+	return list
+}
 
 // List is a list of objects, as the API server answers with one.
 type List interface {
@@ -229,6 +235,13 @@ type List interface {
 
 // Items returns the objects of a list, their TypeMeta set, which lists leave out. They are the list's own, not copies.
 func (k *Kind) Items(list List) []Object {
+	if custom, ok := list.(*unstructured.UnstructuredList); ok {
+		objects := make([]Object, len(custom.Items))
+		for i := range objects {
+			objects[i] = &Custom{Unstructured: custom.Items[i], Resource: k.Resource}
+		}
+		return objects
+	}
 	items := reflect.ValueOf(list).Elem().FieldByName("Items")
 	objects := make([]Object, items.Len())
 	for i := range objects {

@@ -70,7 +70,7 @@ func findsClaimsAtRisk(o kinds.Object, c policies.Cluster, _ policies.Clock, _ v
 		Check: "reclaim", Path: retentionPath + "." + field,
 		Message: fmt.Sprintf("When StatefulSet %s is %s, its claims are deleted, and the volumes of %s (%s) have the reclaim policy Delete: their data is lost.",
 			set.Name, when, words.Plural(len(lost), "claim"), &size),
-		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain","whenScaled":"Retain"}}}'. Or keep each volume: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
-			policies.Kubectl(set), set.Name, first.Spec.VolumeName),
+		Remedy: fmt.Sprintf(`keep the claims: %s. Or keep each volume: kubectl patch persistentvolume %s -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`,
+			policies.Patch(set, `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain","whenScaled":"Retain"}}}`), first.Spec.VolumeName),
 	}}, nil
 }

@@ -105,7 +105,7 @@ func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 	return []policies.Finding{{
 		Check: "protected", Action: p.Protected, Path: "metadata.labels",
 		Message: fmt.Sprintf("%s has the label %s=true, which prevents its deletion.", ref, policies.ProtectLabel),
-		Remedy:  fmt.Sprintf("to delete it, remove the label first: %s label %s %s %s-", policies.Kubectl(o), kinds.Singular(o), o.GetName(), policies.ProtectLabel),
+		Remedy:  fmt.Sprintf("to delete it, remove the label first: %s %s-", policies.Command("label", o), policies.ProtectLabel),
 	}}
 }
 
@@ -172,7 +172,7 @@ func stopsMembers(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.Delete
 	return []policies.Finding{{
 		Check: "running", Action: action, Path: "metadata.name",
 		Message: fmt.Sprintf("%s of StatefulSet %s would stop (%s).", words.Plural(len(ready), "ready Pod"), set.Name, words.Names(ready)),
-		Remedy:  fmt.Sprintf("to leave them running: %s delete statefulset %s --cascade=orphan", policies.Kubectl(set), set.Name),
+		Remedy:  fmt.Sprintf("to leave them running: %s --cascade=orphan", policies.Command("delete", set)),
 	}}, nil
 }
 
@@ -208,8 +208,8 @@ func leavesFiles(ch policies.Change, set *appsv1.StatefulSet) []policies.Finding
 }
 
 func keepClaims(set *appsv1.StatefulSet) string {
-	return fmt.Sprintf(`to replace it and keep Pods and claims: %[1]s delete statefulset %[2]s --cascade=orphan. To stop it and keep the data: %[1]s patch statefulset %[2]s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}', then delete it.`,
-		policies.Kubectl(set), set.Name)
+	return fmt.Sprintf("to replace it and keep Pods and claims: %s --cascade=orphan. To stop it and keep the data: %s, then delete it.",
+		policies.Command("delete", set), policies.Patch(set, `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}`))
 }
 
 // belongsToMember says whose data the claim holds.

@@ -55,8 +55,8 @@ func changesImmutableFields(ch policies.Change, _ policies.Cluster, _ v1alpha1.I
 		found = append(found, policies.Finding{
 			Check: "changed", Path: "spec." + field.name,
 			Message: fmt.Sprintf("spec.%s of StatefulSet %s is immutable, and the API server refuses the change: %s.", field.name, newer.Name, differences(field.name, field.was, field.now)),
-			Remedy: fmt.Sprintf("undo the change, or recreate the StatefulSet around its Pods and claims: %s delete statefulset %s --cascade=orphan, then apply it again with the same replicas.",
-				policies.Kubectl(newer), newer.Name),
+			Remedy: fmt.Sprintf("undo the change, or recreate the StatefulSet around its Pods and claims: %s --cascade=orphan, then apply it again with the same replicas.",
+				policies.Command("delete", newer)),
 		})
 	}
 	return found, nil

@@ -63,7 +63,7 @@ func nobodyNeeds(ch policies.Change, c policies.Cluster, p v1alpha1.NeededObject
 	f := policies.Finding{
 		Check: "in-use", Path: "metadata.name",
 		Message: fmt.Sprintf("%s %s %s: %s %s keep running, but do not start again once they stop.", who, kind.Kind, name, its, pods),
-		Remedy:  fmt.Sprintf("keep it, and change it in place: %s edit %s %s. If %s first.", policies.Kubectl(ch.Old), kind.Singular(), name, goes),
+		Remedy:  fmt.Sprintf("keep it, and change it in place: %s. If %s first.", policies.Command("edit", ch.Old), goes),
 	}
 	if kind == kinds.StorageClass {
 		f.Check, f.Action = "class", p.Action.AtMost(v1alpha1.Warn)

@@ -42,9 +42,9 @@ func shiftsNobodyAway(ch policies.Change, c policies.Cluster, _ v1alpha1.Ordinal
 	}
 	f := policies.Finding{
 		Check: "left-behind", Path: "spec.ordinals.Start",
-		Remedy: fmt.Sprintf("keep spec.ordinals.start at %d, and scale up for more Pods: %s scale statefulset %s --replicas=<more>. "+
+		Remedy: fmt.Sprintf("keep spec.ordinals.start at %d, and scale up for more Pods: %s --replicas=<more>. "+
 			"If nobody needs the data of %s, annotate the StatefulSet and try again: %s",
-			from.Start, policies.Kubectl(older), older.Name, statefulset.PodNames(older, left), policies.BypassCommand("ordinal-shift", older)),
+			from.Start, policies.Command("scale", older), statefulset.PodNames(older, left), policies.BypassCommand("ordinal-shift", older)),
 	}
 	moved := fmt.Sprintf("Moving from start %d with %s to start %d with %s removes %[6]s of StatefulSet %[5]s",
 		from.Start, words.Plural(from.Count(), "replica"), to.Start, words.Plural(to.Count(), "replica"), older.Name, statefulset.PodNames(older, left))

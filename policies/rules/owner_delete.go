@@ -195,5 +195,5 @@ func wayThrough(o kinds.Object) string {
 	if kinds.Of(o) == kinds.CustomResourceDefinition {
 		return fmt.Sprintf("keep it, as Helm does with CRDs under crds/. List its objects: kubectl get %s --all-namespaces. %s", o.GetName(), meant)
 	}
-	return fmt.Sprintf("to keep what it owns: %s delete %s %s --cascade=orphan. %s", policies.Kubectl(o), kinds.Singular(o), o.GetName(), meant)
+	return fmt.Sprintf("to keep what it owns: %s --cascade=orphan. %s", policies.Command("delete", o), meant)
 }

@@ -137,7 +137,7 @@ func (d dial) turnTo(to int64) string {
 	for _, field := range slices.Backward(fields) {
 		patch = fmt.Sprintf(`{"%s":%s}`, field, patch)
 	}
-	return fmt.Sprintf("%s patch %s %s --type=merge -p '%s'", policies.Kubectl(d.owner), kinds.Singular(d.owner), d.owner.GetName(), patch)
+	return policies.Patch(d.owner, patch)
 }
 
 // meant are the commands of who knows what the rule cannot. Of a Scale Mooring may not know what the custom resource says.

@@ -32,6 +32,6 @@ func findsMisspelledLabel(o kinds.Object, _ policies.Cluster, _ v1alpha1.Protect
 	return []policies.Finding{{
 		Check: "value", Path: "metadata.labels",
 		Message: fmt.Sprintf("%s has the label %s=%s, which protects nothing: only the value true protects it.", policies.RefTo(o), policies.ProtectLabel, value),
-		Remedy:  fmt.Sprintf("%s label --overwrite %s %s %s=true", policies.Kubectl(o), kinds.Singular(o), o.GetName(), policies.ProtectLabel),
+		Remedy:  fmt.Sprintf("%s %s=true --overwrite", policies.Command("label", o), policies.ProtectLabel),
 	}}, nil
 }

@@ -97,6 +97,21 @@ func podsOf(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod,
 	return statefulset.Members(set, pods), known, err
 }
 
+// awaitRollout is the command that waits for the end of a rollout, and rollBack how to go back. kubectl rollout knows built-in kinds alone.
+func awaitRollout(set *appsv1.StatefulSet) string {
+	if kinds.IsAdvanced(set) {
+		return fmt.Sprintf("%s --for=jsonpath='{.status.updatedReplicas}'=%d", policies.Command("wait", set), statefulset.Rolls(set))
+	}
+	return policies.Command("rollout status", set)
+}
+
+func rollBack(set *appsv1.StatefulSet) string {
+	if kinds.IsAdvanced(set) {
+		return "apply the Pod template that it had before"
+	}
+	return policies.Command("rollout undo", set)
+}
+
 // memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
 func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
 	uses := func(pod *corev1.Pod) bool {

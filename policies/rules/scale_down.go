@@ -259,7 +259,7 @@ func (d *departure) scaleTo(replicas int64) string {
 	if d.through != nil {
 		return d.through.turnTo(d.through.To + replicas - d.to.Count())
 	}
-	return fmt.Sprintf("%s scale statefulset %s --replicas=%d", policies.Kubectl(d.older), d.older.Name, replicas)
+	return fmt.Sprintf("%s --replicas=%d", policies.Command("scale", d.older), replicas)
 }
 
 // createAsLarge is the way through for a StatefulSet that takes the place of another.
@@ -371,7 +371,7 @@ func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]polic
 		if missing == 1 {
 			why = "1 Pod that should stay does not exist"
 		}
-		wait = fmt.Sprintf("see its Events: %s describe statefulset %s", policies.Kubectl(d.older), d.older.Name)
+		wait = "see its Events: " + policies.Command("describe", d.older)
 	}
 	if why == "" {
 		return nil, nil
@@ -420,17 +420,17 @@ func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
 
 // underWay says which rollout or scale-down of the StatefulSet has not ended, or nothing, and how to wait for its end.
 func underWay(set *appsv1.StatefulSet) (why, wait string) {
-	status, replicas, kubectl := set.Status, statefulset.OrdinalsOf(set).Count(), policies.Kubectl(set)
+	status, replicas := set.Status, statefulset.OrdinalsOf(set).Count()
 	if status.ObservedGeneration < set.Generation {
-		return "its controller has not observed the last change", fmt.Sprintf("try again; if it persists, see its Events: %s describe statefulset %s", kubectl, set.Name)
+		return "its controller has not observed the last change", "try again; if it persists, see its Events: " + policies.Command("describe", set)
 	}
 	if extra := int64(status.Replicas) - replicas; extra > 0 {
 		return fmt.Sprintf("an earlier scale-down to %d has %s to go", replicas, words.Plural(extra, "Pod")),
-			fmt.Sprintf("wait for it: %s wait statefulset/%s --for=jsonpath='{.status.replicas}'=%d --timeout=5m", kubectl, set.Name, replicas)
+			fmt.Sprintf("wait for it: %s --for=jsonpath='{.status.replicas}'=%d --timeout=5m", policies.Command("wait", set), replicas)
 	}
 	if statefulset.Behind(set) > 0 {
 		return fmt.Sprintf("a rollout has reached %d of %s", status.UpdatedReplicas, words.Plural(statefulset.Rolls(set), "Pod")),
-			fmt.Sprintf("wait for it: %[1]s rollout status statefulset %[2]s --timeout=5m. If it is stuck, roll it back: %[1]s rollout undo statefulset %[2]s", kubectl, set.Name)
+			fmt.Sprintf("wait for it: %s --timeout=5m. If it is stuck, roll it back: %s", awaitRollout(set), rollBack(set))
 	}
 	return "", ""
 }
@@ -441,8 +441,7 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 	}
 	f := policies.Finding{
 		Check: "data", Action: p.Data, Path: retentionPath + ".whenScaled",
-		Remedy: fmt.Sprintf(`keep the claims: %s patch statefulset %s -p '{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}'`,
-			policies.Kubectl(d.older), d.older.Name),
+		Remedy: "keep the claims: " + policies.Patch(d.older, `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Retain"}}}`),
 	}
 	if d.adopts {
 		f.Remedy = "create it with whenScaled: Retain to keep the claims."

@@ -59,7 +59,7 @@ func addsNoMajority(ch policies.Change, c policies.Cluster, _ v1alpha1.ScaleUp) 
 		Check: "empty-majority", Path: "spec.replicas",
 		Message: fmt.Sprintf("Scaling StatefulSet %s from %d to %d adds %s, which are a majority without the data of %s.",
 			newer.Name, before.Count(), after.Count(), words.Plural(int(empty), "empty member"), statefulset.PodNames(older, statefulset.Ranges{before})),
-		Remedy: fmt.Sprintf("add one member at a time, and wait until it has copied the data: %s scale statefulset %s --replicas=%d",
-			policies.Kubectl(newer), newer.Name, before.Count()+1),
+		Remedy: fmt.Sprintf("add one member at a time, and wait until it has copied the data: %s --replicas=%d",
+			policies.Command("scale", newer), before.Count()+1),
 	}}, nil
 }

@@ -43,8 +43,7 @@ func findsStuckRollout(o kinds.Object, c policies.Cluster, clock policies.Clock,
 	}
 	return []policies.Finding{{
 		Check: "no-progress", Path: "status.updatedReplicas", Message: message,
-		Remedy: p.look + fmt.Sprintf(". To roll back: %s rollout undo statefulset %s, then delete the Pod that is not ready, because the controller does not replace it",
-			policies.Kubectl(set), set.Name),
+		Remedy: fmt.Sprintf("%s. To roll back: %s, then delete the Pod that is not ready, because the controller does not replace it", p.look, rollBack(set)),
 	}}, nil
 }
 
@@ -78,7 +77,7 @@ func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Cloc
 		name, pod := statefulset.PodName(set, n), pods[n]
 		if pod == nil {
 			if clock.Over(set.CreationTimestamp.Time) {
-				p.note(name, "does not exist", fmt.Sprintf("describe statefulset %s", set.Name))
+				p.note(name, "does not exist", policies.Command("describe", set))
 			}
 			continue
 		}
@@ -88,7 +87,7 @@ func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Cloc
 		}
 		if !statefulset.Ready(pod) && clock.Over(since) {
 			why := cmp.Or(statefulset.WaitingFor(pod), "not ready")
-			p.note(name, fmt.Sprintf("%s since %s", why, since.UTC().Format(time.RFC3339)), "describe pod "+name)
+			p.note(name, fmt.Sprintf("%s since %s", why, since.UTC().Format(time.RFC3339)), policies.Kubectl(set)+" describe pod "+name)
 		}
 	}
 	p.stuck = behind > 0 && clock.Over(p.moved)
@@ -101,6 +100,6 @@ func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Cloc
 func (p *progress) note(pod, why, look string) {
 	p.down = append(p.down, fmt.Sprintf("%s (%s)", pod, why))
 	if p.look == "" {
-		p.look = fmt.Sprintf("see why: %s %s", policies.Kubectl(p.set), look)
+		p.look = "see why: " + look
 	}
 }

@@ -150,7 +150,7 @@ func (r *rollout) quorum(p v1alpha1.UnsafeRollout) []policies.Finding {
 		Check: "quorum", Path: r.path, Action: p.Quorum, Unknown: !certain,
 		Message: fmt.Sprintf("%d of the %s of StatefulSet %s are ready, and the rollout replaces %s first, which leaves %d; a majority is %d.",
 			up, words.Plural(r.members.Count(), "member"), r.set.Name, statefulset.PodNames(r.set, taken), left, majority),
-		Remedy: fmt.Sprintf("wait until the others are ready: %s rollout status statefulset %s", policies.Kubectl(r.set), r.set.Name),
+		Remedy: fmt.Sprintf("wait until the others are ready: %s --for=jsonpath='{.status.readyReplicas}'=%d --timeout=5m", policies.Command("wait", r.set), r.members.Count()),
 	}
 	if len(down) > 0 {
 		pod := fmt.Sprintf("%s-%d", r.set.Name, down[0].Start)

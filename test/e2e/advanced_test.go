@@ -77,6 +77,14 @@ func TestAdvancedStatefulSets(t *testing.T) {
 	s.must("patch", "statefulsets.apps.kruise.io", "db", "--type=merge", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"}}}`)
 	s.refused([]string{"delete-protection/data"}, "delete", "statefulsets.apps.kruise.io", "db", "--dry-run=server")
 	s.refused([]string{"delete-protection/data"}, "delete", "statefulsets.apps.kruise.io", "--all")
+	// What a remedy names, kubectl knows: its rollout command does not.
+	s.must("wait", "statefulset.apps.kruise.io", "db", "--for=jsonpath={.status.updatedReplicas}=3", "--timeout=10s")
+	s.must("patch", "statefulset.apps.kruise.io", "db", "--type=merge", "-p", `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}`, "--dry-run=server")
+	// So does an audit of what stands there.
+	audit := cluster.Mooring(t.Context(), "audit", "--kubeconfig="+cluster.Kubeconfig, "-n", s.namespace)
+	if out, err := audit.CombinedOutput(); err != nil || !strings.Contains(string(out), "claim-at-risk/reclaim") || !strings.Contains(string(out), "patch statefulset.apps.kruise.io db") {
+		t.Errorf("the audit: %v\n%s", err, out)
+	}
 	// What is written is judged too.
 	if out, err := s.try(strings.ReplaceAll(advanced("replicas: 1"), "db", "web"), "create", "--dry-run=server", "-f", "-"); err != nil || !strings.Contains(out, "Warning: headless-service/missing") {
 		t.Errorf("a StatefulSet without its Service: %v\n%s", err, out)

@@ -107,6 +107,9 @@ func auditPolicy() ([]byte, error) {
 			to[kind.Group] = append(to[kind.Group], kind.Resource+"/"+subresource)
 		}
 	}
+	advanced := kinds.Advanced
+	judged[advanced.Group] = []string{advanced.Resource, advanced.Resource + "/scale", advanced.Resource + "/status"}
+	read[advanced.Group] = []string{advanced.Resource}
 	policy := auditv1.Policy{
 		TypeMeta: metav1.TypeMeta{APIVersion: auditv1.SchemeGroupVersion.String(), Kind: "Policy"},
 		// A request is judged by how it ended.
@@ -125,7 +128,7 @@ func auditPolicy() ([]byte, error) {
 
 func grouped(resources map[string][]string) []auditv1.GroupResources {
 	var all []auditv1.GroupResources
-	for _, kind := range kinds.All {
+	for _, kind := range append(slices.Clone(kinds.All), kinds.Advanced) {
 		if in := resources[kind.Group]; in != nil {
 			all = append(all, auditv1.GroupResources{Group: kind.Group, Resources: in})
 			delete(resources, kind.Group)

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
@@ -152,7 +154,7 @@ func finishing(ch Change, c Cluster) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return ownerGoes(ch.Old.GetNamespace(), owners, c, 0)
+	return ownerGoes(ch.Old.GetNamespace(), owners, c)
 }
 
 // ownersOf returns the object's owners, and for a claim the StatefulSet that it is named for.
@@ -172,42 +174,57 @@ func ownersOf(o kinds.Object, c Cluster) ([]metav1.OwnerReference, error) {
 // maxOwners bounds how far up owners are followed.
 const maxOwners = 4
 
-func ownerGoes(namespace string, owners []metav1.OwnerReference, c Cluster, depth int) (string, error) {
-	if depth == maxOwners {
-		return "", nil
-	}
-	for _, ref := range owners {
-		var owner metav1.Object
-		if kind := kinds.Find(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()); kind != nil {
-			in := namespace
-			if !kind.Namespaced {
-				in = ""
+// Ascend visits the owners of an object, then theirs, which visit returns, and so on until it has had enough.
+func Ascend(owners []metav1.OwnerReference, visit func(metav1.OwnerReference) (above []metav1.OwnerReference, enough bool, err error)) error {
+	seen := sets.New[types.UID]()
+	for level := 0; level < maxOwners && len(owners) > 0; level++ {
+		var next []metav1.OwnerReference
+		for _, ref := range owners {
+			if seen.Has(ref.UID) {
+				continue
 			}
-			o, _, err := c.Get(kind, in, ref.Name)
-			if err != nil {
-				return "", err
+			seen.Insert(ref.UID)
+			above, enough, err := visit(ref)
+			if enough || err != nil {
+				return err
 			}
-			if o != nil && o.GetUID() == ref.UID {
-				owner = o
-			}
-		} else if custom(ref) {
-			o, _, err := c.Owner(namespace, ref)
-			if err != nil {
-				return "", err
-			}
-			if o != nil {
-				owner = o
-			}
+			next = append(next, above...)
 		}
-		if owner == nil {
-			continue
+		owners = next
+	}
+	return nil
+}
+
+// ownerGoes names an owner that is being deleted, the nearest first, or nothing.
+func ownerGoes(namespace string, owners []metav1.OwnerReference, c Cluster) (on string, err error) {
+	err = Ascend(owners, func(ref metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
+		owner, err := ownerBy(ref, namespace, c)
+		if owner == nil || err != nil {
+			return nil, false, err
 		}
 		if owner.GetDeletionTimestamp() != nil {
-			return ref.Kind + " " + ref.Name, nil
+			on = ref.Kind + " " + ref.Name
 		}
-		if on, err := ownerGoes(namespace, owner.GetOwnerReferences(), c, depth+1); on != "" || err != nil {
-			return on, err
+		return owner.GetOwnerReferences(), on != "", nil
+	})
+	return on, err
+}
+
+// ownerBy returns the owner that the reference names, nil where there is none or nobody can tell.
+func ownerBy(ref metav1.OwnerReference, namespace string, c Cluster) (metav1.Object, error) {
+	kind := kinds.Find(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind())
+	switch {
+	case kind != nil:
+		if !kind.Namespaced {
+			namespace = ""
+		}
+		if o, _, err := c.Get(kind, namespace, ref.Name); o != nil && o.GetUID() == ref.UID || err != nil {
+			return o, err
+		}
+	case custom(ref):
+		if o, _, err := c.Owner(namespace, ref); o != nil || err != nil {
+			return o, err
 		}
 	}
-	return "", nil
+	return nil, nil
 }

@@ -113,8 +113,9 @@ func (l *lineage) allGo(namespace string, owners []metav1.OwnerReference, depth 
 }
 
 func (l *lineage) owns(namespace string, ref metav1.OwnerReference, depth int) (bool, error) {
-	if of := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(); of == l.of {
-		return kinds.Of(l.owner) == kinds.CustomResourceDefinition || ref.UID == l.owner.GetUID(), nil
+	ofKind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind() == l.of
+	if ofKind && (kinds.Of(l.owner) == kinds.CustomResourceDefinition || ref.UID == l.owner.GetUID()) {
+		return true, nil
 	}
 	if goes, ok := l.goes[ref.UID]; ok || !custom(ref) || depth == maxOwners {
 		return goes, nil

@@ -46,7 +46,8 @@ type OwnerRegistration struct {
 	Owners   string
 	Clusters Clusters
 
-	// above are the owners of custom resources, and scales the fields of their scale subresources by version, as they were read since then.
+	// above are the owners of custom resources, and scales the fields of their scale subresources by version, as they were read since
+	// then. Nothing tells when they change.
 	above  map[types.UID][]metav1.OwnerReference
 	scales map[schema.GroupResource]map[string]string
 	since  time.Time
@@ -55,8 +56,8 @@ type OwnerRegistration struct {
 const (
 	// soon is how long owners are waited for that come together.
 	soon = 200 * time.Millisecond
-	// again is how often what nothing tells of is looked at: the configuration, and the owners of owners.
-	again, forget = time.Minute, 10 * time.Minute
+	// again is how often what nothing tells of is looked at.
+	again = time.Minute
 )
 
 // SetupWithManager has the leader reconcile the configuration whenever an owner comes or goes.
@@ -150,7 +151,7 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 	if err != nil {
 		return nil, err
 	}
-	if time.Since(r.since) > forget {
+	if time.Since(r.since) >= again {
 		r.above, r.scales, r.since = map[types.UID][]metav1.OwnerReference{}, map[schema.GroupResource]map[string]string{}, time.Now()
 	}
 	up := ascent{c: c, above: r.above, seen: map[types.UID]bool{}, found: map[schema.GroupKind]bool{}, unreadable: map[schema.GroupKind]bool{}}
@@ -228,30 +229,27 @@ type ascent struct {
 	found, unreadable map[schema.GroupKind]bool
 }
 
-func (a ascent) follow(namespace string, refs []metav1.OwnerReference) error {
-	for _, ref := range refs {
+func (a ascent) follow(namespace string, owners []metav1.OwnerReference) error {
+	return policies.Ascend(owners, func(ref metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
 		kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind()
 		if a.seen[ref.UID] || !kinds.IsCustom(kind.Group) {
-			continue
+			return nil, false, nil
 		}
 		a.seen[ref.UID], a.found[kind] = true, true
 		above, ok := a.above[ref.UID]
-		if !ok && !a.unreadable[kind] {
-			o, known, err := a.c.Owner(namespace, ref)
-			if err != nil && !apierrors.IsNotFound(err) {
-				return err
-			}
-			a.unreadable[kind] = !known
-			if o != nil {
-				above = o.OwnerReferences
-			}
-			if known {
-				a.above[ref.UID] = above
-			}
+		if ok || a.unreadable[kind] {
+			return above, false, nil
 		}
-		if err := a.follow(namespace, above); err != nil {
-			return err
+		o, known, err := a.c.Owner(namespace, ref)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return nil, false, err
 		}
-	}
-	return nil
+		if o != nil {
+			above = o.OwnerReferences
+		}
+		if a.unreadable[kind] = !known; known {
+			a.above[ref.UID] = above
+		}
+		return above, false, nil
+	})
 }

@@ -134,17 +134,13 @@ func TestOwnerDelete(t *testing.T) {
 func TestOwnersOfOwners(t *testing.T) {
 	const group = "above.example.com"
 	s := newShell(t)
-	s.define(defined(group, "Cluster"), defined(group, "Datacenter"))
+	s.define(defined(group, "Cluster"), defined(group, "Datacenter"), defined(group, "Fleet"))
 	cluster := s.owner(group, "Cluster", "db", "{}", "")
 	datacenter := s.owner(group, "Datacenter", "db", "{}", cluster)
 	s.mustWith(ownedSet(datacenter, "replicas: 1"), "apply", "-f", "-")
 	s.settled(1)
 	s.bound()
-	owned, err := yaml.YAMLToJSON([]byte("metadata: {ownerReferences: [" + datacenter + "]}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.must("patch", "pvc", "data-db-0", "--type=merge", "-p", string(owned))
+	s.adopt("pvc", "data-db-0", datacenter)
 	s.eventuallyRefused("owner-delete/data: Deleting Datacenter db deletes StatefulSet db and 1 claim (data-db-0; 1Gi)", "delete", "datacenter", "db", "--dry-run=server")
 	if out := s.must("delete", "clusters."+group, "db", "--dry-run=server"); strings.Contains(out, "Warning") {
 		t.Errorf("an owner above one that cannot be read is judged:\n%s", out)
@@ -159,6 +155,34 @@ rules: [{apiGroups: [above.example.com], resources: [datacenters], verbs: [get]}
 	other := strings.Replace(statefulSet("replicas: 0"), "name: db, namespace", "ownerReferences: ["+s.owner(group, "Datacenter", "other", "{}", "")+"], name: other, namespace", 1)
 	s.mustWith(other, "apply", "-f", "-")
 	s.eventuallyRefused("owner-delete/data: Deleting Cluster db deletes ", "delete", "clusters."+group, "db", "--dry-run=server")
+
+	// Two owners of one kind.
+	region := s.owner(group, "Datacenter", "region", "{}", "")
+	s.adopt("datacenter", "db", cluster, strings.ReplaceAll(region, "controller: true, ", ""))
+	if out := s.must("delete", "datacenter", "region", "--dry-run=server"); strings.Contains(out, "Warning") {
+		t.Errorf("one owner of two is judged as all:\n%s", out)
+	}
+	s.adopt("datacenter", "db", region)
+	s.refused([]string{"owner-delete/data: Deleting Datacenter region deletes "}, "delete", "datacenter", "region", "--dry-run=server")
+
+	// Nothing but a look tells of an owner that comes later, of a kind that owned nothing before.
+	s.adopt("datacenter", "region", s.owner(group, "Fleet", "all", "{}", ""))
+	await(t, func() error {
+		if out, err := s.try("", "delete", "fleet", "all", "--dry-run=server"); err == nil || !strings.Contains(out, "owner-delete/data: Deleting Fleet all deletes ") {
+			return fmt.Errorf("it is not refused: %s", out)
+		}
+		return nil
+	})
+}
+
+// adopt gives an object these owners in place of those that it has.
+func (s shell) adopt(kind, name string, owners ...string) {
+	s.Helper()
+	patch, err := yaml.YAMLToJSON([]byte("metadata: {ownerReferences: [" + strings.Join(owners, ", ") + "]}"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.must("patch", kind, name, "--type=merge", "-p", string(patch))
 }
 
 // TestDefinitionsTakeAllAlong holds what owner-delete rests on: a CustomResourceDefinition takes its custom resources along, and these

@@ -13,22 +13,22 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Annotations by which somebody who may do so takes a denial on themselves. They stand on the object of the request; for
-// a request to scale, on the StatefulSet.
+// Annotations with which an authorized user bypasses a denial. They are on the object of the request; for a request to scale, on
+// the StatefulSet.
 const (
-	// BypassAnnotation names the rules, by ID and separated by commas.
+	// BypassAnnotation lists rule IDs, separated by commas.
 	BypassAnnotation = "mooring.dev/bypass"
-	// BypassReasonAnnotation says why; without it the bypass does not count.
+	// BypassReasonAnnotation gives the reason. Without it, the bypass does not count.
 	BypassReasonAnnotation = "mooring.dev/bypass-reason"
-	// BypassUntilAnnotation is when the bypass ends, in RFC 3339, at most maxBypass ahead. Absent: it has no end.
+	// BypassUntilAnnotation is when the bypass ends, in RFC 3339, at most maxBypass from now. Absent: it has no end.
 	BypassUntilAnnotation = "mooring.dev/bypass-until"
 )
 
-// maxBypass is how far ahead the end of a bypass may lie.
+// maxBypass limits how far in the future a bypass can end.
 const maxBypass = 24 * time.Hour
 
-// bypass turns denials into warnings where the object's annotations ask for it and the user may have it. Where they ask
-// in vain, the finding says why.
+// bypass turns denials into warnings if the object's annotations ask for it and the user has the right. If a bypass does not count,
+// the finding says why.
 func bypass(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 	var denied []string
 	for _, f := range findings {
@@ -85,8 +85,8 @@ func bypass(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 	return nil
 }
 
-// asksForBypass returns the object whose annotations ask for the bypass: that of the request, or another StatefulSet of its group,
-// or nil.
+// asksForBypass returns the object whose annotations ask for the bypass, or nil. It is the object of the request, or another
+// StatefulSet of its group.
 func asksForBypass(chosen []applied, ch Change, c Cluster) (kinds.Object, error) {
 	asks := func(o kinds.Object) bool { _, ok := o.GetAnnotations()[BypassAnnotation]; return ok }
 	o := ch.Object()
@@ -112,7 +112,7 @@ func asksForBypass(chosen []applied, ch Change, c Cluster) (kinds.Object, error)
 	return nil, nil
 }
 
-// bypassedIn is the namespace in which the user must have the right: the object's own, which a Namespace is too.
+// bypassedIn returns the namespace in which the user must have the right. A Namespace is its own.
 func bypassedIn(o kinds.Object) string {
 	if kinds.Of(o) == kinds.Namespace {
 		return o.GetName()
@@ -120,7 +120,7 @@ func bypassedIn(o kinds.Object) string {
 	return o.GetNamespace()
 }
 
-// invalid says why a bypass does not count whoever asks, or nothing.
+// invalid says why a bypass does not count, whoever asks. It is empty for a valid bypass.
 func invalid(annotations map[string]string, now time.Time) string {
 	if strings.TrimSpace(annotations[BypassReasonAnnotation]) == "" {
 		return BypassReasonAnnotation + " must give the reason"

@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// now is when the tests' requests are made.
+// now is the time of the tests' requests.
 var now = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 func TestBypass(t *testing.T) {
@@ -20,7 +20,7 @@ func TestBypass(t *testing.T) {
 		annotations map[string]string
 		may         []string
 		want        v1alpha1.Action
-		// note is part of the finding's note, and of nothing else.
+		// note must be part of the finding's note, and of no other finding's.
 		note string
 	}{
 		"allowed": {
@@ -208,7 +208,7 @@ func TestBypassOfAGroup(t *testing.T) {
 	}
 }
 
-// FuzzBypass holds that no value of the annotations lets through a user who has no right, or a change without a reason.
+// FuzzBypass checks that no value of the annotations lets through a user without the right, or a change without a reason.
 func FuzzBypass(f *testing.F) {
 	f.Add("scale-down", "moved away", "2026-03-01T18:00:00Z", true)
 	f.Add("scale-down,", "", "", false)

@@ -1,7 +1,7 @@
-// Package policies is the heart of Mooring: what a change to a stateful workload may do, and why not. It is pure: no
-// HTTP, no files, no client. Admission, audits and manifest checks all come through here.
+// Package policies decides what a change to a stateful workload may do, and says why not. It is pure: no HTTP, no files, no client.
+// Admission, audits and manifest checks all use it.
 //
-// engine.go is the place to start reading. The engine is handed its rules, which are in package rules, a file each.
+// Start reading in engine.go. The caller gives the engine its rules, which are in package rules, one file each.
 package policies
 
 import (
@@ -21,37 +21,37 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Change is one thing somebody wants to do to one object.
+// Change is one change to one object.
 type Change struct {
 	// Operation is Create, Update or Delete.
 	Operation admissionv1.Operation
-	// Scale tells that an update came through the scale subresource. Old and New are then the StatefulSet, as it is and
-	// with the replicas asked for; or of a custom resource what a Scale says of it, which has the number as spec.replicas.
+	// Scale means that an update came through the scale subresource. Old and New are then the StatefulSet as it is, and with the
+	// requested replicas. For a custom resource they hold what its Scale says, with the number as spec.replicas.
 	Scale bool
-	// Old is the object as stored, nil on Create; New is the object as asked for, nil on Delete.
+	// Old is the stored object, nil on Create; New is the requested object, nil on Delete.
 	Old, New kinds.Object
-	// InFiles tells that nobody asks an API server: the change is what lies between two sets of files.
+	// InFiles means that the change is the difference between two sets of files. No one asks an API server.
 	InFiles bool
-	// Unknown and UnknownBefore are the paths of fields that Kubernetes does not know, of New and of Old. Only a reader of files sees
-	// them: the API server drops them before it asks anybody.
+	// Unknown and UnknownBefore are the paths of the fields in New and Old that Kubernetes does not know. Only files show them: the
+	// API server drops unknown fields before admission.
 	Unknown, UnknownBefore []string
-	// Replacement is, of a StatefulSet that leaves the files, the one that comes in its place under another name.
+	// Replacement is the StatefulSet that replaces one removed from the files, under another name.
 	Replacement *appsv1.StatefulSet
-	// User is who asks.
+	// User makes the request.
 	User authenticationv1.UserInfo
-	// DryRun tells that nothing will be stored.
+	// DryRun means that nothing will be stored.
 	DryRun bool
-	// Eviction tells that a delete came through the eviction subresource of a Pod, and keeps the PodDisruptionBudgets already.
+	// Eviction means that the delete comes from a Pod's eviction subresource, which already respects PodDisruptionBudgets.
 	Eviction bool
-	// DeleteOptions are those of a delete, as the API server understood them; nil where they are not known.
+	// DeleteOptions are the options of a delete as the API server understood them, or nil if unknown.
 	DeleteOptions *metav1.DeleteOptions
-	// Owners are the fields of custom resources that policies name. The engine fills them in.
+	// Owners are the custom resources' fields that policies name. The engine fills them in.
 	Owners []v1alpha1.Owner
-	// Time of the request, by which a bypass expires.
+	// Time is the time of the request. It decides whether a bypass has expired.
 	Time time.Time
 }
 
-// Object is the object the change is about: as it will be, or as it was where it goes.
+// Object returns the object after the change, or before it for a delete.
 func (c Change) Object() kinds.Object {
 	if c.New != nil {
 		return c.New
@@ -59,7 +59,7 @@ func (c Change) Object() kinds.Object {
 	return c.Old
 }
 
-// NewOwners returns the owners that an object has and had not before.
+// NewOwners returns the owner references that the change adds.
 func (c Change) NewOwners() []metav1.OwnerReference {
 	if c.New == nil {
 		return nil
@@ -73,9 +73,9 @@ func (c Change) NewOwners() []metav1.OwnerReference {
 	return owners
 }
 
-// Destructive tells whether the change takes something away that may be in use and does not come back: deletes of what is not
-// replaceable, updates that take ordinals from a StatefulSet or may have its operator do so, and those that add an owner, without
-// which the object goes. Such a change is worth a read past the cache, and is refused where nothing can be read.
+// Destructive reports whether the change removes something that may be in use and does not come back: a delete of an object that is
+// not replaceable, an update that removes ordinals from a StatefulSet or can make its operator do so, or a new owner, with which
+// the object is deleted. Such a change is worth a live read, and is refused if that read fails.
 func (c Change) Destructive() bool {
 	switch {
 	case c.Eviction, c.Operation == admissionv1.Delete && kinds.Of(c.Old).Replaceable:
@@ -87,8 +87,8 @@ func (c Change) Destructive() bool {
 	return ok && statefulset.OrdinalsOf(older).Minus(statefulset.OrdinalsOf(newer)).Count() > 0
 }
 
-// MeetsPods tells whether a new StatefulSet meets Pods of its names, which it may adopt and remove. The cluster need not be the
-// latest: it may still know them by the owner they had.
+// MeetsPods reports whether a new StatefulSet finds existing Pods with its names, which it may adopt and remove. A stale cluster
+// will do: it may still show the Pods' former owner.
 func (c Change) MeetsPods(cluster Cluster) (bool, error) {
 	set, ok := c.New.(*appsv1.StatefulSet)
 	if !ok || c.Operation != admissionv1.Create {
@@ -115,9 +115,9 @@ func (c Change) StatefulSets() (older, newer *appsv1.StatefulSet, ok bool) {
 	return older, newer, ok1 && ok2
 }
 
-// controllers are the users under which the control plane deletes what somebody asked to have deleted before. That request
-// was the one to refuse; refusing theirs would only wedge the cluster. So would it where a taint drives Pods from a node, or the
-// scheduler makes room. One of them is all controllers, where kube-controller-manager gives them no accounts of their own.
+// controllers are the users with which the control plane carries out an earlier delete. That delete was the request to refuse;
+// refusing the controllers' requests blocks the control plane, as it would for Pods removed by a taint or preempted by the
+// scheduler. One of them stands for all controllers, if kube-controller-manager runs without their service accounts.
 var controllers = []string{
 	"system:serviceaccount:kube-system:attachdetach-controller",
 	"system:serviceaccount:kube-system:generic-garbage-collector",
@@ -134,18 +134,18 @@ var controllers = []string{
 // Controllers returns those users.
 func Controllers() []string { return slices.Clone(controllers) }
 
-// ExcludedNamespaces returns the namespaces that a cluster needs to come up, besides Mooring's own. Nothing in them is judged.
+// ExcludedNamespaces returns the namespaces that a cluster needs to start, without Mooring's own. Mooring judges nothing in them.
 func ExcludedNamespaces() []string {
 	return []string{metav1.NamespaceSystem, corev1.NamespaceNodeLease}
 }
 
-// ByController tells whether a part of the control plane asks.
+// ByController reports whether the control plane makes the request.
 func (c Change) ByController() bool { return slices.Contains(controllers, c.User.Username) }
 
-// ByNode tells whether a node's own agent asks, which knows what has stopped there.
+// ByNode reports whether a kubelet makes the request. It knows what has stopped on its node.
 func (c Change) ByNode() bool { return strings.HasPrefix(c.User.Username, "system:node:") }
 
-// StatefulSetOf returns the StatefulSet that controls the Pod, nil where there is none.
+// StatefulSetOf returns the StatefulSet that controls the Pod, or nil if there is none.
 func StatefulSetOf(pod *corev1.Pod, cluster Cluster) (*appsv1.StatefulSet, error) {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || owner.Kind != kinds.StatefulSet.Kind {
@@ -158,8 +158,8 @@ func StatefulSetOf(pod *corev1.Pod, cluster Cluster) (*appsv1.StatefulSet, error
 	return set, err
 }
 
-// Decided tells whether a change only carries out what was decided before: a controller asks for it, or what it is about is on
-// its way out.
+// Decided reports whether the change only carries out an earlier decision: a controller makes it, or its object is already being
+// deleted.
 func (c Change) Decided(cluster Cluster) (bool, error) {
 	if c.ByController() {
 		return true, nil
@@ -168,8 +168,8 @@ func (c Change) Decided(cluster Cluster) (bool, error) {
 	return goes != "", err
 }
 
-// Orphans tells whether a delete leaves what the object owns behind. The API server heeds the old option before the new,
-// and the object's finalizer where there is neither.
+// Orphans reports whether a delete leaves the object's dependents in place. The API server prefers the deprecated option, then the
+// new one, then the object's finalizers.
 func (c Change) Orphans() bool {
 	options := ptr.Deref(c.DeleteOptions, metav1.DeleteOptions{})
 	switch {

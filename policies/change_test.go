@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// sized returns a StatefulSet of that start and size.
+// sized returns a StatefulSet with this start ordinal and size.
 func sized(start, replicas int32) *appsv1.StatefulSet {
 	s := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{
 		Replicas: &replicas, Ordinals: &appsv1.StatefulSetOrdinals{Start: start}, Selector: &metav1.LabelSelector{},
@@ -22,7 +22,7 @@ func sized(start, replicas int32) *appsv1.StatefulSet {
 	return s
 }
 
-// Replicas may be any int32, and what a rule does must not grow with them.
+// Replicas may be any int32, so no rule may do work in proportion to them.
 func TestBillionsOfOrdinals(t *testing.T) {
 	set := only(t, policy(t, "a", `rules:
   scaleDown: {action: Deny, maxStep: 1, minReplicas: 3}
@@ -49,7 +49,7 @@ func TestBillionsOfOrdinals(t *testing.T) {
 				t.Error("it takes ordinals away and is not destructive")
 			}
 			var got []string
-			// A thousand times, so that a loop over every ordinal would not end.
+			// A thousand runs, so that a loop over every ordinal would not finish.
 			allocations := testing.AllocsPerRun(1000, func() { got = judge(t, set, ch, policies.Snapshot{Complete: test.known}) })
 			if allocations > 10_000 {
 				t.Errorf("judging it made %.0f allocations", allocations)

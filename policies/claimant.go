@@ -11,8 +11,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/statefulset"
 )
 
-// SetNames yields what the StatefulSet may be called whose claim has this name before its ordinal. Claims are named
-// template-set-ordinal, so each dash may be where the name of the StatefulSet begins.
+// SetNames yields the possible names of the StatefulSet of a claim, given the claim's name without its ordinal. A claim is named
+// template-set-ordinal, and the set's name may begin after any dash.
 func SetNames(claim string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range len(claim) {
@@ -23,7 +23,7 @@ func SetNames(claim string) iter.Seq[string] {
 	}
 }
 
-// ClaimantOf returns the StatefulSet that has a name for the claim, or nil.
+// ClaimantOf returns the StatefulSet whose templates name the claim, or nil.
 func ClaimantOf(claim *corev1.PersistentVolumeClaim, c Cluster) (set *appsv1.StatefulSet, known bool, err error) {
 	name, _, ok := statefulset.CutOrdinal(claim.Name)
 	if !ok {
@@ -45,11 +45,11 @@ func ClaimantOf(claim *corev1.PersistentVolumeClaim, c Cluster) (set *appsv1.Sta
 	return nil, known, nil
 }
 
-// mostNames is how many claims are asked for by their names, each in a request of its own.
+// mostNames is how many claims are read by name, with one request each.
 const mostNames = 16
 
-// ClaimsOf returns the claims that the StatefulSet's templates name for one of the ordinals. Few are asked for one by one: that there is
-// none is certain then.
+// ClaimsOf returns the existing claims of these ordinals of the StatefulSet. It reads a few claims by name, so that their absence
+// is certain.
 func ClaimsOf(set *appsv1.StatefulSet, of statefulset.Ranges, c Cluster) (claims []*corev1.PersistentVolumeClaim, known bool, err error) {
 	templates := set.Spec.VolumeClaimTemplates
 	if of.Count()*int64(len(templates)) > mostNames {
@@ -74,7 +74,7 @@ func ClaimsOf(set *appsv1.StatefulSet, of statefulset.Ranges, c Cluster) (claims
 	return claims, known, nil
 }
 
-// ClaimsTakenBy returns the claims that go when the StatefulSet is deleted.
+// ClaimsTakenBy returns the claims that are deleted with the StatefulSet.
 func ClaimsTakenBy(set *appsv1.StatefulSet, c Cluster) (taken []*corev1.PersistentVolumeClaim, known bool, err error) {
 	members, known, err := ClaimsOf(set, statefulset.Ranges{statefulset.OrdinalsOf(set)}, c)
 	if err != nil {

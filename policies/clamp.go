@@ -4,13 +4,12 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// clampWithin is how far below the present replicas a safe number is looked for; who wants less is asked to come again.
+// clampWithin is how far below the present replicas clamp looks for a safe number.
 const clampWithin = 1000
 
-// clamp raises the replicas that an autoscaler asks for to the smallest number that no rule which clamps refuses under any of
-// the policies, at most to the present one. It does so only where one of the policies says so, and only where the request
-// would be refused as it is. Safety does not grow with the number (a member that is down counts only where it stays), so that
-// every number has its turn.
+// clamp raises the replicas that an autoscaler asks for to the smallest number that no clamping rule refuses under any policy, at
+// most the present one. It does so only if a policy asks for it and the request would be refused. It tries every number, because a
+// larger one is not always safer: a member that is down counts only if it stays.
 func clamp(rules []Rule, chosen []applied, ch Change, c Cluster) (Filled, error) {
 	older, newer, ok := ch.StatefulSets()
 	if !ok || older.Spec.Replicas == nil || newer.Spec.Replicas == nil {
@@ -46,7 +45,7 @@ func clamp(rules []Rule, chosen []applied, ch Change, c Cluster) (Filled, error)
 	}, nil
 }
 
-// clamping returns the rule and the policy that want the request clamped rather than refused, if any do.
+// clamping returns the rule and policy that clamp the request instead of refusing it, if any.
 func clamping(rules []Rule, chosen []applied, ch Change) (Rule, applied, bool) {
 	for _, policy := range chosen {
 		if policy.mode == v1alpha1.ModeAudit {

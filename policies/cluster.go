@@ -10,34 +10,33 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// Cluster is what the rules may ask about what is around a change. One Cluster serves one change: whoever makes it binds
-// the deadline of its reads. What is returned is shared and must not be changed.
+// Cluster answers the rules' questions about the objects around a change. One Cluster serves one change, and its maker bounds the
+// time of its reads. The objects it returns are shared: do not change them.
 //
-// An error says that a read failed, so that the change cannot be judged. That something cannot be known (a set of files has no
-// Pods, an audit may not read Secrets) is no error but known, false. What is unknown never denies.
+// An error means that a read failed, so the change cannot be judged. Something that cannot be known is no error but known=false:
+// files have no Pods, and an audit may not read Secrets. What is unknown never denies.
 type Cluster interface {
-	// Get returns the object of that name, nil where there is none.
+	// Get returns the object, or nil if it does not exist.
 	Get(kind *kinds.Kind, namespace, name string) (o kinds.Object, known bool, err error)
-	// List returns the objects of a namespace, or of all where it is empty, that the selector selects. Where known is false there
-	// may be others.
+	// List returns the selected objects of a namespace, or of all namespaces if it is empty. If known is false, there may be more.
 	List(kind *kinds.Kind, namespace string, selector labels.Selector) (all []kinds.Object, known bool, err error)
 	Asker
 }
 
-// Asker is what can be known of the user who asks for the change, and of owners whose kinds are not in the table.
+// Asker answers questions about the user who makes the request, and about owners whose kinds are not in the table.
 type Asker interface {
-	// MayBypass tells whether the user has the verb bypass on the policy in the namespace.
+	// MayBypass reports whether the user has the verb bypass for the policy in the namespace.
 	MayBypass(policy, namespace string) (may, known bool, err error)
-	// MayOperate tells whether the owner of an object of the namespace exists, and the user may update its status.
+	// MayOperate reports whether the owner exists and the user can update its status.
 	MayOperate(namespace string, owner metav1.OwnerReference) (may, known bool, err error)
-	// MayAnything tells whether the user may do anything to everything, as a cluster's administrators and its deployment tools do.
+	// MayAnything reports whether the user can do anything to every object, as cluster administrators and deployment tools can.
 	MayAnything() (may, known bool, err error)
-	// Owner returns the metadata of an owner of any kind, nil where there is none of that UID. It is unknown where the cluster does
-	// not serve the kind.
+	// Owner returns the metadata of an owner of any kind, or nil if none has that UID. It is unknown if the cluster does not serve
+	// the kind.
 	Owner(namespace string, owner metav1.OwnerReference) (o *metav1.PartialObjectMetadata, known bool, err error)
 }
 
-// Nobody is the Asker where nobody asks, and no API server answers.
+// Nobody is the Asker without a user and an API server.
 type Nobody struct{}
 
 // MayBypass is unknown.
@@ -54,19 +53,19 @@ func (Nobody) Owner(string, metav1.OwnerReference) (*metav1.PartialObjectMetadat
 	return nil, false, nil
 }
 
-// Get returns the object of the Go type T and that name, nil where there is none.
+// Get returns the object of type T with this name, or nil if it does not exist.
 func Get[T kinds.Object](c Cluster, namespace, name string) (found T, known bool, err error) {
 	o, known, err := c.Get(kinds.For[T](), namespace, name)
 	found, _ = o.(T)
 	return found, known, err
 }
 
-// List returns the objects of the Go type T in a namespace, "" for kinds that have none.
+// List returns the objects of type T in a namespace, "" for cluster-scoped kinds.
 func List[T kinds.Object](c Cluster, namespace string) ([]T, bool, error) {
 	return Select[T](c, namespace, labels.Everything())
 }
 
-// Select returns the objects of the Go type T in a namespace that the selector selects.
+// Select returns the selected objects of type T in a namespace.
 func Select[T kinds.Object](c Cluster, namespace string, selector labels.Selector) (found []T, known bool, err error) {
 	all, known, err := c.List(kinds.For[T](), namespace, selector)
 	if len(all) == 0 || err != nil {
@@ -79,18 +78,18 @@ func Select[T kinds.Object](c Cluster, namespace string, selector labels.Selecto
 	return found, known, nil
 }
 
-// Paged is a Cluster that need not read all of a list.
+// Paged is a Cluster that can read part of a list.
 type Paged interface {
-	// Walk calls visit with the objects of a namespace, or of none, until it has had enough.
+	// Walk calls visit with the objects of a namespace, "" for cluster-scoped kinds, until visit returns true.
 	Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) (enough bool)) (known bool, err error)
 }
 
-// Walk calls visit with the objects of the Go type T in a namespace, "" for kinds that have none, until it has had enough.
+// Walk calls visit with the objects of type T in a namespace, "" for cluster-scoped kinds, until visit returns true.
 func Walk[T kinds.Object](c Cluster, namespace string, visit func(T) (enough bool)) (known bool, err error) {
 	return walk(c, kinds.For[T](), namespace, func(o kinds.Object) bool { return visit(o.(T)) })
 }
 
-// walk looks through the whole list where the Cluster is not Paged.
+// walk reads the whole list if the Cluster is not Paged.
 func walk(c Cluster, kind *kinds.Kind, namespace string, visit func(kinds.Object) (enough bool)) (known bool, err error) {
 	if paged, ok := c.(Paged); ok {
 		return paged.Walk(kind, namespace, visit)
@@ -104,20 +103,20 @@ func walk(c Cluster, kind *kinds.Kind, namespace string, visit func(kinds.Object
 	return known, err
 }
 
-// Snapshot is a Cluster held in memory: the objects of a test or of a moment.
+// Snapshot is a Cluster in memory, for tests and for a moment of a live cluster.
 type Snapshot struct {
-	// Objects are all the objects of the set.
+	// Objects are all objects of the snapshot.
 	Objects []kinds.Object
-	// Complete says that an object that is not in the set does not exist. Otherwise nobody knows.
+	// Complete means that an object that is not in the snapshot does not exist. Otherwise that is unknown.
 	Complete bool
-	// Bypass names the policies that the user may bypass.
+	// Bypass names the policies that the user can bypass.
 	Bypass []string
-	// Owners are the custom resources; Operates are the kinds of which the user may update the status.
+	// Owners are the custom resources; Operates are the kinds whose status the user can update.
 	Owners   []metav1.PartialObjectMetadata
 	Operates []string
-	// Admin says that the user may do anything.
+	// Admin means that the user can do anything.
 	Admin bool
-	// Unserved are kinds of owners that the cluster does not serve, or that nobody may read.
+	// Unserved are kinds of owners that the cluster does not serve, or that Mooring cannot read.
 	Unserved []string
 }
 
@@ -131,7 +130,7 @@ func (s Snapshot) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, b
 	return nil, s.Complete, nil
 }
 
-// List returns the objects that the selector selects.
+// List returns the selected objects.
 func (s Snapshot) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	var all []kinds.Object
 	for _, o := range s.Objects {
@@ -142,21 +141,21 @@ func (s Snapshot) List(kind *kinds.Kind, namespace string, selector labels.Selec
 	return all, s.Complete, nil
 }
 
-// MayBypass tells whether the policy is among those the user may bypass.
+// MayBypass reports whether Bypass has the policy.
 func (s Snapshot) MayBypass(policy, _ string) (bool, bool, error) {
 	return slices.Contains(s.Bypass, policy), true, nil
 }
 
-// MayOperate tells whether the owner is among Owners and its kind among Operates.
+// MayOperate reports whether Owners has the owner and Operates its kind.
 func (s Snapshot) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
 	o, known, err := s.Owner(namespace, owner)
 	return o != nil && slices.Contains(s.Operates, owner.Kind), known, err
 }
 
-// MayAnything tells whether the user is said to.
+// MayAnything returns Admin.
 func (s Snapshot) MayAnything() (bool, bool, error) { return s.Admin, true, nil }
 
-// Owner returns the owner of that UID.
+// Owner returns the owner with this UID.
 func (s Snapshot) Owner(_ string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
 	for i := range s.Owners {
 		if s.Owners[i].UID == owner.UID {

@@ -13,53 +13,53 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// Filled is what the policies' defaults did to an object.
+// Filled is the result of the policies' defaults for an object.
 type Filled struct {
-	// Fields were filled in; Reported would have been, by policies that only audit.
+	// Fields were filled in. Reported are the fields that policies in mode Audit would have filled in.
 	Fields, Reported []FilledField
-	// Patch is the RFC 6902 patch that does it, empty where there is nothing to fill in.
+	// Patch is the RFC 6902 patch that fills them in, empty if there is nothing to fill in.
 	Patch []Operation
 }
 
-// FilledField is one field with its default and whose it is.
+// FilledField is a field with its default value and the policy that gave it.
 type FilledField struct {
 	Path, Rule, Policy string
 	Value              any
 }
 
-// String is the warning for whoever changed something else of an object that runs, in at most MaxWarning characters.
+// String is the warning for a user whose update changed other fields of an existing object, at most MaxWarning characters.
 func (f FilledField) String() string {
 	return cut(fmt.Sprintf("%s: %s is set to %v by the default of policy %s, because the manifest leaves it out. To keep your own value, annotate it: %s=%s",
 		f.Rule, f.Path, f.Value, f.Policy, KeepAnnotation, f.Rule), MaxWarning)
 }
 
-// Operation is an operation of a JSON patch. It is always "add", which replaces what is there.
+// Operation is a JSON patch operation. It is always "add", which also replaces.
 type Operation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
 	Value any    `json:"value"`
 }
 
-// Defaults is what a rule fills fields in through: it knows where the user was silent and who was first.
+// Defaults fills in fields for a rule. It knows which fields the user set, and the first policy for each field wins.
 type Defaults struct {
 	Filled
-	// Object is a shallow copy: rules may put other parts in it, and leave alone what its pointers and slices point to.
+	// Object is a shallow copy. Rules may replace its parts, but must not change what its pointers and slices refer to.
 	Object kinds.Object
-	// Creating tells that the object is new, so that nothing relies on its values yet. A file does not say whether it is.
+	// Creating means that the object is new, so that nothing relies on its values yet. A file does not show this.
 	Creating bool
 
-	// meant is worked out where it is asked for: most objects have nothing that a default could go to.
+	// meant is computed on first use: most objects have no field that a default applies to.
 	meant        func() provenance
 	rule, policy string
 	report       bool
 	settled      map[string]bool
 }
 
-// Told tells whether the client that wrote the object says what its owner wrote, so that silence is known to be silence. Who does
-// not (Helm without server-side apply, kubectl create) may have written the API's default and cannot say so.
+// Told reports whether the client recorded the fields that the user wrote, so that a field it did not record is not set. Helm
+// without server-side apply and kubectl create record nothing: they may have written the API's default value.
 func (d *Defaults) Told() bool { return d.meant().told }
 
-// Wrote tells whether the user wrote the field, or asked to be spared this rule's defaults.
+// Wrote reports whether the user wrote the field, or opted out of this rule's defaults.
 func (d *Defaults) Wrote(path string) bool { return d.meant().spoke(d.rule, path) }
 
 func newDefaults(ch Change) *Defaults {
@@ -78,12 +78,12 @@ func shallowCopy(o kinds.Object) kinds.Object {
 	case *corev1.PersistentVolume:
 		return ptr.To(*o)
 	}
-	// No rule has defaults for other kinds.
+	// Rules have defaults for no other kind.
 	return o
 }
 
-// Fill sets the field at path to want where the user left it at the API's default, and tells whether it did. The zero
-// value of want asks for nothing. The first policy to have a say about a field settles it.
+// Fill sets the field at path to want if the user left it at the API's default, and reports whether it did. A zero want does
+// nothing. The first policy that sets a field wins.
 func Fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) bool {
 	var nothing T
 	if want == nothing || d.settled[path] {
@@ -104,7 +104,7 @@ func Fill[T comparable](d *Defaults, path string, at *T, want, apiDefault T) boo
 	return true
 }
 
-// Put writes the whole of a changed structure into the patch. Its path has no character that JSON pointers escape.
+// Put adds a whole changed struct to the patch. Its path must contain no character that JSON pointers escape.
 func (d *Defaults) Put(path string, value any) {
 	pointer := "/" + strings.ReplaceAll(path, ".", "/")
 	if i := slices.IndexFunc(d.Patch, func(o Operation) bool { return o.Path == pointer }); i >= 0 {

@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
 		policies     []v1alpha1.StatefulPolicy
 		older, newer string
 		scale        bool
-		// fields and reported are path=value@policy; patch is the JSON patch.
+		// fields and reported have the form path=value@policy; patch is the JSON patch.
 		fields, reported []string
 		patch            string
 	}{
@@ -209,7 +209,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestFills holds that no request is read for its defaults where there are none, and that every one is where there may be.
+// TestFills checks that a request's fields are looked at for defaults exactly where a policy may fill one in.
 func TestFills(t *testing.T) {
 	partition := policy(t, "a", "match: {namespaceSelector: {matchLabels: {team: data}}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")
 	for name, test := range map[string]struct {
@@ -275,7 +275,7 @@ func patchOf(t *testing.T, filled policies.Filled) string {
 	return string(data)
 }
 
-// patched returns a copy of the StatefulSet with the patch applied and, as the API server does, defaulted again.
+// patched returns a copy of the StatefulSet with the patch applied and, as on the API server, defaulted again.
 func patched(t *testing.T, o kinds.Object, filled policies.Filled) kinds.Object {
 	t.Helper()
 	set := o.DeepCopyObject().(*appsv1.StatefulSet)
@@ -302,7 +302,7 @@ func patched(t *testing.T, o kinds.Object, filled policies.Filled) kinds.Object 
 	return set
 }
 
-// TestDefaultsSatisfyRequirements holds that a policy which requires what it gives by default has nothing against it.
+// TestDefaultsSatisfyRequirements checks that a policy does not refuse its own defaults.
 func TestDefaultsSatisfyRequirements(t *testing.T) {
 	set := only(t, policy(t, "a", `rules:
   updateStrategy: {action: Deny, default: {type: OnDelete}, require: OnDelete}

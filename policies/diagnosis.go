@@ -15,13 +15,14 @@ import (
 
 // Diagnosis is what looks wrong with a policy in a cluster.
 type Diagnosis struct {
-	// Invalid says why the policy cannot be used at all.
+	// Invalid says why the policy cannot be used.
 	Invalid error
-	// Missing names what the policy names and is not there; Contradicts what no object can satisfy beside another policy.
+	// Missing lists what the policy names and the cluster does not have; Contradicts lists requirements that no object can satisfy
+	// together with another policy.
 	Missing, Contradicts []string
 }
 
-// Diagnose looks at all policies of a cluster together, by name.
+// Diagnose examines all policies of a cluster together. The result is by policy name.
 func Diagnose(rules []Rule, all []v1alpha1.StatefulPolicy, c Cluster) (map[string]Diagnosis, error) {
 	namespaces, knowsNamespaces, err := List[*corev1.Namespace](c, "")
 	if err != nil {
@@ -73,7 +74,7 @@ func names[T metav1.Object](objects []T) []string {
 	return all
 }
 
-// namespacesOf are the namespaces that a match names.
+// namespacesOf returns the namespaces that a match names.
 func namespacesOf(m v1alpha1.Match) []string {
 	named := slices.Clone(m.Exclude.Namespaces)
 	if s := m.NamespaceSelector; s != nil {
@@ -99,7 +100,7 @@ func absent(what string, named, there []string) []string {
 	return missing
 }
 
-// meet tells whether both policies are in force for objects of one of the namespaces, as far as their selectors tell.
+// meet reports whether both policies apply to objects in one of the namespaces, by their selectors.
 func meet(a, b compiled, namespaces []*corev1.Namespace) bool {
 	if a.Spec.Mode == v1alpha1.ModeAudit || b.Spec.Mode == v1alpha1.ModeAudit {
 		return false
@@ -114,7 +115,7 @@ func meet(a, b compiled, namespaces []*corev1.Namespace) bool {
 	return slices.ContainsFunc(namespaces, func(n *corev1.Namespace) bool { return a.covers(n) && b.covers(n) })
 }
 
-// contradictions says what no object can satisfy, because each set of rules wants another thing of it.
+// contradictions lists the requirements of two sets of rules that no object can satisfy together.
 func contradictions(a, b v1alpha1.Rules) []string {
 	found := map[string]bool{}
 	differ := func(at, x, y string) {
@@ -145,7 +146,7 @@ func contradictions(a, b v1alpha1.Rules) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// refuses tells whether a rule's block is there and refuses what does not satisfy it.
+// refuses reports whether the rule's block exists and has the action Deny.
 func refuses[P Parameters](block *P) bool {
 	return block != nil && (*block).RuleAction() == v1alpha1.Deny
 }

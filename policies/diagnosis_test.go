@@ -21,7 +21,7 @@ func TestDiagnose(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		a, b string
-		// want is what is wrong with a, and with b under its name.
+		// want is the diagnosis of a, and that of b under its name.
 		invalid              string
 		missing, contradicts []string
 	}{

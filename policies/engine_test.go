@@ -19,7 +19,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// object returns the base object with the text merged in, as the API server stores it; nothing for no text.
+// object returns the base object with the text merged in, as the API server stores it, or nil for an empty text.
 func object(t *testing.T, text string) kinds.Object {
 	t.Helper()
 	o, err := ruletest.Object(text)
@@ -43,7 +43,7 @@ func change(t *testing.T, older, newer string) policies.Change {
 	return ch
 }
 
-// policy returns the policy of that name and spec.
+// policy returns a policy with this name and spec.
 func policy(t *testing.T, name, spec string) v1alpha1.StatefulPolicy {
 	t.Helper()
 	p := v1alpha1.StatefulPolicy{}
@@ -64,7 +64,7 @@ func only(t *testing.T, given ...v1alpha1.StatefulPolicy) *policies.Set {
 	return set
 }
 
-// cluster is a complete cluster that holds the objects.
+// cluster returns a complete cluster that holds the objects.
 func cluster(t *testing.T, objects ...string) policies.Snapshot {
 	t.Helper()
 	s := policies.Snapshot{Complete: true}
@@ -309,7 +309,7 @@ func TestUnknownNeverDenies(t *testing.T) {
 	}
 }
 
-// broken is a Cluster of which some reads fail, or find nothing out: of a resource, or "bypass".
+// broken is a Cluster whose reads of some resources, or of "bypass", fail or are unknown.
 type broken struct {
 	policies.Snapshot
 	errs    map[string]error
@@ -373,7 +373,7 @@ func TestFailingRead(t *testing.T) {
 	})
 }
 
-// What a file holds need not be valid: a rule may find nothing in it, and must not fall over it.
+// A file can hold invalid objects: rules may find nothing in them, but must not panic.
 func TestObjectsThatAreHardlyThere(t *testing.T) {
 	set, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// exceptions says which of the policy's exceptions are of no rule or check. What the API server's schema knows it refuses by itself.
+// exceptions rejects exceptions for rules or checks that do not exist. The API server's schema catches all other mistakes.
 func exceptions(rules []Rule, spec v1alpha1.StatefulPolicySpec, at *field.Path) error {
 	var errs []error
 	for i, e := range spec.Exceptions {
@@ -35,10 +35,10 @@ func exceptions(rules []Rule, spec v1alpha1.StatefulPolicySpec, at *field.Path) 
 	return errors.Join(errs...)
 }
 
-// inForce returns the exceptions of the policy that have not ended. Where no time is known, none has.
+// inForce returns the policy's exceptions that have not ended. If the time is unknown, all are in force.
 func inForce(policy *v1alpha1.StatefulPolicy, now time.Time) []v1alpha1.Exception {
 	if policy.Spec.Mode == v1alpha1.ModeAudit {
-		// A dry run relaxes nothing.
+		// A policy in mode Audit relaxes nothing.
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(policy.Spec.Exceptions), func(e v1alpha1.Exception) bool { return ended(e, now) })
@@ -48,8 +48,8 @@ func ended(e v1alpha1.Exception, now time.Time) bool {
 	return e.Until != nil && !now.IsZero() && !now.Before(e.Until.Time)
 }
 
-// relax lowers the findings by the exceptions of the policies that match. A policy's exceptions are about what others find. One
-// that has ended is named, as whoever relied on it wonders.
+// relax lowers the findings by the exceptions of the matching policies. An exception applies to the findings of other policies. A
+// finding names an exception that has ended, for those who relied on it.
 func relax(findings []Finding, chosen []applied, now time.Time) {
 	for _, p := range chosen {
 		if p.Spec.Mode == v1alpha1.ModeAudit {
@@ -75,7 +75,7 @@ func relax(findings []Finding, chosen []applied, now time.Time) {
 	}
 }
 
-// Excepts returns what the policy's exceptions relax at that time: rules, or rule/check.
+// Excepts returns what the policy's exceptions relax at that time, as rule or rule/check.
 func Excepts(policy *v1alpha1.StatefulPolicy, now time.Time) []string {
 	var all []string
 	for _, e := range inForce(policy, now) {
@@ -90,7 +90,7 @@ func Excepts(policy *v1alpha1.StatefulPolicy, now time.Time) []string {
 	return slices.Compact(all)
 }
 
-// Denies returns the IDs of the rules by which the policy refuses requests, if it is in force.
+// Denies returns the IDs of the rules with which the policy refuses requests, if it is in force.
 func Denies(rules []Rule, policy *v1alpha1.StatefulPolicy) []string {
 	if cmp.Or(policy.Spec.Mode, v1alpha1.ModeEnforce) != v1alpha1.ModeEnforce {
 		return nil
@@ -104,8 +104,8 @@ func Denies(rules []Rule, policy *v1alpha1.StatefulPolicy) []string {
 	return ids
 }
 
-// Unguarded returns the rules, or rule/check, by which nothing is refused any more where only this policy and its profile
-// apply, once it is changed from older to newer. Either is nil where there is no such policy.
+// Unguarded returns the rules, or rule/check, that refuse nothing any more after the change from older to newer, if only this
+// policy and its profile apply. Either is nil if that policy does not exist.
 func (s *Set) Unguarded(older, newer *v1alpha1.StatefulPolicy, now time.Time) []string {
 	before, after := s.refuses(older, now), s.refuses(newer, now)
 	lost := slices.DeleteFunc(slices.Clone(before), func(id string) bool { return slices.Contains(after, id) })
@@ -123,7 +123,7 @@ func (s *Set) Unguarded(older, newer *v1alpha1.StatefulPolicy, now time.Time) []
 	return lost
 }
 
-// refuses returns the rules by which a policy and its profile refuse something.
+// refuses returns the rules with which a policy and its profile refuse requests.
 func (s *Set) refuses(policy *v1alpha1.StatefulPolicy, now time.Time) []string {
 	profile := s.defaultProfile
 	var own, relaxed []string

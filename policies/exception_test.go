@@ -105,7 +105,7 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
-// TestUnguarded asks what a change to a policy leaves unguarded where only it and its profile apply.
+// TestUnguarded checks what a policy change leaves unguarded if only the policy and its profile apply.
 func TestUnguarded(t *testing.T) {
 	const spread = "rules: {spread: {action: Deny}, scaleDown: {action: Deny}}"
 	for name, test := range map[string]struct {

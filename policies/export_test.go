@@ -1,6 +1,6 @@
 package policies
 
-// Chosen returns the policies that a change has to answer to, as name:mode, in the order in which their defaults win.
+// Chosen returns the policies that apply to a change, as name:mode, in the order in which their defaults win.
 func (s *Set) Chosen(ch Change, c Cluster) ([]string, error) {
 	chosen, err := s.selectFor(ch, c)
 	var names []string

@@ -13,67 +13,68 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Severity is how much is at stake, in the words of the policy reports.
+// Severity is how much is at stake, in the terms of policy reports.
 type Severity string
 
-// The severities, the worst first.
+// The severities, highest first.
 const (
 	High   Severity = "high"
 	Medium Severity = "medium"
 	Low    Severity = "low"
 )
 
-// Rank orders severities: the worse, the higher.
+// Rank orders severities: the more severe, the higher.
 func (s Severity) Rank() int { return slices.Index([]Severity{Low, Medium, High}, s) }
 
-// Finding is one thing that is wrong with one object, or with a change to it.
+// Finding is one problem with an object or with a change to it.
 type Finding struct {
-	// Rule and Check name what was violated; Policy is the StatefulPolicy that asked.
+	// Rule and Check name the violation; Policy is the StatefulPolicy that asked for the rule.
 	Rule, Check, Policy string
-	// Action is what the finding does to the request, every cap applied.
+	// Action is what the finding does to the request, after every cap.
 	Action   v1alpha1.Action
 	Severity Severity
-	// Object is what the finding is about.
+	// Object is the object that the finding is about.
 	Object Ref
-	// Path is the offending field of the object in the form spec.a.b, or of its parent where the field is missing.
+	// Path is the field at fault, as spec.a.b, or its parent if the field is missing.
 	Path string
-	// Message says what is wrong, with the value seen and the value wanted; Remedy what to type or to edit.
+	// Message states the problem, with the actual and the wanted value. Remedy is a command to run or an edit to make.
 	Message, Remedy string
-	// Fix is the edit that mends it, where one does; the remedy says it then.
+	// Fix is the edit that fixes the problem, if one does. The remedy is then made from it.
 	Fix *Fix
-	// Docs is where to read more.
+	// Docs is the URL of the rule's page.
 	Docs string
-	// Note says why the action is not the rule's own, where that is so: ratchet, operator, dry run, bypass.
+	// Note says why the action differs from the rule's: ratchet, operator, dry run or bypass.
 	Note string
-	// Bypassed holds the reason given, where a bypass took the denial away; Exception the policy whose exception lowered it.
+	// Bypassed is the reason of the bypass that removed the denial; Exception is the policy whose exception lowered it.
 	Bypassed, Exception string
-	// WouldDeny tells that it would be a denial if the mode of the policy, or of the namespace, were Enforce.
+	// WouldDeny means that the finding would deny if the mode of the policy or namespace were Enforce.
 	WouldDeny bool
 
-	// Excess says by how much, in the check's own unit, so that the ratchet can tell whether a change made it worse.
+	// Excess is the size of the violation, in the check's own unit. The ratchet compares it before and after a change.
 	Excess int64
-	// Standing marks what the object had before an update too: an update is not refused for what it did not make worse.
+	// Standing means that the object had the problem before the update. An update is not refused for what it does not make worse.
 	Standing bool
-	// Pending marks what may only be waiting for another object to arrive or to be known: it warns in a dry run.
+	// Pending means that the missing object may still arrive. Such a finding only warns in a dry run.
 	Pending bool
-	// RetryAfter is in how many seconds the same request may pass, as what is in its way goes by itself. Who evicts is told to wait.
+	// RetryAfter is the number of seconds after which the same request may pass, because the obstacle goes away by itself. An
+	// eviction is told to wait that long.
 	RetryAfter int32
-	// Unknown marks what rests on a guess about something nobody can know here: it never denies.
+	// Unknown means that the finding rests on a guess, so it never denies.
 	Unknown bool
 }
 
-// Ref names an object.
+// Ref identifies an object.
 type Ref struct {
 	APIVersion, Kind, Namespace, Name string
 }
 
-// RefTo names the object.
+// RefTo returns the object's Ref.
 func RefTo(o kinds.Object) Ref {
 	apiVersion, kind := o.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
 	return Ref{APIVersion: apiVersion, Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// String is the form Kind namespace/name, or Kind name.
+// String returns Kind namespace/name, or Kind name.
 func (r Ref) String() string {
 	if r.Namespace == "" {
 		return r.Kind + " " + r.Name
@@ -86,14 +87,13 @@ func (r Ref) GroupKind() schema.GroupKind {
 	return schema.FromAPIVersionAndKind(r.APIVersion, r.Kind).GroupKind()
 }
 
-// ID is rule/check: what tools match on.
+// ID returns rule/check, which tools match on.
 func (f Finding) ID() string { return f.Rule + "/" + f.Check }
 
-// MaxWarning is how long a warning may be, in characters: the API server cuts longer ones where there are many.
+// MaxWarning is the maximum length of a warning, in characters. The API server cuts longer ones if there are many.
 const MaxWarning = 256
 
-// String is the finding as a person reads it: what is wrong, what to do, and who asked. A warning has at most MaxWarning
-// characters.
+// String returns the finding as text: the problem, the remedy, and the policy. A warning has at most MaxWarning characters.
 func (f Finding) String() string {
 	if f.Action == v1alpha1.Warn {
 		return f.warning()
@@ -110,9 +110,9 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// warning says what is wrong, what to do, why nobody is refused, and where to read more, as far as there is room: the first and the
-// last always, a remedy whole or not at all, as half a command is worse than none. That a bypass or an exception let it through, and
-// why, is never left out: it is the news.
+// warning returns the problem, the remedy, the note and the link, as far as there is room. The problem and the link are always
+// there. A remedy is there in full or not at all, because half a command is dangerous. A bypass or an exception is always named,
+// with its reason.
 func (f Finding) warning() string {
 	const most = MaxWarning / 2
 	end := " " + f.Docs
@@ -136,7 +136,7 @@ func (f Finding) warning() string {
 	return cut(text, room) + end
 }
 
-// cut shortens a text to so many characters.
+// cut shortens a text to at most this many characters.
 func cut(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return strings.TrimRight(string(runes[:most-1]), " ,.;:") + "…"
@@ -144,17 +144,17 @@ func cut(text string, most int) string {
 	return text
 }
 
-// Verdict is what the policies say of a change: the findings, the strictest first.
+// Verdict is the policies' answer to a change: the findings, the strictest first.
 type Verdict struct {
 	Findings []Finding
 	// Silenced are the findings that an exception turned off.
 	Silenced []Finding
 }
 
-// Denied tells whether any finding refuses the change.
+// Denied reports whether any finding refuses the change.
 func (v Verdict) Denied() bool { return len(v.With(v1alpha1.Deny)) > 0 }
 
-// With returns the findings of one action.
+// With returns the findings with this action.
 func (v Verdict) With(action v1alpha1.Action) []Finding {
 	var found []Finding
 	for _, f := range v.Findings {
@@ -165,8 +165,8 @@ func (v Verdict) With(action v1alpha1.Action) []Finding {
 	return found
 }
 
-// strictest keeps one finding per rule, check and field, the strictest, and drops what is off. Findings come in the order
-// of their policies, and the first wins a tie, save that the use of a bypass is never lost.
+// strictest keeps the strictest finding for each rule, check and field, and drops those that are off. Findings come in the order of
+// their policies and the first wins a tie, except that a used bypass is always kept.
 func strictest(findings []Finding) []Finding {
 	type key struct {
 		id, path string

@@ -9,7 +9,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// TestWarningsAreShort holds that a warning is one that the API server does not cut, whatever is in it, and ends with its link.
+// TestWarningsAreShort checks that a warning, whatever it contains, is never cut by the API server and ends with its link.
 func TestWarningsAreShort(t *testing.T) {
 	const docs = "https://github.com/mooring-dev/mooring/blob/main/docs/rules/scale-down.md"
 	long := strings.Repeat("ö 3 of 5. ", 40)

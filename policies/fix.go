@@ -14,26 +14,26 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// Fix is the edit that mends a finding, as data: mooring fix writes it, and the remedy's command comes from it.
+// Fix is the edit that fixes a finding, as data. mooring fix writes it, and the remedy's command is made from it.
 type Fix struct {
-	// Object is what is edited; with Add it is missing, and comes as it is here.
+	// Object is the object to edit. With Add, it is the missing object to create.
 	Object kinds.Object
 	Add    bool
-	// Set are the fields to set, in the form spec.a.b, a list's items as spec.a[0].b.
+	// Set are the fields to set, as spec.a.b, with list items as spec.a[0].b.
 	Set []Setting
-	// FilesOnly tells that the API server refuses the edit of an object that it has, so that the remedy is another.
+	// FilesOnly means that the API server refuses the edit on an existing object, so the remedy is something else.
 	FilesOnly bool
-	// Undecided says what a person has to decide first: mooring fix leaves the edit to do.
+	// Undecided is what a person must decide first. mooring fix then leaves the edit undone.
 	Undecided string
 }
 
-// Setting is a field with the value that mends it; nil takes the field away.
+// Setting is a field with its new value; nil removes the field.
 type Setting struct {
 	Path  string
 	Value any
 }
 
-// remedy is what a person types: the command, after why or when to use it.
+// remedy returns the command, after the text that says why or when to use it.
 func (f Fix) remedy(before string) string {
 	if before != "" {
 		before += " "
@@ -51,8 +51,8 @@ func (f Fix) remedy(before string) string {
 	return before + strings.Join(edits, ", ")
 }
 
-// command is a kubectl command that does what the fix says, or nothing where none does without the manifest: a merge patch
-// cannot reach into a list.
+// command returns a kubectl command for the fix, or "" if there is none without the manifest: a merge patch cannot change list
+// items.
 func (f Fix) command() string {
 	if f.Add {
 		return creation(f.Object)
@@ -70,13 +70,13 @@ func (f Fix) command() string {
 	return Patch(f.Object, string(text))
 }
 
-// creation is the kubectl command that makes a headless Service, or a PodDisruptionBudget that lets one Pod be away; nothing where
-// no selector can be named.
+// creation returns the kubectl command that creates a headless Service or a PodDisruptionBudget with maxUnavailable 1, or "" if
+// there is no selector to use.
 func creation(o kinds.Object) string {
 	switch o := o.(type) {
 	case *corev1.Service:
 		command := fmt.Sprintf("%s create service clusterip %s --clusterip=None", Kubectl(o), o.Name)
-		// This is the selector that kubectl gives it.
+		// kubectl sets this selector by itself.
 		if selector := labels.Set(o.Spec.Selector); len(selector) > 0 && selector.String() != "app="+o.Name {
 			command += " && " + SelectorCommand(o, selector)
 		}
@@ -89,7 +89,8 @@ func creation(o kinds.Object) string {
 	return ""
 }
 
-// SelectorCommand has the Service select the Pods with these labels; what to do first where there are none.
+// SelectorCommand returns the command that makes the Service select the Pods with these labels or, without labels, what to do
+// first.
 func SelectorCommand(service *corev1.Service, selector labels.Set) string {
 	if len(selector) == 0 {
 		return "label the Pods, and select them by that"
@@ -97,7 +98,7 @@ func SelectorCommand(service *corev1.Service, selector labels.Set) string {
 	return fmt.Sprintf("%s set selector service %s '%s'", Kubectl(service), service.Name, selector)
 }
 
-// Kubectl is the beginning of a command about what is in the object's namespace.
+// Kubectl returns the beginning of a command in the object's namespace.
 func Kubectl(o metav1.Object) string {
 	if o.GetNamespace() == "" {
 		return "kubectl"
@@ -105,17 +106,17 @@ func Kubectl(o metav1.Object) string {
 	return "kubectl -n " + o.GetNamespace()
 }
 
-// Command is the beginning of a kubectl command about the object: kubectl -n shop scale statefulset db.
+// Command returns the beginning of a kubectl command on the object: kubectl -n shop scale statefulset db.
 func Command(verb string, o kinds.Object) string {
 	return fmt.Sprintf("%s %s %s %s", Kubectl(o), verb, kinds.Singular(o), o.GetName())
 }
 
-// Patch is the command that merges the JSON text into the object.
+// Patch returns the command that merges the JSON text into the object.
 func Patch(o kinds.Object, text string) string {
 	return fmt.Sprintf("%s --type=merge -p '%s'", Command("patch", o), text)
 }
 
-// BypassCommand is the command by which somebody who knows what a rule cannot know asks to be let through.
+// BypassCommand returns the command that asks for a bypass, for a user who knows what the rule cannot.
 func BypassCommand(rule string, o kinds.Object) string {
 	return fmt.Sprintf("%s %s=%s %s='<why>'", Command("annotate", o), BypassAnnotation, rule, BypassReasonAnnotation)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// TestInspect holds that an object as it stands is judged by what it is: modes and owners cap that, requests do not.
+// TestInspect checks that Inspect judges an object as it is: modes and owners cap the findings, requests do not.
 func TestInspect(t *testing.T) {
 	const noTime = `{kind: StatefulSet, spec: {template: {spec: {terminationGracePeriodSeconds: 0}}}}`
 	deny := `{rules: {terminationGrace: {action: Deny}, scaleDown: {action: Deny, minReplicas: 5}, claimAdoption: {action: Deny}}}`
@@ -55,7 +55,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestInspectFails holds that a read that failed is an error, not an object without findings.
+// TestInspectFails checks that a failed read is an error, not an object without findings.
 func TestInspectFails(t *testing.T) {
 	set := only(t, policy(t, "p", `{rules: {headlessService: {action: Deny}}}`))
 	if _, err := set.Inspect(object(t, `kind: StatefulSet`), broken{Snapshot: cluster(t), errs: map[string]error{"services": errors.New("timeout")}}, policies.Clock{}); err == nil {

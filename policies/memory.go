@@ -9,8 +9,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// Remember returns the Cluster, asked everything once: however many rules and policies want to know it, and however many numbers are
-// tried. It is for one request, and not for several goroutines.
+// Remember returns a Cluster that asks each question only once, for any number of rules, policies and numbers tried. It serves one
+// request, and is not safe for concurrent use.
 func Remember(c Cluster) Cluster {
 	return &memory{
 		Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{},
@@ -36,7 +36,7 @@ func (m *memory) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bo
 }
 
 func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
-	// That which selects everything and that which selects nothing are the same in words.
+	// The selectors for everything and for nothing have the same text.
 	question := fmt.Sprintf("%s %s %t %s", kind.Resource, namespace, selector.Empty(), selector)
 	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
@@ -66,7 +66,7 @@ func (m *memory) Owner(namespace string, owner metav1.OwnerReference) (*metav1.P
 	return recall(m.owners, string(owner.UID), func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
 }
 
-// recall returns what was answered before, or asks. A failing read ends the search.
+// recall returns the recorded answer, or asks. A failed read ends the search.
 func recall[T any](answers map[string]answer[T], question string, ask func() (T, bool, error)) (T, bool, error) {
 	if a, ok := answers[question]; ok {
 		return a.value, a.known, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// counted is a Cluster that counts what it is asked.
+// counted is a Cluster that counts its reads.
 type counted struct {
 	policies.Cluster
 	lists, gets int
@@ -36,7 +36,7 @@ func TestRemember(t *testing.T) {
 		if o, _, err := c.Get(kinds.Service, service.GetNamespace(), "another"); o != nil || err != nil {
 			t.Errorf("there is %v, error %v", o, err)
 		}
-		// In words the two selectors are the same.
+		// As text, the two selectors are equal.
 		for want, selector := range []labels.Selector{labels.Nothing(), labels.Everything()} {
 			if all, _, err := c.List(kinds.Service, service.GetNamespace(), selector); len(all) != want || err != nil {
 				t.Errorf("%#v selects %d objects, want %d, error %v", selector, len(all), want, err)

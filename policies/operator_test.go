@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// custom is a custom resource MySQL shop/db of that UID, Terminating or not.
+// custom is the custom resource MySQL shop/db with this UID, Terminating or not.
 func custom(uid string, going bool) metav1.PartialObjectMetadata {
 	o := metav1.PartialObjectMetadata{}
 	o.Name, o.Namespace, o.UID = "db", "shop", types.UID(uid)
@@ -22,7 +22,7 @@ func custom(uid string, going bool) metav1.PartialObjectMetadata {
 	return o
 }
 
-// ownedBy is a StatefulSet of that many replicas with a controller, if it has one.
+// ownedBy is a StatefulSet with that many replicas and, if controller is set, this controller.
 func ownedBy(group, kind, uid string, controller bool, replicas int) string {
 	owners := ""
 	if uid != "" {
@@ -101,7 +101,7 @@ func TestOperators(t *testing.T) {
 	}
 }
 
-// TestProtectedHoldsAgainstOperators holds that a label a person put there is not undone by an operator.
+// TestProtectedHoldsAgainstOperators checks that the protect label also holds against operators.
 func TestProtectedHoldsAgainstOperators(t *testing.T) {
 	set := only(t, policy(t, "a", "rules: {deleteProtection: {action: Deny}}"))
 	ch := change(t, `{kind: StatefulSet, metadata: {labels: {mooring.dev/protect: "true"}, ownerReferences: [{apiVersion: mysql.example.com/v1, kind: MySQL, name: db, uid: u, controller: true}]}}`, "")
@@ -112,7 +112,7 @@ func TestProtectedHoldsAgainstOperators(t *testing.T) {
 	}
 }
 
-// TestFinishing holds that what was allowed to be deleted may be scaled down and emptied by anyone.
+// TestFinishing checks that anyone may scale down and empty what is already being deleted.
 func TestFinishing(t *testing.T) {
 	const going = "metadata: {deletionTimestamp: '2026-03-01T11:00:00Z', finalizers: [x/y]}"
 	mine := func(replicas int) string { return ownedBy("mysql.example.com/v1", "MySQL", "u", true, replicas) }

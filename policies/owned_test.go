@@ -10,7 +10,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// ownedIn is a StatefulSet in a namespace that takes its bound claim along, of a Database of that UID.
+// ownedIn is a StatefulSet in a namespace, owned by a Database with this UID, whose bound claim is deleted with it.
 func ownedIn(namespace, uid string) []string {
 	return []string{
 		"{kind: StatefulSet, metadata: {namespace: " + namespace + ", uid: set-" + uid + ", ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: " + uid +
@@ -24,8 +24,8 @@ const (
 	definition = "{kind: CustomResourceDefinition, metadata: {name: databases.db.example.com}, spec: {group: db.example.com, names: {kind: Database, plural: databases}}}"
 )
 
-// TestOperatorOfItsOwnResource holds that an operator may delete the custom resources that it looks after, and that a tool with all
-// rights is not taken for one.
+// TestOperatorOfItsOwnResource checks that an operator may delete its own custom resources, and that a tool with all rights does
+// not count as an operator.
 func TestOperatorOfItsOwnResource(t *testing.T) {
 	for name, test := range map[string]struct {
 		user    string
@@ -50,8 +50,8 @@ func TestOperatorOfItsOwnResource(t *testing.T) {
 	}
 }
 
-// TestStrictestNamespace holds that the delete of a CustomResourceDefinition answers to every namespace that loses something, and
-// that what relaxes it has to hold in all of them.
+// TestStrictestNamespace checks that the delete of a CustomResourceDefinition is judged by every namespace that loses something,
+// and that an exception must apply in all of them.
 func TestStrictestNamespace(t *testing.T) {
 	namespace := func(name, labels string) string {
 		return "{kind: Namespace, metadata: {name: " + name + ", labels: {" + labels + "}}}"

@@ -10,15 +10,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// provenance tells which fields the user wrote. The API server fills in its defaults before admission, so a value that
-// equals the API's default says nothing by itself; what a client sent is kept in three other places. All three come from
-// the client in the end: this is a hint about intent, and nothing that keeps anybody out may rest on it.
+// provenance shows which fields the user wrote. The API server sets defaults before admission, so a value that equals the default
+// shows nothing. What the client sent is recorded in three other places. All come from the client: they are a hint about intent,
+// and never part of an access decision.
 type provenance struct {
 	keep        []string
 	applied     []map[string]any
 	lastApplied map[string]any
 	edited      []map[string]any
-	// told tells that the client keeps what it sent at all.
+	// told means that the client records what it sends.
 	told bool
 }
 
@@ -26,7 +26,7 @@ func provenanceOf(ch Change) provenance {
 	o := ch.New
 	p := provenance{keep: list(o.GetAnnotations()[KeepAnnotation])}
 	sent := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]
-	// What does not decode tells nothing.
+	// An annotation that does not decode shows nothing.
 	_ = json.Unmarshal([]byte(sent), &p.lastApplied)
 	p.told = p.lastApplied != nil
 	appliedNow := ch.Old != nil && sent != "" && sent != ch.Old.GetAnnotations()[corev1.LastAppliedConfigAnnotation]
@@ -44,18 +44,18 @@ func provenanceOf(ch Change) provenance {
 			p.applied = append(p.applied, owned)
 			p.told = true
 		case ch.Operation == admissionv1.Create || appliedNow || owns(owned, "spec.selector"):
-			// Who created the object owns its immutable fields, and every default with them. An apply, too, makes what it
-			// is silent about the API's default again.
+			// The creator owns the immutable fields, and every default with them. An apply also resets omitted fields to the API's
+			// default.
 		case entry.Manager != "kubectl-replace":
-			// Who changed the field later meant to, unless a whole manifest took the place of the object: what that is
-			// silent about is the API's default again. A review does not tell a PATCH from a PUT, the manager's name does.
+			// A later change of a field is intended, unless the whole object was replaced: that resets omitted fields to the API's
+			// default. Only the manager's name distinguishes a PUT from a PATCH.
 			p.edited = append(p.edited, owned)
 		}
 	}
 	return p
 }
 
-// spoke tells whether the user wrote the field, or asked to be spared this rule's defaults.
+// spoke reports whether the user wrote the field, or opted out of this rule's defaults.
 func (p provenance) spoke(rule, path string) bool {
 	owned := func(set map[string]any) bool { return owns(set, path) }
 	return slices.Contains(p.keep, rule) ||
@@ -64,12 +64,12 @@ func (p provenance) spoke(rule, path string) bool {
 		slices.ContainsFunc(p.edited, owned)
 }
 
-// owns tells whether a managedFields entry has the field, in the nested form {"f:spec":{"f:replicas":{}}}.
+// owns reports whether a managedFields entry has the field, nested as {"f:spec":{"f:replicas":{}}}.
 func owns(set map[string]any, path string) bool {
 	return descends(set, path, "f:")
 }
 
-// wrote tells whether a manifest holds the field.
+// wrote reports whether a manifest has the field.
 func wrote(manifest map[string]any, path string) bool {
 	return descends(manifest, path, "")
 }
@@ -78,7 +78,7 @@ func descends(tree map[string]any, path, prefix string) bool {
 	for name := range strings.SplitSeq(path, ".") {
 		next, ok := tree[prefix+name]
 		if !ok || next == nil {
-			// To the API server, null is as good as absent.
+			// To the API server, null means absent.
 			return false
 		}
 		tree, _ = next.(map[string]any)
@@ -86,7 +86,7 @@ func descends(tree map[string]any, path, prefix string) bool {
 	return true
 }
 
-// list splits the value of an annotation that holds names separated by commas.
+// list splits an annotation's value at commas.
 func list(value string) []string {
 	var items []string
 	for item := range strings.SplitSeq(value, ",") {

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// managed returns the entry that the API server keeps of what a manager owns.
+// managed returns the API server's managedFields entry for a manager.
 func managed(manager string, apply bool, fields string) []metav1.ManagedFieldsEntry {
 	entry := metav1.ManagedFieldsEntry{
 		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1",
@@ -24,8 +24,7 @@ func managed(manager string, apply bool, fields string) []metav1.ManagedFieldsEn
 	return []metav1.ManagedFieldsEntry{entry}
 }
 
-// TestProvenance asks for every way in which a client may have written, or not written, a partition that equals the API
-// server's default: was it meant?
+// TestProvenance covers every way in which a client can write, or not write, a partition that equals the API server's default.
 func TestProvenance(t *testing.T) {
 	const (
 		spokeManifest = `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}`
@@ -37,7 +36,7 @@ func TestProvenance(t *testing.T) {
 	)
 	for name, test := range map[string]struct {
 		create bool
-		// lastApplied and lastAppliedBefore are that annotation after and before the request.
+		// lastApplied and lastAppliedBefore are the values of that annotation after and before the request.
 		lastApplied, lastAppliedBefore string
 		annotations                    map[string]string
 		managed                        [][]metav1.ManagedFieldsEntry
@@ -170,14 +169,15 @@ func annotate(o kinds.Object, with map[string]string) {
 	o.SetAnnotations(all)
 }
 
-// TestSameManifestSameObject applies one manifest again and again, by clients that tell nothing of what they sent: what comes of it
-// the first time comes of it every time.
+// TestSameManifestSameObject applies a manifest repeatedly with clients that do not record what they send. Each time must have the
+// result of the first.
 func TestSameManifestSameObject(t *testing.T) {
 	const every = `{"f:spec":{"f:selector":{},"f:persistentVolumeClaimRetentionPolicy":{"f:whenScaled":{}},"f:updateStrategy":{"f:rollingUpdate":{".":{},"f:partition":{}}}}}`
 	set := only(t, policy(t, "a", "rules: {updateStrategy: {action: Deny, default: {partition: 3}}, retentionPolicy: {action: Deny, default: {whenScaled: Delete}}}"))
 	for name, test := range map[string]struct {
 		manifest, manager string
-		// patches tells that the client sends only what its manifest changed or the cluster does not have, and only of what it wrote.
+		// patches means that the client sends only what differs from its last manifest or from the cluster, and only fields that it
+		// wrote.
 		patches bool
 	}{
 		"Helm without server-side apply, that wrote the API's defaults": {
@@ -214,7 +214,7 @@ func TestSameManifestSameObject(t *testing.T) {
 	}
 }
 
-// FuzzProvenance holds that what a client sends about its intent can keep a default away, and can do nothing else.
+// FuzzProvenance checks that what a client records about its intent can prevent a default, and nothing else.
 func FuzzProvenance(f *testing.F) {
 	f.Add(`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}`, `{"f:spec":{"f:updateStrategy":{}}}`, "", true)
 	f.Add(`{"spec":null}`, `null`, "update-strategy", false)

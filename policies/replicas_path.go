@@ -15,17 +15,17 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Lowered is a number in a custom resource from which its operator takes the replicas of StatefulSets, and that a change lowers.
+// Lowered is a number in a custom resource from which its operator sets the replicas of StatefulSets, and that a change lowers.
 type Lowered struct {
 	// Path is the field, such as spec.replicas.
 	Path     string
 	From, To int64
-	// Shared tells that another such number of the custom resource was, or may have been, the same.
+	// Shared means that another such number of the custom resource had, or may have had, the same value.
 	Shared bool
 }
 
-// Lowered returns the numbers that an update of a custom resource lowers. One that goes is not among them: what the operator takes
-// instead nobody knows.
+// Lowered returns the numbers that an update of a custom resource lowers. A number that is removed is not among them: the
+// operator's default is unknown.
 func (c Change) Lowered(world Cluster) ([]Lowered, error) {
 	older, newer := c.Old.(*kinds.Custom), c.New.(*kinds.Custom)
 	definition, _, err := Get[*apiextensionsv1.CustomResourceDefinition](world, "", older.Definition())
@@ -80,9 +80,9 @@ func numberAt(o *kinds.Custom, path string) *int64 {
 	return nil
 }
 
-// ReplicasPaths returns the fields of a kind of custom resources, such as spec.replicas, from which their operator takes the replicas of
-// StatefulSets: those that the policies name, and those of a well-known operator or else the one of the scale subresource. Not every
-// scale subresource is about the replicas of a StatefulSet.
+// ReplicasPaths returns the fields of a kind of custom resource, such as spec.replicas, from which its operator sets the replicas
+// of StatefulSets: those that policies name, and those of a well-known operator or else the field of the scale subresource. Not
+// every scale subresource is about a StatefulSet.
 func ReplicasPaths(of schema.GroupKind, scale string, named []v1alpha1.Owner) []string {
 	var paths, known []string
 	for _, owner := range named {
@@ -103,7 +103,7 @@ func ReplicasPaths(of schema.GroupKind, scale string, named []v1alpha1.Owner) []
 	return slices.Compact(paths)
 }
 
-// ScalePath returns the field that the scale subresource of a version shows, or nothing.
+// ScalePath returns the field that the scale subresource of a version shows, or "".
 func ScalePath(version apiextensionsv1.CustomResourceDefinitionVersion) string {
 	if version.Subresources == nil || version.Subresources.Scale == nil {
 		return ""
@@ -113,7 +113,7 @@ func ScalePath(version apiextensionsv1.CustomResourceDefinitionVersion) string {
 
 var replicasPath = regexp.MustCompile(`^spec(\.[A-Za-z_][A-Za-z0-9_-]*)+$`)
 
-// owners refuses what names no field of a custom resource.
+// owners rejects names that cannot be a field of a custom resource.
 func owners(named []v1alpha1.Owner, at *field.Path) error {
 	var errs field.ErrorList
 	for i, owner := range named {

@@ -8,7 +8,7 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// TestRolloutReadsPods holds that a rollout is judged by the Pods, unless the status in the request says that all are well.
+// TestRolloutReadsPods checks that a rollout is judged by the Pods, unless the status in the request shows that all are ready.
 func TestRolloutReadsPods(t *testing.T) {
 	const settled = "replicas: 3, readyReplicas: 3, updatedReplicas: 3, observedGeneration: 2"
 	for status, reads := range map[string]bool{

@@ -15,35 +15,35 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// Rule is one belief about stateful workloads that Mooring upholds.
+// Rule is one rule about stateful workloads.
 type Rule struct {
-	// ID names the rule everywhere a person meets it.
+	// ID is the rule's name, wherever a user sees it.
 	ID string
-	// Title is what the rule says in one line; Doc why, in one paragraph.
+	// Title states the rule in one line; Doc gives the reason in one paragraph.
 	Title, Doc string
 	Severity   Severity
-	// On lists the requests that the rule must see.
+	// On lists the requests that the rule judges.
 	On []Trigger
-	// Checks are the findings it can make.
+	// Checks are the findings that the rule can report.
 	Checks []Check
-	// Logic is what the rule's file writes, made by Typed.
+	// Logic is the code of the rule, made by Typed.
 	Logic
 }
 
-// Trigger is a kind of object with the operations on it that a rule judges.
+// Trigger is a kind of object with the operations that a rule judges.
 type Trigger struct {
 	Kind       *kinds.Kind
 	Operations []admissionv1.Operation
-	// FilesOnly tells that no request shows what the rule judges, so that the API server need not ask.
+	// FilesOnly means that no request shows the problem, so the API server need not call Mooring.
 	FilesOnly bool
 }
 
-// On makes a Trigger. Without operations, the rule judges the objects as they stand alone.
+// On returns a Trigger. Without operations, the rule judges only the objects as they are in a cluster.
 func On(kind *kinds.Kind, operations ...admissionv1.Operation) Trigger {
 	return Trigger{Kind: kind, Operations: operations}
 }
 
-// InFiles makes Triggers of kinds whose objects the rule judges in files alone.
+// InFiles returns Triggers for kinds that the rule judges only in files.
 func InFiles(all ...*kinds.Kind) []Trigger {
 	var on []Trigger
 	for _, kind := range all {
@@ -52,10 +52,10 @@ func InFiles(all ...*kinds.Kind) []Trigger {
 	return on
 }
 
-// Check is one of the findings that a rule can make.
+// Check is one of the findings that a rule can report.
 type Check struct{ Name, Doc string }
 
-// Block is the name of the rule's block in spec.rules of a policy: its ID in camel case.
+// Block is the name of the rule's block in a policy's spec.rules: its ID in camel case.
 func (r Rule) Block() string {
 	first, rest, _ := strings.Cut(r.ID, "-")
 	for word := range strings.SplitSeq(rest, "-") {
@@ -66,19 +66,19 @@ func (r Rule) Block() string {
 	return first
 }
 
-// DocsURL is where the rule is documented.
+// DocsURL is the URL of the rule's page.
 func (r Rule) DocsURL() string {
 	return "https://github.com/mooring-dev/mooring/blob/main/docs/rules/" + r.ID + ".md"
 }
 
-// sees tells whether the rule judges such a change: an operation on a kind; or, without one, whether it judges the kind.
+// sees reports whether the rule judges this operation on the kind or, without an operation, whether it judges the kind.
 func (r Rule) sees(kind *kinds.Kind, op admissionv1.Operation) bool {
 	return slices.ContainsFunc(r.On, func(t Trigger) bool {
 		return t.Kind == kind && (op == "" || slices.Contains(t.Operations, op))
 	})
 }
 
-// Find returns the rule of that ID.
+// Find returns the rule with this ID.
 func Find(rules []Rule, id string) (Rule, bool) {
 	i := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == id })
 	if i < 0 {
@@ -87,7 +87,7 @@ func Find(rules []Rule, id string) (Rule, bool) {
 	return rules[i], true
 }
 
-// UnknownRule is the error that there is no such rule, or no such check of one, and names what may have been meant.
+// UnknownRule is the error for a rule or check that does not exist. It suggests a similar name.
 func UnknownRule(rules []Rule, id string) error {
 	name, check, _ := strings.Cut(id, "/")
 	what, known := fmt.Sprintf("unknown rule %q", name), []string{}
@@ -119,20 +119,20 @@ func ids(rules []Rule) []string {
 	return all
 }
 
-// Named tells whether a name is that of a rule, or rule/check.
+// Named reports whether a name is that of a rule, or rule/check.
 func Named(rules []Rule, id string) bool {
 	name, check, whole := strings.Cut(id, "/")
 	rule, ok := Find(rules, name)
 	return ok && (!whole || slices.ContainsFunc(rule.Checks, func(c Check) bool { return c.Name == check }))
 }
 
-// Logic is what a rule does. The engine sees no type of its parameters.
+// Logic is the code of a rule. It hides the type of the rule's parameters from the engine.
 type Logic interface {
-	// Action returns the action of the rule in these rules, Off where they have no block for it.
+	// Action returns the rule's action, Off if these rules have no block for it.
 	Action(*v1alpha1.Rules) v1alpha1.Action
-	// Enable gives the rule the block that it has in a profile, if it is in it.
+	// Enable adds the rule's block in a profile, if the profile has the rule.
 	Enable(profile string, rules *v1alpha1.Rules)
-	// Writes tells whether the rule can fill anything in, or raise a scale-down.
+	// Writes reports whether the rule can set defaults or clamp a scale-down.
 	Writes() bool
 
 	judge(Change, Cluster, *v1alpha1.Rules) ([]Finding, error)
@@ -143,46 +143,46 @@ type Logic interface {
 	validate(*v1alpha1.Rules, *field.Path) error
 }
 
-// Clock is by what an observation tells what is stuck from what is under way.
+// Clock tells a state that is stuck from one in progress.
 type Clock struct {
 	Now time.Time
-	// StuckAfter is how long a rollout may stand still, and a member be away, before somebody should be told.
+	// StuckAfter is how long a rollout may make no progress, or a member be down, before a finding.
 	StuckAfter time.Duration
 }
 
-// Over tells whether more time than that has passed since.
+// Over reports whether more time than that has passed since.
 func (c Clock) Over(since time.Time) bool { return c.Now.Sub(since) > c.StuckAfter }
 
 // Parameters are a rule's block in a policy.
 type Parameters interface{ RuleAction() v1alpha1.Action }
 
-// Typed is what a rule's file writes: its block, and pure functions of its typed parameters P. All but Block may be absent.
+// Typed is what a rule's file writes: its block, and pure functions of its parameters P. Only Block is required.
 type Typed[P Parameters] struct {
-	// Block is where a policy holds the parameters.
+	// Block returns the place of the parameters in a policy.
 	Block func(*v1alpha1.Rules) **P
-	// Baseline and Restricted are the rule's parameters in those profiles; nil where it is off.
+	// Baseline and Restricted are the rule's parameters in those profiles; nil if it is off.
 	Baseline, Restricted *P
-	// Object judges an object as it stands. The ratchet compares its findings on both sides of an update.
+	// Object judges an object by itself. The ratchet compares its findings before and after an update.
 	Object func(kinds.Object, Cluster, P) ([]Finding, error)
-	// Change judges what only the move from one state to another can do wrong.
+	// Change judges a change, where only the step from the old to the new state can be wrong.
 	Change func(Change, Cluster, P) ([]Finding, error)
-	// Beside judges as Change does, for who needs the parameters of the rules around it too.
+	// Beside is Change for a rule that also needs other rules' parameters.
 	Beside func(Change, Cluster, P, v1alpha1.Rules) ([]Finding, error)
-	// Observe judges what only a live cluster shows of an object at a time. It refuses nothing, as nobody asks for anything.
+	// Observe judges the state of an object in a live cluster. Its findings never refuse anything, because there is no request.
 	Observe func(kinds.Object, Cluster, Clock, P) ([]Finding, error)
-	// Fills tells whether the parameters ask for anything to be filled in; without it they never do.
+	// Fills reports whether the parameters have defaults to set. Without it, they never do.
 	Fills func(P) bool
-	// Fill gives the object's silent fields their defaults.
+	// Fill sets the defaults of the fields that the user did not write.
 	Fill func(*Defaults, P)
-	// Clamps tells whether a scale-down that the rule refuses is raised to a number that it does not.
+	// Clamps reports whether a scale-down that the rule refuses is raised to a number that it allows.
 	Clamps func(Change, P) bool
-	// Validate says what in the parameters cannot be meant. The rules around them are there for those that must agree.
+	// Validate returns the errors in the parameters. It gets the other rules' parameters, for those that must agree.
 	Validate func(P, v1alpha1.Rules, *field.Path) field.ErrorList
 }
 
 var _ Logic = Typed[v1alpha1.ScaleDown]{}
 
-// Action returns the action of the rule in these rules.
+// Action returns the rule's action.
 func (t Typed[P]) Action(r *v1alpha1.Rules) v1alpha1.Action {
 	if p := *t.Block(r); p != nil {
 		return (*p).RuleAction()
@@ -190,7 +190,7 @@ func (t Typed[P]) Action(r *v1alpha1.Rules) v1alpha1.Action {
 	return v1alpha1.Off
 }
 
-// Enable gives the rule the block that it has in a profile.
+// Enable adds the rule's block in a profile.
 func (t Typed[P]) Enable(profile string, r *v1alpha1.Rules) {
 	switch profile {
 	case Baseline:
@@ -200,7 +200,7 @@ func (t Typed[P]) Enable(profile string, r *v1alpha1.Rules) {
 	}
 }
 
-// Writes tells whether the rule can fill anything in, or raise a scale-down.
+// Writes reports whether the rule can set defaults or clamp a scale-down.
 func (t Typed[P]) Writes() bool { return t.Fill != nil || t.Clamps != nil }
 
 func (t Typed[P]) judge(ch Change, c Cluster, r *v1alpha1.Rules) ([]Finding, error) {
@@ -255,7 +255,7 @@ func (t Typed[P]) validate(r *v1alpha1.Rules, at *field.Path) error {
 	return nil
 }
 
-// ratchet judges the object as it will be, and marks what the object as it was has too, and no less.
+// ratchet judges the new object, and marks the findings that the old object had too, at least as bad.
 func (t Typed[P]) ratchet(ch Change, c Cluster, p P) ([]Finding, error) {
 	if t.Object == nil || ch.New == nil {
 		return nil, nil
@@ -273,7 +273,7 @@ func (t Typed[P]) ratchet(ch Change, c Cluster, p P) ([]Finding, error) {
 		}
 	}
 	if ch.Scale {
-		// Who scales did not write the object, and is told only of what scaling makes worse.
+		// A scale request does not change the rest of the object, so it gets only the findings that it makes worse.
 		now = slices.DeleteFunc(now, func(f Finding) bool { return f.Standing })
 	}
 	return now, err

@@ -20,19 +20,19 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Labels and annotations by which the owners of namespaces and objects speak to Mooring.
+// The labels and annotations with which the owners of namespaces and objects control Mooring.
 const (
-	// ProfileLabel on a namespace chooses its profile: off, baseline or restricted.
+	// ProfileLabel chooses the profile of a namespace: off, baseline or restricted.
 	ProfileLabel = "mooring.dev/profile"
-	// ModeLabel on a namespace caps that profile: enforce, warn or audit.
+	// ModeLabel caps the profile of a namespace: enforce, warn or audit.
 	ModeLabel = "mooring.dev/mode"
-	// ProtectLabel with the value "true" keeps a StatefulSet, claim, Service or Namespace from being deleted.
+	// ProtectLabel with the value "true" protects a StatefulSet, claim, Service or Namespace from deletion.
 	ProtectLabel = "mooring.dev/protect"
-	// KeepAnnotation on an object names the rules, by ID and separated by commas, whose defaults it does not want.
+	// KeepAnnotation lists the IDs of the rules whose defaults the object opts out of, separated by commas.
 	KeepAnnotation = "mooring.dev/keep"
 )
 
-// The values of ProfileLabel, and of a default profile. ProfileOff asks for no profile at all.
+// The values of ProfileLabel, and of a default profile. ProfileOff means no profile.
 const (
 	ProfileOff = "off"
 	Baseline   = "baseline"
@@ -42,10 +42,10 @@ const (
 // Profiles are the values of ProfileLabel, the laxest first.
 var Profiles = append([]string{ProfileOff}, profiles.Names...)
 
-// Modes are the values of ModeLabel, the strictest last. Capitals do not matter.
+// Modes are the values of ModeLabel, the strictest last. Case is ignored.
 var Modes = []string{"audit", "warn", "enforce"}
 
-// Names tells whether a value of ProfileLabel or ModeLabel names one.
+// Names reports whether the value of ProfileLabel or ModeLabel is valid.
 func Names(label, value string) bool {
 	if label == ModeLabel {
 		return slices.Contains(Modes, strings.ToLower(value))
@@ -53,13 +53,13 @@ func Names(label, value string) bool {
 	return slices.Contains(Profiles, value)
 }
 
-// Set is a number of policies, ready to judge. It does not change, so that any number of requests may share it.
+// Set is a set of compiled policies. It is immutable, so any number of requests can share it.
 type Set struct {
 	rules          []Rule
 	policies       []compiled
 	profiles       map[string]compiled
 	defaultProfile string
-	// owners are those that any policy names.
+	// owners are the owners of all policies.
 	owners []v1alpha1.Owner
 }
 
@@ -67,18 +67,18 @@ type Set struct {
 type compiled struct {
 	*v1alpha1.StatefulPolicy
 	namespaces, objects labels.Selector
-	// fills tells whether any rule of the policy fills anything in.
+	// fills reports whether any rule of the policy has defaults to set.
 	fills bool
 }
 
-// applied is a policy that a change has to answer to, with its mode after every cap.
+// applied is a policy that applies to a change, with its mode after every cap.
 type applied struct {
 	compiled
 	mode v1alpha1.Mode
 }
 
-// Compile prepares rules, policies and the profile for namespaces that choose none: baseline, restricted, or off. The error
-// names every policy and field that cannot be used.
+// Compile prepares rules, policies and the profile of namespaces that choose none: baseline, restricted or off. The error names
+// every policy and field that is invalid.
 func Compile(rules []Rule, policies []v1alpha1.StatefulPolicy, defaultProfile string) (*Set, error) {
 	set := &Set{rules: rules, profiles: map[string]compiled{}, defaultProfile: defaultProfile}
 	for _, name := range profiles.Names {
@@ -129,7 +129,7 @@ func compile(rules []Rule, policy *v1alpha1.StatefulPolicy) (compiled, error) {
 	return c, nil
 }
 
-// selector parses a label selector; an absent one selects everything.
+// selector parses a label selector; nil selects everything.
 func selector(s *metav1.LabelSelector, at *field.Path) (labels.Selector, error) {
 	if s == nil {
 		return labels.Everything(), nil
@@ -141,7 +141,7 @@ func selector(s *metav1.LabelSelector, at *field.Path) (labels.Selector, error) 
 	return parsed, nil
 }
 
-// selectFor returns the policies that the change has to answer to, in the order in which their defaults win.
+// selectFor returns the policies that apply to the change, in the order in which their defaults win.
 func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 	namespaces, err := concerned(ch, c)
 	if err != nil {
@@ -154,8 +154,7 @@ func (s *Set) selectFor(ch Change, c Cluster) ([]applied, error) {
 	return together(each), nil
 }
 
-// together returns the policies that hold in any of several namespaces, in the strictest of their modes. What relaxes counts where it
-// holds in all of them.
+// together combines the policies of several namespaces: each policy in its strictest mode. What relaxes must apply in all of them.
 func together(each [][]applied) []applied {
 	all := each[0]
 	for _, more := range each[1:] {
@@ -184,7 +183,7 @@ func together(each [][]applied) []applied {
 // modes are the modes, the strictest last.
 var modes = []v1alpha1.Mode{v1alpha1.ModeAudit, v1alpha1.ModeWarn, v1alpha1.ModeEnforce}
 
-// selectIn returns the policies that the change has to answer to in a namespace.
+// selectIn returns the policies that apply to the change in a namespace.
 func (s *Set) selectIn(namespace *corev1.Namespace, ch Change) []applied {
 	var chosen []applied
 	for _, p := range s.policies {
@@ -199,14 +198,14 @@ func (s *Set) selectIn(namespace *corev1.Namespace, ch Change) []applied {
 }
 
 // profileOf returns the name of the namespace's profile: that of its label, else the strictest that the policies set, else the
-// default. A typing error leaves no namespace unguarded.
+// default. An invalid label does not turn the profile off.
 func (s *Set) profileOf(namespace *corev1.Namespace, chosen []applied) string {
 	if name := namespace.Labels[ProfileLabel]; slices.Contains(Profiles, name) {
 		return name
 	}
 	strictest := -1
 	for _, p := range chosen {
-		// A dry run changes nothing.
+		// A policy in mode Audit changes nothing.
 		if p.mode != v1alpha1.ModeAudit {
 			strictest = max(strictest, slices.Index(Profiles, p.Spec.Profile))
 		}
@@ -217,8 +216,7 @@ func (s *Set) profileOf(namespace *corev1.Namespace, chosen []applied) string {
 	return Profiles[strictest]
 }
 
-// Fills tells whether anything may be filled in for a change in the namespace, whatever its objects are. Where that cannot be
-// known, it may.
+// Fills reports whether any object in the namespace may get defaults. If that is unknown, it returns true.
 func (s *Set) Fills(namespace string, c Cluster) bool {
 	n, _, err := Get[*corev1.Namespace](c, "", namespace)
 	if err != nil || n == nil {
@@ -229,8 +227,8 @@ func (s *Set) Fills(namespace string, c Cluster) bool {
 	})
 }
 
-// concerned returns the namespace the change happens in, that of its claim for a volume, and for what has no namespace those that
-// lose something by it; never none.
+// concerned returns the namespaces that a change affects, at least one: that of the object or, for a volume or attachment, of its
+// claim. Other cluster-scoped objects affect the namespaces that lose something.
 func concerned(ch Change, c Cluster) ([]*corev1.Namespace, error) {
 	o := ch.Object()
 	names := []string{o.GetNamespace()}
@@ -289,7 +287,7 @@ func concerned(ch Change, c Cluster) ([]*corev1.Namespace, error) {
 	return all, nil
 }
 
-// namespaceOf returns the namespace of that name, without its owner's labels where they cannot be known.
+// namespaceOf returns the namespace with this name, without its labels if they are unknown.
 func namespaceOf(name string, c Cluster) (*corev1.Namespace, error) {
 	if name == "" {
 		return &corev1.Namespace{}, nil
@@ -323,8 +321,8 @@ func (c compiled) matches(ch Change, namespace *corev1.Namespace) bool {
 		!excludes(c.Spec.Match.Exclude, ch.User)
 }
 
-// selects tells whether the object has the labels. Both sides of a change count, so that nobody takes off a label and
-// scales down in one request.
+// selects reports whether the object matches. Both sides of a change count, so that no one can remove a label and scale down in one
+// request.
 func selects(s labels.Selector, o kinds.Object) bool {
 	return o != nil && s.Matches(labels.Set(o.GetLabels()))
 }
@@ -341,5 +339,5 @@ func excludes(e v1alpha1.Exclude, user authenticationv1.UserInfo) bool {
 	return slices.ContainsFunc(user.Groups, func(group string) bool { return slices.Contains(e.Groups, group) })
 }
 
-// Len is the number of policies in the set, without the profiles.
+// Len returns the number of policies, without the profiles.
 func (s *Set) Len() int { return len(s.policies) }

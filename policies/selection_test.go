@@ -24,7 +24,7 @@ func TestSelection(t *testing.T) {
 		namespace    map[string]string
 		older, newer string
 		user         authenticationv1.UserInfo
-		// want are the policies in the order of their defaults, each with its mode.
+		// want are the policies with their modes, in the order of their defaults.
 		want []string
 	}{
 		"no label and no policy": {
@@ -217,7 +217,7 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// The API server labels every namespace with its name, so that label is known even of a namespace that is not.
+// The API server labels every namespace with its name, so that label is known even if the namespace is not.
 func TestSelectionByNameOfAnUnknownNamespace(t *testing.T) {
 	set := only(t, policy(t, "a", `match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}
 rules: {headlessService: {action: Warn}}`))

@@ -6,12 +6,12 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// WellKnown returns the fields of well-known operators, those of a kind together.
+// WellKnown returns the fields of well-known operators, grouped by kind.
 func WellKnown() []v1alpha1.Owner { return slices.Clone(wellKnown) }
 
-// wellKnown are the fields of well-known operators. Operators whose one field is that of their scale subresource are not among them: their
-// CustomResourceDefinition says it. Numbers in lists (Elasticsearch's nodeSets, CrunchyData's instances) cannot be named, and what counts
-// something else than the replicas of a StatefulSet (Prometheus' shards) is left out.
+// wellKnown are the fields of well-known operators. An operator whose only field is that of its scale subresource needs no entry,
+// because its CustomResourceDefinition names it. Fields in lists (Elasticsearch's nodeSets, CrunchyData's instances) cannot be
+// named, and numbers that are not the replicas of a StatefulSet (Prometheus' shards) are left out.
 var wellKnown = []v1alpha1.Owner{
 	// https://github.com/zalando/postgres-operator/blob/master/manifests/postgresql.crd.yaml; it owns them with enable_owner_references.
 	{Group: "acid.zalan.do", Kind: "postgresql", ReplicasPath: "spec.numberOfInstances"},

@@ -1,4 +1,4 @@
-// Package crd has the API server's own library say what it would have against a StatefulPolicy that no API server has seen.
+// Package crd validates a StatefulPolicy with the API server's own library, without an API server.
 package crd
 
 import (
@@ -30,14 +30,14 @@ import (
 //go:embed mooring.dev_statefulpolicies.yaml
 var file []byte
 
-// compiled is the schema of the custom resource in the forms that its parts are checked in.
+// compiled is the custom resource's schema in the forms that its validators need.
 type compiled struct {
 	structural  *structuralschema.Structural
 	values      schemavalidation.SchemaValidator
 	expressions *cel.Validator
 }
 
-// compile is done by whoever validates first: expressions take a while, and most runs have no policy.
+// compile runs on first use: expressions take a while to compile, and most runs have no policy.
 var compile = sync.OnceValues(func() (*compiled, error) {
 	var definition apiextensionsv1.CustomResourceDefinition
 	if err := yaml.UnmarshalStrict(file, &definition); err != nil {
@@ -58,7 +58,7 @@ var compile = sync.OnceValues(func() (*compiled, error) {
 	return &compiled{structural, values, cel.NewValidator(structural, true, celconfig.PerCallLimit)}, nil
 })
 
-// Validate returns what the API server would have against creating the policy, which may be one that the Go type cannot hold.
+// Validate returns the API server's errors on creating the policy. The policy may be one that the Go type cannot hold.
 func Validate(object map[string]any) (field.ErrorList, error) {
 	c, err := compile()
 	if err != nil {
@@ -70,20 +70,20 @@ func Validate(object map[string]any) (field.ErrorList, error) {
 	errs = append(errs, schemavalidation.ValidateCustomResource(nil, object, c.values)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, object)...)
 	if len(errs) > 0 {
-		// Expressions are about objects that are of the right form.
+		// Expressions expect an object that the schema accepts.
 		return errs, nil
 	}
 	errs, _ = c.expressions.Validate(context.Background(), nil, c.structural, object, nil, celconfig.RuntimeCELCostBudget)
 	for _, err := range errs {
 		if err.Field == "<nil>" {
-			// The one expression about the whole object is about its name.
+			// The one expression on the whole object validates its name.
 			err.Field = "metadata.name"
 		}
 	}
 	return errs, nil
 }
 
-// Refused returns all for which a cluster would refuse the policy: what the API server has against it, or else what Mooring has.
+// Refused returns every reason for which a cluster refuses the policy: the API server's errors or, if there are none, Mooring's.
 func Refused(policy *v1alpha1.StatefulPolicy) (field.ErrorList, error) {
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(policy)
 	if err != nil {
@@ -97,7 +97,7 @@ func Refused(policy *v1alpha1.StatefulPolicy) (field.ErrorList, error) {
 	return fieldErrors(err)
 }
 
-// fieldErrors takes the errors about fields out of what joins and wraps them. Any other is returned as it is.
+// fieldErrors extracts the field errors from joined and wrapped errors. It returns any other error unchanged.
 func fieldErrors(err error) (field.ErrorList, error) {
 	if err == nil {
 		return nil, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// TestProfiles says that a cluster takes the profiles, under another name.
+// TestProfiles checks that a cluster accepts the profiles under another name.
 func TestProfiles(t *testing.T) {
 	for _, name := range profiles.Names {
 		profile, err := profiles.Load(name)
@@ -31,7 +31,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// TestEverythingWrongIsSaid says that one mistake does not hide another.
+// TestEverythingWrongIsSaid checks that one mistake does not hide another.
 func TestEverythingWrongIsSaid(t *testing.T) {
 	policy := v1alpha1.StatefulPolicy{ObjectMeta: metav1.ObjectMeta{Name: "databases"}}
 	if err := yaml.UnmarshalStrict([]byte(`{rules: {scaleDown: {action: Dny, maxStep: 0}}, exceptions: [{rule: spread, reason: ""}]}`), &policy.Spec); err != nil {

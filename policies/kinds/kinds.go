@@ -1,5 +1,5 @@
-// Package kinds is the one table of the kinds that Mooring knows. Whoever reads objects (the webhook's caches and decoder,
-// audits, replays, files) takes the kinds from here, with what makes an object whole and what no rule reads of it.
+// Package kinds is the table of the kinds that Mooring knows. Every reader of objects (webhook caches and decoder, audit, replay,
+// files) takes the kinds from here, with their defaults and the fields that rules read.
 package kinds
 
 import (
@@ -22,30 +22,30 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Object is any typed Kubernetes object, its TypeMeta set.
+// Object is a typed Kubernetes object with its TypeMeta set.
 type Object interface {
 	metav1.Object
 	runtime.Object
 }
 
-// Kind is one row of the table.
+// Kind is a row of the table.
 type Kind struct {
 	schema.GroupVersionKind
 	// Resource is the kind's name in URLs and roles.
 	Resource string
-	// Namespaced tells that its objects lie in a namespace.
+	// Namespaced means that the kind's objects are in a namespace.
 	Namespaced bool
-	// Reads tells that rules ask for objects of the kind around a change, and not only judge them.
+	// Reads means that rules read objects of the kind around a change, and do not only judge them.
 	Reads bool
-	// Live tells that objects are read past every cache: there are too many of them, or they change too often to be right.
+	// Live means that objects are never read from a cache: there are too many, or they change too often.
 	Live bool
-	// Verbs are how requests read the kind: through a watched cache and past it, or, where it is Live, past it alone.
+	// Verbs are the verbs with which requests read the kind: from a watched cache and live or, if Live, live only.
 	Verbs []string
-	// Sealed tells that nobody reads the kind's objects, or writes them down: rules judge deletes of them, by their names.
+	// Sealed means that the kind's objects are never read or recorded. Rules judge deletes of them by name.
 	Sealed bool
-	// Replaceable tells that whoever deleted an object of the kind can make it again. Nobody is kept from that while Mooring is down.
+	// Replaceable means that the user who deleted an object can create it again. Such deletes pass while Mooring is down.
 	Replaceable bool
-	// Subresources are those through which clients change what rules read.
+	// Subresources are those with which clients change fields that rules read.
 	Subresources []string
 
 	object, list reflect.Type
@@ -133,12 +133,12 @@ var (
 		Secret, ConfigMap, ServiceAccount, PriorityClass,
 	}
 
-	// CustomResourceDefinition is no row that readers read: rules ask for one by its name.
+	// CustomResourceDefinition is not in All: rules read one by name.
 	CustomResourceDefinition = clusterScoped(live(row[*apiextensionsv1.CustomResourceDefinition, apiextensionsv1.CustomResourceDefinitionList](
 		apiextensionsv1.SchemeGroupVersion, "customresourcedefinitions", nil,
 		"spec.group", "spec.names.kind", "spec.versions.name", "spec.versions.subresources.scale.specReplicasPath"), "get"))
 
-	// CustomResource stands for every kind that a CustomResourceDefinition makes. Its objects say themselves which they are.
+	// CustomResource stands for every kind that a CustomResourceDefinition defines. Each object states its own kind.
 	CustomResource = &Kind{GroupVersionKind: schema.GroupVersionKind{Kind: "CustomResource"}, Namespaced: true, Live: true, object: reflect.TypeFor[*Custom]()}
 )
 
@@ -153,13 +153,13 @@ var byType, byKind = func() (map[reflect.Type]*Kind, map[schema.GroupKind]*Kind)
 	return types, kinds
 }()
 
-// For returns the row of the Go type T, a pointer to an API type.
+// For returns the row of type T, a pointer to an API type.
 func For[T Object]() *Kind { return byType[reflect.TypeFor[T]()] }
 
-// Of returns the object's row, or nil where the table has none.
+// Of returns the object's row, or nil if the table has none.
 func Of(o runtime.Object) *Kind { return byType[reflect.TypeOf(o)] }
 
-// Find returns the row of the group and kind, or nil. Every version of a kind is one row.
+// Find returns the row of the group and kind in any version, or nil.
 func Find(of schema.GroupKind) *Kind { return byKind[of] }
 
 // ByResource returns the row of the resource, or nil.
@@ -172,7 +172,7 @@ func ByResource(of schema.GroupResource) *Kind {
 	return nil
 }
 
-// Named returns the first row whose kind has this name, whatever its group, or nil.
+// Named returns the first row with this kind in any group, or nil.
 func Named(kind string) *Kind {
 	for _, k := range append(slices.Clone(All), CustomResourceDefinition) {
 		if k.Kind == kind {
@@ -182,7 +182,7 @@ func Named(kind string) *Kind {
 	return nil
 }
 
-// Spec returns the fields of spec of which rules read something.
+// Spec returns the fields of spec that rules read, whole or in part.
 func (k *Kind) Spec() []string {
 	var fields []string
 	for _, path := range k.keeps {
@@ -195,10 +195,10 @@ func (k *Kind) Spec() []string {
 	return slices.Compact(fields)
 }
 
-// Singular is what kubectl calls one object of the kind.
+// Singular is kubectl's name for one object of the kind.
 func (k *Kind) Singular() string { return strings.ToLower(k.Kind) }
 
-// Singular is what kubectl calls an object of this one's kind.
+// Singular is kubectl's name for an object of this kind.
 func Singular(o Object) string {
 	if of := o.GetObjectKind().GroupVersionKind(); IsCustom(of.Group) {
 		return strings.ToLower(of.Kind) + "." + of.Group
@@ -206,7 +206,7 @@ func Singular(o Object) string {
 	return Of(o).Singular()
 }
 
-// GroupResource names the kind in errors of the API server.
+// GroupResource is the kind's name in the API server's errors.
 func (k *Kind) GroupResource() schema.GroupResource {
 	return schema.GroupResource{Group: k.Group, Resource: k.Resource}
 }
@@ -218,7 +218,7 @@ func (k *Kind) New() Object {
 	return o
 }
 
-// NewList returns an empty list of objects of the kind.
+// NewList returns an empty list of the kind.
 func (k *Kind) NewList() List {
 	list := reflect.New(k.list).Interface().(List)
 	if custom, ok := list.(*unstructured.UnstructuredList); ok {
@@ -227,13 +227,13 @@ func (k *Kind) NewList() List {
 	return list
 }
 
-// List is a list of objects, as the API server answers with one.
+// List is a list of objects, as the API server returns it.
 type List interface {
 	metav1.ListInterface
 	runtime.Object
 }
 
-// Items returns the objects of a list, their TypeMeta set, which lists leave out. They are the list's own, not copies.
+// Items returns the objects of a list with their TypeMeta set, which lists omit. They are the list's own, not copies.
 func (k *Kind) Items(list List) []Object {
 	if custom, ok := list.(*unstructured.UnstructuredList); ok {
 		objects := make([]Object, len(custom.Items))
@@ -261,7 +261,7 @@ func AddToScheme(scheme *runtime.Scheme) {
 	}
 }
 
-// row makes a row of the Go type of an object and of its list. keeps are the fields that rules read.
+// row makes the row of an object type and its list type. keeps are the fields that rules read.
 func row[T Object, L any](gv schema.GroupVersion, resource string, normalise func(T), keeps ...string) *Kind {
 	object := reflect.TypeFor[T]()
 	k := &Kind{
@@ -275,7 +275,7 @@ func row[T Object, L any](gv schema.GroupVersion, resource string, normalise fun
 	return k
 }
 
-// inMetadata tells whether the path is in the object's own metadata, which Trim itself looks after.
+// inMetadata reports whether the path is in the object's own metadata, which Trim handles itself.
 func inMetadata(path string) bool { return strings.HasPrefix(path, "metadata.") }
 
 func clusterScoped(k *Kind) *Kind { k.Namespaced = false; return k }
@@ -284,10 +284,10 @@ func live(k *Kind, verbs ...string) *Kind { k.Live, k.Verbs = true, verbs; retur
 
 func judged(k *Kind) *Kind { k.Reads, k.Verbs = false, nil; return k }
 
-// unread is judged as requests bring it, and not as it stands.
+// unread marks a kind that is judged in requests only, never as it is in the cluster.
 func unread(k *Kind) *Kind { k.Live = true; return judged(k) }
 
-// sealed has nothing read but the names of objects of which deletes are judged.
+// sealed marks a kind of which rules see only the names of deleted objects.
 func sealed(k *Kind) *Kind { k.Sealed = true; return replaceable(unread(k)) }
 
 func replaceable(k *Kind) *Kind { k.Replaceable = true; return k }

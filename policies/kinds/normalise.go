@@ -7,8 +7,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Normalise fills in the API server's defaults for the fields that rules read, so that an object from a file is judged as
-// the API server would store it. Source: k8s.io/kubernetes pkg/apis/apps/v1/defaults.go and pkg/apis/core/v1/defaults.go.
+// Normalise sets the API server's defaults of the fields that rules read, so that an object from a file is judged as the API server
+// would store it. Source: k8s.io/kubernetes pkg/apis/apps/v1/defaults.go and pkg/apis/core/v1/defaults.go.
 func Normalise(o Object) {
 	if k := Of(o); k != nil && k.normalise != nil {
 		k.normalise(o)

@@ -10,11 +10,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Trim takes from the object what no rule reads: the fields that its row does not keep, and of its metadata the managedFields
-// and most annotations. It changes the object, so the caller must own it.
+// Trim removes from the object what no rule reads: the fields that its row does not keep, managedFields, and most annotations. It
+// changes the object, so the caller must own it.
 //
-// Every reader that holds objects for longer than one request trims them, and every rule's cases are judged trimmed and whole:
-// a rule that reads one more field adds it to the row, or its cases fail.
+// Every reader that holds objects for longer than a request trims them. The rules' tests judge each case trimmed and whole, so a
+// rule that reads a new field must add it to the row.
 func Trim(o Object) {
 	k := Of(o)
 	if k == nil {
@@ -31,7 +31,7 @@ func Trim(o Object) {
 	}
 }
 
-// ours are Mooring's own annotations and those by which Helm knows what it installed.
+// ours returns Mooring's annotations and those by which Helm marks what it installed.
 func ours(all map[string]string) map[string]string {
 	var kept map[string]string
 	for name, value := range all {
@@ -45,10 +45,10 @@ func ours(all map[string]string) map[string]string {
 	return kept
 }
 
-// made is the one field that only the maker of a claim owns, as it can never change.
+// made is a field that only the creator of a claim owns, because it is immutable.
 var made = metav1.NewFieldsV1(`{"f:spec":{"f:accessModes":{}}}`)
 
-// makers returns of the entries those that say who made a claim.
+// makers returns the entries that show who created a claim.
 func makers(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range entries {
@@ -61,7 +61,7 @@ func makers(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	return kept
 }
 
-// MadeClaim tells whether the entry is that of the claim's maker, and not of its binder, which writes to it too.
+// MadeClaim reports whether the entry is that of the claim's creator, not of the binder, which also writes to the claim.
 func MadeClaim(entry metav1.ManagedFieldsEntry) bool {
 	var owned struct {
 		Spec struct {
@@ -72,7 +72,7 @@ func MadeClaim(entry metav1.ManagedFieldsEntry) bool {
 		json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned) == nil && owned.Spec.AccessModes != nil
 }
 
-// trim says which fields of a Go struct are dropped, and which are trimmed in turn. Fields are named by their index.
+// trim holds the fields of a Go struct to drop, and those to trim in turn, by index.
 type trim struct {
 	drop [][]int
 	into []step
@@ -83,8 +83,9 @@ type step struct {
 	trim  trim
 }
 
-// compile makes a trim that keeps these fields of the type, named as in YAML: spec.replicas. A list is named as what it holds.
-// Kind and apiVersion stay. It panics where the type has no such field: a row with a typing error would drop what rules read.
+// compile makes a trim that keeps these fields of the type, with their YAML names: spec.replicas. A list has the name of its items'
+// path. Kind and apiVersion are kept. It panics if the type has no such field, because a typing error in a row would drop what
+// rules read.
 func compile(t reflect.Type, keeps []string) trim {
 	below := map[string][]string{"kind": {""}, "apiVersion": {""}}
 	for _, path := range keeps {
@@ -96,7 +97,7 @@ func compile(t reflect.Type, keeps []string) trim {
 	for _, f := range reflect.VisibleFields(t) {
 		name := jsonName(f)
 		if name == "" || len(f.Index) > 1 && jsonName(t.FieldByIndex(f.Index[:1])) != "" {
-			// An inlined struct, whose fields come by themselves; or a field of an embedded one that has a name.
+			// An inlined struct, whose fields are listed themselves, or a field of a named embedded struct.
 			continue
 		}
 		known[name] = true
@@ -120,7 +121,7 @@ func jsonName(f reflect.StructField) string {
 	return name
 }
 
-// element is the struct that a field holds, points to, or lists.
+// element returns the struct type that a field holds, points to, or lists.
 func element(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()

@@ -22,7 +22,7 @@ func Decode(text []byte, o Object) (unknown []string, err error) {
 	return unknown, err
 }
 
-// Meant returns the field beside an unknown one that it may be a typing error of, or "".
+// Meant returns the field that an unknown field beside it is probably a misspelling of, or "".
 func (k *Kind) Meant(path string) string {
 	above, name := "", path
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {

@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Unread returns the names of the fields of Pod templates that no row keeps, under that name, anywhere. Whoever reads text can skip
-// what stands under them without knowing where it is.
+// Unread returns the field names of Pod templates that no row keeps anywhere. A reader of text can skip what is below such a name,
+// wherever it is.
 func Unread() []string {
 	read := map[string]bool{}
 	for _, k := range All {
@@ -34,7 +34,7 @@ func Unread() []string {
 	return slices.Compact(unread)
 }
 
-// field is the type of a struct's field of that JSON name.
+// field returns the type of the struct field with that JSON name.
 func field(t reflect.Type, name string) reflect.Type {
 	for _, f := range reflect.VisibleFields(t) {
 		if jsonName(f) == name {
@@ -44,7 +44,7 @@ func field(t reflect.Type, name string) reflect.Type {
 	return nil
 }
 
-// below marks the names of all fields of the type, and of what they hold, as read.
+// below marks the names of all fields of the type, at any depth, as read.
 func below(t reflect.Type, read map[string]bool) {
 	if t.Kind() == reflect.Map {
 		t = element(t.Elem())
@@ -55,7 +55,7 @@ func below(t reflect.Type, read map[string]bool) {
 	for _, f := range reflect.VisibleFields(t) {
 		name := jsonName(f)
 		if name != "" && read[name] && element(f.Type).Kind() == reflect.Struct {
-			// Its own fields were marked with it, or are about to be.
+			// Its fields are already marked, or are about to be.
 			continue
 		}
 		read[name] = true

@@ -10,15 +10,15 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// check is one finding of a rule, said in CEL about the variables of its target.
+// check is one finding of a rule, as CEL expressions on the variables of its target.
 type check struct {
 	target, rule, name string
 	action             v1alpha1.Action
-	// holds is true where there is something to find; standing where the object was so before the update; message says what.
+	// holds is true if the object violates the check; standing, if it did before the update. message states the problem.
 	holds, standing, message string
 }
 
-// checksOf returns what the API server can check of a policy by itself.
+// checksOf returns the checks of a policy that the API server can make by itself.
 func checksOf(policy *v1alpha1.StatefulPolicy) []check {
 	var out []check
 	r := policy.Spec.Rules
@@ -41,8 +41,8 @@ func checksOf(policy *v1alpha1.StatefulPolicy) []check {
 	return out
 }
 
-// scaleDown knows how many Pods are ready and not which, and takes as many of them to stay as can: so it misses an outage
-// now and then, and never sees one that is none.
+// scaleDown sees how many Pods are ready, but not which ones. It assumes that as many ready Pods stay as possible, so it can miss
+// an outage but never refuses a safe request.
 func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 	concerned, subject := "variables.stay < variables.from", "object"
 	if target == onScale {
@@ -55,7 +55,7 @@ func scaleDown(target string, p v1alpha1.ScaleDown) []check {
 			message: "'Scaling StatefulSet ' + variables.name + ' from ' + string(variables.from) + ' to ' + string(variables.to) + " + message,
 		}
 	}
-	// Where the policy does less for a StatefulSet without claims, the API server is told of those with claims alone.
+	// If the policy is laxer for a StatefulSet without claims, the API server checks only those with claims.
 	withData := ""
 	if p.WithoutData != "" && v1alpha1.Deny.Stricter(p.WithoutData) {
 		withData = "size(" + subject + ".spec.?volumeClaimTemplates.orValue([])) > 0 && "
@@ -143,7 +143,7 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 	return []check{
 		newCheck(onLabelled, "protected", p.Protected, labelled("oldObject"),
 			"oldObject.metadata.name + ' is labelled "+policies.ProtectLabel+"=true, which prevents its deletion. To delete it, remove the label first.'"),
-		// Where Pods are, their claims are too. After a scale-down to zero the API server cannot tell.
+		// Members have claims while they run. After a scale-down to zero the API server cannot tell.
 		newCheck(onDelete, "data", p.Data,
 			"oldObject.spec.?persistentVolumeClaimRetentionPolicy.?whenDeleted.orValue('Retain') == 'Delete' && "+
 				fmt.Sprintf(templates, "oldObject")+" && "+

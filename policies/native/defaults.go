@@ -16,12 +16,11 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// defaultField is one field with the value that it gets where its user was silent: where it has the API's default, and
-// nothing says that somebody wrote that.
+// defaultField is a field with the value that it gets if it has the API's default and nothing shows that the user wrote that.
 type defaultField struct{ rule, path, current, api, value string }
 
-// defaults returns a MutatingAdmissionPolicy for each structure that the policy has defaults for, with its binding. They
-// fill in what is created; what exists already is Mooring's.
+// defaults returns a MutatingAdmissionPolicy with its binding for each structure that the policy has defaults for. They apply on
+// create only. Mooring handles updates.
 func (e exporter) defaults() []runtime.Object {
 	var out []runtime.Object
 	const retention = "spec.persistentVolumeClaimRetentionPolicy"
@@ -41,7 +40,7 @@ func (e exporter) defaults() []runtime.Object {
 	}
 	if p.Default.Type == appsv1.OnDeleteStatefulSetStrategyType {
 		f := defaultField{"update-strategy", strategy + ".type", "object." + strategy + ".type", `"RollingUpdate"`, `"OnDelete"`}
-		// Without the block of a rolling update the type was written: the API server adds the block with the type.
+		// Without the rollingUpdate block the user wrote the type: the API server adds the block only with the type.
 		silent := "has(object.spec.updateStrategy.rollingUpdate) && !(" + spoke("update-strategy", strategy+".rollingUpdate") + ")"
 		out = append(out, e.mutatingPolicy("strategy", silent, []defaultField{f})...)
 		return out
@@ -64,7 +63,7 @@ func (e exporter) defaults() []runtime.Object {
 	return out
 }
 
-// compact leaves out what asks for nothing, or for what the API server fills in anyway.
+// compact drops the fields without a default, and those whose default is the API server's own.
 func compact(fields []defaultField) []defaultField {
 	return slices.DeleteFunc(fields, func(f defaultField) bool { return f.value == "" || f.value == f.api })
 }
@@ -79,14 +78,14 @@ func word(s string) string {
 func (e exporter) mutatingPolicy(name, condition string, fields []defaultField) []runtime.Object {
 	var silences, patches []string
 	for _, f := range fields {
-		// Read as optional: a server may not store the field, as older ones do not know maxUnavailable.
+		// Optional, because servers that do not know a field such as maxUnavailable do not store it.
 		optional := "object" + strings.ReplaceAll(strings.TrimPrefix(f.current, "object"), ".", ".?")
 		silent := fmt.Sprintf("(%s.orValue(%s) == %[2]s && !(%[3]s))", optional, f.api, spoke(f.rule, f.path))
 		silences = append(silences, silent)
 		value := f.value
 		pointer := "/" + strings.ReplaceAll(f.path, ".", "/")
 		if strings.HasSuffix(f.path, "updateStrategy.type") {
-			// The API server refuses the parameters of a rolling update under another type.
+			// The API server refuses rolling update parameters with another type.
 			pointer, value = "/spec/updateStrategy", "Object.spec.updateStrategy{type: "+f.value+"}"
 		}
 		patches = append(patches, fmt.Sprintf("(%s ? [JSONPatch{op: \"add\", path: %s, value: %s}] : [])", silent, quote(pointer), value))
@@ -133,8 +132,8 @@ func (e exporter) mutatingPolicy(name, condition string, fields []defaultField) 
 	}}
 }
 
-// spoke is true where the user of a new object wrote the field, or asked to be spared the rule's defaults: it is in what a
-// server-side apply sent, or its name is in what a client-side apply did.
+// spoke is true if the user of a new object wrote the field or opted out of the rule's defaults. The field is then in the managed
+// fields of a server-side apply, or its name is in the annotation of a client-side apply.
 func spoke(rule, path string) string {
 	owned := "m.fieldsV1"
 	for name := range strings.SplitSeq(path, ".") {
@@ -142,7 +141,7 @@ func spoke(rule, path string) string {
 	}
 	last := path[strings.LastIndex(path, ".")+1:]
 	if last == "type" {
-		// Too many fields go by that name.
+		// Too many fields have this name.
 		last = "updateStrategy"
 	}
 	return strings.Join([]string{

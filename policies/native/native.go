@@ -1,9 +1,8 @@
-// Package native says part of the policies in the API server's own language, as ValidatingAdmissionPolicies and
-// MutatingAdmissionPolicies, so that the server itself still refuses the worst while nobody answers its webhooks, or after
-// somebody has deleted their configuration.
+// Package native expresses part of the policies as ValidatingAdmissionPolicies and MutatingAdmissionPolicies. With them the API
+// server still refuses the worst requests while no webhook answers, or after its configuration was deleted.
 //
-// The part is what the server can tell by itself: from the request, and from the StatefulSets of its namespace, which come
-// in as the policies' parameters. What it cannot tell it lets pass: nothing here refuses what a rule would not.
+// The server judges the request and the StatefulSets of its namespace, which are the policies' parameters. It allows what it cannot
+// judge: nothing here refuses a request that the rules allow.
 package native
 
 import (
@@ -23,37 +22,37 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Options says what is exported.
+// Options selects what to export.
 type Options struct {
-	// Policies that are to hold, as in a cluster.
+	// Policies are the StatefulPolicies to export, as in a cluster.
 	Policies []v1alpha1.StatefulPolicy
-	// Profiles to export for the namespaces that are labelled with them: baseline, restricted.
+	// Profiles are the profiles to export for the namespaces labeled with them: baseline, restricted.
 	Profiles []string
-	// DefaultProfile is the one of namespaces that choose none, and off or one of Profiles.
+	// DefaultProfile applies to namespaces without the label. It is off or one of Profiles.
 	DefaultProfile string
 	// ExcludedNamespaces are never judged.
 	ExcludedNamespaces []string
 	// Controllers are the users whose deletes are never judged.
 	Controllers []string
-	// Defaults exports MutatingAdmissionPolicies too.
+	// Defaults also exports MutatingAdmissionPolicies.
 	Defaults bool
 }
 
-// DefaultExcludedNamespaces are those that a cluster needs to come up, and Mooring's own.
+// DefaultExcludedNamespaces are the namespaces that a cluster needs to start, and Mooring's own.
 var DefaultExcludedNamespaces = append(policies.ExcludedNamespaces(), "mooring-system")
 
-// ProfileOfLabel is the label of what is exported that names the profile it is made from.
+// ProfileOfLabel is the label of exported objects that names the profile they come from.
 const ProfileOfLabel = "mooring.dev/exported-profile"
 
-// Conditions and labels by which whoever installs what is exported can find what to adapt.
+// The conditions and labels with which an installer finds what to adapt.
 const (
-	// controllersCondition is the matchCondition about Controllers.
+	// controllersCondition is the matchCondition that excludes Controllers.
 	controllersCondition = "not-by-controller"
 	nameLabel            = "app.kubernetes.io/name"
 	namespaceNameLabel   = corev1.LabelMetadataName
 )
 
-// Export returns the objects, each policy before its bindings. The error says which policy or profile cannot be used.
+// Export returns the objects, each policy before its bindings. The error names the policy or profile that cannot be used.
 func Export(o Options) ([]runtime.Object, error) {
 	if _, err := policies.Compile(rules.All, o.Policies, cmp.Or(o.DefaultProfile, policies.ProfileOff)); err != nil {
 		return nil, err
@@ -81,7 +80,7 @@ func Export(o Options) ([]runtime.Object, error) {
 type exporter struct {
 	Options
 	policy *v1alpha1.StatefulPolicy
-	// prefix begins the names of what is exported; profile is set where the policy is one.
+	// prefix begins the names of the exported objects; profile is set if the policy is a profile.
 	prefix, profile string
 }
 
@@ -121,7 +120,7 @@ func (e exporter) meta(parts ...string) metav1.ObjectMeta {
 	return m
 }
 
-// lower is the action that is left of one under a mode.
+// lower returns the action that a mode leaves of another.
 func lower(action v1alpha1.Action, mode v1alpha1.Mode) v1alpha1.Action {
 	switch {
 	case action == v1alpha1.Off:
@@ -134,8 +133,8 @@ func lower(action v1alpha1.Action, mode v1alpha1.Mode) v1alpha1.Action {
 	return action
 }
 
-// validations returns what the policy of this target and action has to say. Where an operator, a bypass or what was so
-// before would lower a denial to a warning, that warning is left to Mooring.
+// validations returns the policy's validations for this target and action. If an operator, a bypass or the ratchet lowers a denial
+// to a warning, Mooring gives that warning.
 func (e exporter) validations(t target, action v1alpha1.Action, checks []check) []admissionv1.Validation {
 	var out []admissionv1.Validation
 	for _, c := range checks {
@@ -158,7 +157,7 @@ func (e exporter) validations(t target, action v1alpha1.Action, checks []check) 
 	return out
 }
 
-// lowered is when a denial becomes a warning.
+// lowered is the expression for when a denial becomes a warning.
 func (e exporter) lowered(c check) string {
 	reasons := []string{"variables.finishing", fmt.Sprintf("(variables.bypass.exists(r, r == %s) && variables.mayBypass)", quote(c.rule))}
 	if e.policy.Spec.OperatorOwned != v1alpha1.OperatorOwnedEnforce {
@@ -198,8 +197,8 @@ func (e exporter) constraints(t target) *admissionv1.MatchResources {
 	}
 }
 
-// conditions keep away who is never judged: the controllers, which only carry out what was decided before, and whom the
-// policy excludes.
+// conditions exclude those who are never judged: controllers, which only carry out earlier requests, and the users that the policy
+// excludes.
 func (e exporter) conditions(t target) []admissionv1.MatchCondition {
 	var out []admissionv1.MatchCondition
 	add := func(name, expression string) {

@@ -14,8 +14,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// bindings returns the bindings of the policy for this target and action, their policyName left empty: one for a
-// StatefulPolicy, and for a profile one for each mode that a namespace can ask for.
+// bindings returns the bindings of the policy for this target and action, with an empty policyName. A StatefulPolicy has one, a
+// profile has one for each mode that a namespace can choose.
 func (e exporter) bindings(t target, action v1alpha1.Action) []*admissionv1.ValidatingAdmissionPolicyBinding {
 	if e.profile == "" {
 		return []*admissionv1.ValidatingAdmissionPolicyBinding{e.binding(t, action, action, e.namespaces(), "")}
@@ -36,13 +36,13 @@ func (e exporter) bindings(t target, action v1alpha1.Action) []*admissionv1.Vali
 	return out
 }
 
-// spellings of a mode, for selectors know case and Mooring's mode label does not.
+// spellings are the capitalizations of a mode. Label selectors are case-sensitive, Mooring's mode label is not.
 func spellings(mode string) []string {
 	return []string{mode, strings.ToUpper(mode[:1]) + mode[1:], strings.ToUpper(mode)}
 }
 
-// chooses selects the namespaces of a profile: those labelled with it, and for the default one all that are not labelled
-// with another.
+// chooses selects the namespaces of a profile: those with its label and, for the default profile, those without the label of
+// another.
 func (e exporter) chooses() metav1.LabelSelectorRequirement {
 	if e.profile != e.DefaultProfile {
 		return metav1.LabelSelectorRequirement{Key: policies.ProfileLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{e.profile}}
@@ -66,7 +66,7 @@ func (e exporter) binding(t target, of, as v1alpha1.Action, namespaces *metav1.L
 		},
 	}
 	if t.name != onScale && e.profile == "" {
-		// A Scale has none of its StatefulSet's labels; the variable concerned looks at those.
+		// A Scale does not have the labels of its StatefulSet. The variable concerned checks those.
 		b.Spec.MatchResources.ObjectSelector = e.policy.Spec.Match.ObjectSelector
 	}
 	if t.withStatefulSets {
@@ -75,7 +75,7 @@ func (e exporter) binding(t target, of, as v1alpha1.Action, namespaces *metav1.L
 	return b
 }
 
-// namespaces selects those of a StatefulPolicy.
+// namespaces selects the namespaces of a StatefulPolicy.
 func (e exporter) namespaces() *metav1.LabelSelector {
 	match := e.policy.Spec.Match
 	selector := &metav1.LabelSelector{}
@@ -93,13 +93,13 @@ func (e exporter) namespaces() *metav1.LabelSelector {
 	return selector
 }
 
-// selects says a label selector in CEL, one part an expression.
+// selects returns a label selector as CEL expressions, all of which must be true.
 func selects(s *metav1.LabelSelector, metadata string) []string {
 	if s == nil {
 		return nil
 	}
 	var parts []string
-	// The same order each time: the selector's own form of matchLabels is a map.
+	// In a fixed order: matchLabels is a map.
 	requirements := append([]metav1.LabelSelectorRequirement{}, s.MatchExpressions...)
 	for _, key := range sortedKeys(s.MatchLabels) {
 		requirements = append(requirements, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{s.MatchLabels[key]}})
@@ -121,7 +121,7 @@ func selects(s *metav1.LabelSelector, metadata string) []string {
 	return parts
 }
 
-// excludedUsers is true of a requester that the policy leaves alone; empty where it names nobody.
+// excludedUsers is true of a user that the policy excludes. It is empty if there are none.
 func excludedUsers(x v1alpha1.Exclude) string {
 	users := append([]string{}, x.Users...)
 	for _, account := range x.ServiceAccounts {
@@ -144,7 +144,7 @@ func and(parts []string) string {
 	return strings.Join(parts, " && ")
 }
 
-// quote writes a string literal. What JSON escapes, CEL reads.
+// quote returns a string literal. CEL reads JSON's escapes.
 func quote(s string) string {
 	var out strings.Builder
 	encoder := json.NewEncoder(&out)

@@ -12,20 +12,20 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// target is a kind of request, with what the expressions about it may call by name.
+// target is a kind of request, with the names that expressions about it can use.
 type target struct {
 	name  string
 	rules []admissionv1.NamedRuleWithOperations
-	// deletes tells that the request takes an object away: there is only oldObject.
+	// deletes means that the request is a delete: there is only oldObject.
 	deletes bool
-	// withStatefulSets gives the expressions each StatefulSet of the namespace in turn, as params.
+	// withStatefulSets evaluates the expressions for each StatefulSet of the namespace, as params.
 	withStatefulSets bool
-	// subject is the object whose annotations and owner count, as it was and as it will be.
+	// older and subject are the object whose annotations and owner count, before and after the request.
 	older, subject string
 	variables      []admissionv1.Variable
 }
 
-// Names of the targets.
+// The names of the targets.
 const (
 	onWrite      = "write"
 	onScale      = "scale"
@@ -85,7 +85,7 @@ var targets = []target{
 		older: "oldObject", subject: "oldObject",
 	},
 	{
-		// A Namespace's delete is a request in that namespace, so that its StatefulSets come in as parameters.
+		// The delete of a Namespace is a request in that namespace, so its StatefulSets are the parameters.
 		name: onNamespaces, deletes: true, withStatefulSets: true,
 		rules: []admissionv1.NamedRuleWithOperations{rule(corev1.GroupName, admissionv1.ClusterScope, "namespaces", admissionv1.Delete)},
 		older: "oldObject", subject: "oldObject",
@@ -99,13 +99,13 @@ func rule(group string, scope admissionv1.ScopeType, resource string, operations
 	}}
 }
 
-// operatorOwned is true of an object whose controller is a custom resource, as policies has it.
+// operatorOwned is true of an object whose controller is a custom resource, as in package policies.
 const operatorOwned = `.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.contains('/') && o.apiVersion.split('/')[0].contains('.') && !o.apiVersion.split('/')[0].endsWith('.k8s.io'))`
 
-// rfc3339 is the form of a time, so that reading it as one does not fail.
+// rfc3339 matches times that timestamp() can parse.
 const rfc3339 = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`
 
-// variables are the target's own, and of a policy that denies those that say what lowers a denial.
+// variables returns the target's own variables and, for a policy that denies, those that lower a denial.
 func (e exporter) variables(t target, action v1alpha1.Action) []admissionv1.Variable {
 	out := slices.Clone(t.variables)
 	add := func(name, expression string) {
@@ -127,7 +127,7 @@ func (e exporter) variables(t target, action v1alpha1.Action) []admissionv1.Vari
 	return out
 }
 
-// in says in which namespace a right is asked for.
+// in returns the namespace in which a right is checked.
 func (e exporter) in(t target) string {
 	if t.name == onNamespaces {
 		return ".namespace(request.name)"
@@ -135,19 +135,19 @@ func (e exporter) in(t target) string {
 	return ".namespace(request.namespace)"
 }
 
-// lowering says what turns a denial into a warning.
+// lowering returns the variables that turn a denial into a warning.
 func (e exporter) lowering(t target) []admissionv1.Variable {
 	var out []admissionv1.Variable
 	add := func(name string, expression ...string) {
 		out = append(out, admissionv1.Variable{Name: name, Expression: strings.Join(expression, " ")})
 	}
-	// What was allowed to be deleted may be scaled down and emptied by anyone.
+	// Once a delete is allowed, anyone may scale down and remove what belongs to it.
 	add("finishing", "namespaceObject != null && has(namespaceObject.metadata.deletionTimestamp) || has("+t.older+".metadata.deletionTimestamp)")
 	add("annotations", t.subject+".metadata.?annotations.orValue({})")
 	add("bypass", "variables.annotations[?"+quote(policies.BypassAnnotation)+"].orValue('').split(',').map(r, r.trim())")
 	add("until", "variables.annotations[?"+quote(policies.BypassUntilAnnotation)+"].orValue('')")
-	// The API server gives expressions no clock. Nothing is older than the object's last write, which an update is itself;
-	// what comes in as a parameter has had its times taken off.
+	// The API server gives expressions no clock. The object's last write, which an update is itself, is the closest to one;
+	// parameters have their times removed.
 	add("written", t.subject+".metadata.?managedFields.orValue([]).filter(m, has(m.time)).map(m, timestamp(m.time))")
 	add("mayBypass",
 		"variables.annotations[?"+quote(policies.BypassReasonAnnotation)+"].orValue('').trim() != '' &&",
@@ -161,7 +161,7 @@ func (e exporter) lowering(t target) []admissionv1.Variable {
 		if t.older != t.subject {
 			owned = t.older + operatorOwned + " && " + owned
 		}
-		// Which right an operator has cannot be worded for every kind: here any service account may be one.
+		// CEL cannot check an operator's right for every kind, so any service account may be the operator.
 		add("operatorOwned", "request.userInfo.username.startsWith('system:serviceaccount:') && "+owned)
 	}
 	return out

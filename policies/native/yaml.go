@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// YAML writes objects as documents that kubectl can apply.
+// YAML returns the objects as documents for kubectl apply.
 func YAML(objects []runtime.Object) ([]byte, error) {
 	var out bytes.Buffer
 	for _, o := range objects {
@@ -16,7 +16,7 @@ func YAML(objects []runtime.Object) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		// What a server fills in is no part of what is asked for.
+		// The server sets the status.
 		unstructured.RemoveNestedField(content, "status")
 		unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
 		document, err := yaml.Marshal(content)

@@ -1,5 +1,5 @@
-// Package profiles embeds the two StatefulPolicies that come with Mooring, in the manner of Pod Security: a namespace
-// label chooses one, and nothing in the engine knows them by name.
+// Package profiles embeds the two StatefulPolicies that come with Mooring. As with Pod Security, a namespace label chooses one. The
+// engine does not know them by name.
 package profiles
 
 import (
@@ -17,7 +17,7 @@ var files embed.FS
 // Names are the profiles' names, the laxest first.
 var Names = []string{"baseline", "restricted"}
 
-// Load returns the embedded policy of that name, or an error that lists the names there are.
+// Load returns the embedded policy with this name, or an error that lists the names.
 func Load(name string) (*v1alpha1.StatefulPolicy, error) {
 	data, err := files.ReadFile(name + ".yaml")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// WriteTable writes a table of the rules, with what each profile does with their findings.
+// WriteTable writes a table of the rules with their action in each profile.
 func WriteTable(w io.Writer, all []Rule) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(table, "RULE")
@@ -30,7 +30,7 @@ func WriteTable(w io.Writer, all []Rule) error {
 	return table.Flush()
 }
 
-// WriteText writes all that there is to say of a rule, for a person at a terminal.
+// WriteText writes the documentation of a rule for a terminal.
 func (d Rule) WriteText(w io.Writer, bold func(string) string) error {
 	b := bufio.NewWriter(w)
 	t := text{b, bold}
@@ -122,7 +122,7 @@ func (t text) line(indent string, words ...string) {
 	t.WriteString(strings.TrimRight(indent+strings.Join(words, " "), " ") + "\n")
 }
 
-// toYAML writes what was itself read from JSON, and so can be written.
+// toYAML encodes a value that was read from JSON, so it cannot fail.
 func toYAML(v any) string {
 	data, err := yaml.Marshal(v)
 	if err != nil {

@@ -58,7 +58,7 @@ func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdo
 		return nil, err
 	}
 	claims = slices.DeleteFunc(claims, func(claim *corev1.PersistentVolumeClaim) bool {
-		// The controller waits until a claim that is going is gone, and makes a new one.
+		// The controller waits until a Terminating claim is gone, and creates a new one.
 		return claim.DeletionTimestamp != nil
 	})
 	if len(claims) == 0 {
@@ -77,8 +77,8 @@ func adoptsKnowingly(ch policies.Change, c policies.Cluster, p v1alpha1.ClaimAdo
 	return found, err
 }
 
-// underOtherTemplates returns the claims of the StatefulSet's Pods that none of its templates has a name for, where it has no claims
-// of its own.
+// underOtherTemplates returns the claims of the StatefulSet's Pods that none of its templates names, if it has no claims of its
+// own.
 func underOtherTemplates(set *appsv1.StatefulSet, own []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
 	if len(set.Spec.VolumeClaimTemplates) == 0 || len(own) > 0 {
 		return nil, nil
@@ -93,7 +93,7 @@ func underOtherTemplates(set *appsv1.StatefulSet, own []*corev1.PersistentVolume
 	}
 	var left []*corev1.PersistentVolumeClaim
 	for _, claim := range claims {
-		// The claim of a StatefulSet whose name ends alike is its own.
+		// The claim may belong to another StatefulSet whose name ends the same way.
 		other, _, err := policies.ClaimantOf(claim, c)
 		if err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func underOtherTemplates(set *appsv1.StatefulSet, own []*corev1.PersistentVolume
 	return left, nil
 }
 
-// withoutPod returns the claims on which no Pod runs that outlived its StatefulSet. Where one does, the data is its own.
+// withoutPod returns the claims that no Pod uses. A Pod that outlived its StatefulSet keeps its own data.
 func withoutPod(claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
 	var idle []*corev1.PersistentVolumeClaim
 	for _, claim := range claims {
@@ -120,7 +120,7 @@ func withoutPod(claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*
 	return idle, nil
 }
 
-// disagreements are what the claims have not and the templates say, one finding for each template.
+// disagreements returns a finding for each template that asks for something its claims do not have.
 func disagreements(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeClaim, p v1alpha1.ClaimAdoption) []policies.Finding {
 	var found []policies.Finding
 	for i := range set.Spec.VolumeClaimTemplates {
@@ -139,7 +139,7 @@ func disagreements(set *appsv1.StatefulSet, claims []*corev1.PersistentVolumeCla
 	return found
 }
 
-// disagreement says what the claim has not and the template says. A claim may be larger, and have access modes besides.
+// disagreement returns a finding if the claim lacks what the template asks for. The claim may be larger and have more access modes.
 func disagreement(template, claim *corev1.PersistentVolumeClaim) policies.Finding {
 	is, want := claim.Spec, template.Spec
 	other := fmt.Sprintf("make the template match the claim, or rename the template from %s to get new claims.", template.Name)

@@ -62,7 +62,7 @@ func staysMounted(ch policies.Change, _ policies.Cluster, _ v1alpha1.ClaimMount)
 	return found, nil
 }
 
-// mountPaths are where containers mount the volume.
+// mountPaths returns where containers mount the volume.
 func mountPaths(set *appsv1.StatefulSet, volume string) []string {
 	var paths []string
 	for _, container := range slices.Concat(set.Spec.Template.Spec.InitContainers, set.Spec.Template.Spec.Containers) {

@@ -78,7 +78,7 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 	return found, errors.Join(errs...)
 }
 
-// mountsNoVolume finds the mounts of volumes that the StatefulSet's Pods do not have.
+// mountsNoVolume finds the mounts of volumes that the Pods do not have.
 func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 	pod := set.Spec.Template.Spec
 	var found []policies.Finding
@@ -114,7 +114,7 @@ func asksForGoodStorageByHand(ch policies.Change, c policies.Cluster, p v1alpha1
 	return judgeClaim(claim, claim.Namespace, "Claim "+claim.Name, "spec", c, p)
 }
 
-// judgeClaim says what is wrong with a claim in a namespace, whose spec is at path.
+// judgeClaim judges a claim in a namespace; its spec is at path.
 func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path string, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
 	var found []policies.Finding
 	add := func(check, field, remedy, format string, args ...any) {
@@ -135,7 +135,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 		add("size", "resources.requests.storage", fmt.Sprintf("request %s or less.", p.MaxSize), "requests %s; the policy allows at most %s", size, p.MaxSize)
 	}
 	if asked := claim.Spec.StorageClassName; asked != nil && *asked == "" {
-		// The empty name asks for a volume that somebody made by hand.
+		// An empty name asks for a volume that was created by hand.
 		return found, nil
 	}
 	classes, known, err := policies.List[*storagev1.StorageClass](c, "")
@@ -151,7 +151,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 	}
 	switch {
 	case class == nil && !known && (claim.Spec.StorageClassName == nil || slices.Contains(provided, *claim.Spec.StorageClassName)):
-		// A cluster has its default class, and those of its provider, and files seldom do.
+		// Files seldom contain the cluster's default class or those of its provider.
 	case class == nil:
 		what := "has no storage class, and the cluster has no default"
 		if claim.Spec.StorageClassName != nil {
@@ -173,19 +173,19 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 	return found, nil
 }
 
-// provided are the storage classes that clouds, and the usual small clusters, come with.
+// provided are the storage classes that cloud providers and local clusters have by default.
 var provided = []string{
 	"alicloud-disk-essd", "azurefile", "azurefile-csi", "civo-volume", "default", "do-block-storage", "gp2", "gp3", "hcloud-volumes", "hostpath",
 	"linode-block-storage", "linode-block-storage-retain", "local-path", "managed", "managed-csi", "managed-csi-premium", "managed-premium",
 	"microk8s-hostpath", "oci-bv", "premium-rwo", "premium-rwx", "scw-bssd", "standard", "standard-rwo", "standard-rwx", "vultr-block-storage",
 }
 
-// mostVolumes is how many volumes are read for one of a class.
+// mostVolumes is how many volumes are read to find one of a class.
 const mostVolumes = 1000
 
-// madeByHand tells whether the claim waits for a volume that somebody made: it names the volume, or there is one of the same class, as
-// every other claim of that class has that is bound. Then the class is but a name that both have. Where known is false there are more
-// volumes than it looks at.
+// madeByHand reports whether the claim is for a statically provisioned volume: it names the volume, or its class has another bound
+// claim in the namespace, or a volume. The class is then only a name that both share. If known is false, there are more volumes
+// than it reads.
 func madeByHand(claim *corev1.PersistentVolumeClaim, namespace string, c policies.Cluster) (made, known bool, err error) {
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
 		return claim.Spec.VolumeName != "", true, nil
@@ -204,7 +204,7 @@ func madeByHand(claim *corev1.PersistentVolumeClaim, namespace string, c policie
 	return made, seen < mostVolumes, err
 }
 
-// classOf returns the class that the claim asks for, or the default one where it asks for none; nil where there is no such.
+// classOf returns the class that the claim requests, or else the default class, or nil if there is none.
 func classOf(claim *corev1.PersistentVolumeClaim, classes []*storagev1.StorageClass) *storagev1.StorageClass {
 	i := slices.IndexFunc(classes, func(class *storagev1.StorageClass) bool {
 		if asked := claim.Spec.StorageClassName; asked != nil {

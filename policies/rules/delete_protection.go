@@ -63,7 +63,7 @@ func deletesNoData(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProt
 		return waitsForItsPod(ch, c, p)
 	}
 	if ch.Old.GetDeletionTimestamp() != nil {
-		// It is going already, and a second delete takes nothing more.
+		// It is already Terminating; a second delete removes nothing more.
 		return nil, nil
 	}
 	if decided, err := ch.Decided(c); decided || err != nil {
@@ -109,7 +109,7 @@ func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 	}}
 }
 
-// takesClaims says which claims the garbage collector would delete after the StatefulSet.
+// takesClaims returns a finding if the garbage collector would delete claims after the StatefulSet.
 func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	told := statefulset.DeletesWithSet(set)
 	f := policies.Finding{Check: "data", Action: p.Data, Path: retentionPath + ".whenDeleted"}
@@ -147,7 +147,7 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 	return []policies.Finding{f}, nil
 }
 
-// stopsMembers says which ready Pods would stop.
+// stopsMembers returns a finding if ready Pods would stop.
 func stopsMembers(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	pods, known, err := podsOf(set, c)
 	if !known || err != nil {
@@ -176,8 +176,8 @@ func stopsMembers(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.Delete
 	}}, nil
 }
 
-// releaseGoes tells whether Helm uninstalls the StatefulSet's release. It has deleted the governing Service by then, and deletes
-// the rest whatever it is answered here: half a release is worse than none, whose claims are kept.
+// releaseGoes reports whether Helm is uninstalling the StatefulSet's release. It has then deleted the governing Service and ignores
+// a denial here. Half a release is worse than none, and the claims are kept.
 func releaseGoes(set *appsv1.StatefulSet, c policies.Cluster) (bool, error) {
 	if !sameRelease(set, set) || set.Spec.ServiceName == "" {
 		return false, nil
@@ -186,8 +186,8 @@ func releaseGoes(set *appsv1.StatefulSet, c policies.Cluster) (bool, error) {
 	return known && (service == nil || service.DeletionTimestamp != nil), err
 }
 
-// leavesFiles says what becomes of a StatefulSet that files do not have any more, or have under another name. Those who
-// delete in a cluster know that they do; those who edit files may not.
+// leavesFiles returns findings for a StatefulSet that is removed from the files, or renamed. Unlike a delete in a cluster, this may
+// be a mistake in an edit.
 func leavesFiles(ch policies.Change, set *appsv1.StatefulSet) []policies.Finding {
 	f := policies.Finding{Path: "metadata.name"}
 	if next := ch.Replacement; next != nil {
@@ -212,7 +212,7 @@ func keepClaims(set *appsv1.StatefulSet) string {
 		policies.Command("delete", set), policies.Patch(set, `{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}`))
 }
 
-// belongsToMember says whose data the claim holds.
+// belongsToMember returns a finding if the claim holds a member's data.
 func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	f := policies.Finding{
 		Check: "in-use", Action: p.InUse, Path: "metadata.name",
@@ -244,7 +244,7 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 	if pod, err = operatorsPodOn(claim, c); pod == nil || err != nil {
 		return nil, err
 	}
-	// An operator that makes its Pods without a StatefulSet takes members away with their claims.
+	// An operator that manages Pods without a StatefulSet removes members together with their claims.
 	f.Action, f.Message = cmp.Or(p.InUse, p.Action).AtMost(v1alpha1.Warn), usedBy(pod, claim)
 	return []policies.Finding{f}, nil
 }
@@ -253,7 +253,7 @@ func usedBy(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) string {
 	return fmt.Sprintf("Pod %s uses claim %s: the claim would stay Terminating, and its data is lost when the Pod restarts.", pod.Name, claim.Name)
 }
 
-// operatorsPodOn returns the Pod of the claim's name that uses it, where a custom resource controls that Pod, or nil.
+// operatorsPodOn returns the Pod with the claim's name that uses it and that a custom resource controls, or nil.
 func operatorsPodOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
 	name, n, ok := statefulset.CutOrdinal(claim.Name)
 	if !ok {
@@ -278,10 +278,10 @@ func operatorsPodOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*c
 	return nil, nil
 }
 
-// pvcProtection is the finalizer that keeps a claim from going while a Pod uses it.
+// pvcProtection is the finalizer that keeps a claim until no Pod uses it.
 const pvcProtection = "kubernetes.io/pvc-protection"
 
-// waitsForItsPod says whose claim it is that would go now, before its Pod does, as its finalizer is taken off.
+// waitsForItsPod returns a finding if removing the finalizer deletes the claim before its Pod.
 func waitsForItsPod(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	claim := ch.Old.(*corev1.PersistentVolumeClaim)
 	if claim.DeletionTimestamp == nil || !slices.Contains(claim.Finalizers, pvcProtection) || slices.Contains(ch.New.GetFinalizers(), pvcProtection) {
@@ -306,7 +306,7 @@ func waitsForItsPod(ch policies.Change, c policies.Cluster, p v1alpha1.DeletePro
 	return []policies.Finding{f}, err
 }
 
-// holdsMember says whose data is on the volume.
+// holdsMember returns a finding if the volume holds a member's data.
 func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	claimed := volume.Spec.ClaimRef
 	if claimed == nil || volume.Status.Phase != corev1.VolumeBound {
@@ -314,7 +314,7 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 	}
 	claim, _, err := policies.Get[*corev1.PersistentVolumeClaim](c, claimed.Namespace, claimed.Name)
 	if err != nil || claim == nil || claim.DeletionTimestamp != nil {
-		// With its claim gone or going, whoever provisioned it may take it back, whatever its phase still says.
+		// Without its claim, the provisioner may delete the volume, whatever its phase still says.
 		return nil, err
 	}
 	whose, err := memberOf(claim, c)
@@ -330,11 +330,11 @@ func holdsMember(volume *corev1.PersistentVolume, c policies.Cluster, p v1alpha1
 	return nil, err
 }
 
-// mostNamed is how many claims of a namespace are counted; where there are more, it is enough to know that.
+// mostNamed is how many claims of a namespace are counted. Above that, the exact number does not matter.
 const mostNamed = 50
 
-// holdsData says what the namespace would take along: claims that StatefulSets have names for, whichever their ordinal, or
-// that one had, and what is labelled against deletes. Nobody asks again once its controller empties the namespace.
+// holdsData returns findings for what a namespace delete destroys: claims that belong, or belonged, to a StatefulSet, whatever
+// their ordinal, and objects with the protect label. No later request asks: the namespace controller's deletes are allowed.
 func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
 	look := fmt.Sprintf("list its data: kubectl -n %s get statefulsets,persistentvolumeclaims. ", namespace.Name)
 	var found []policies.Finding
@@ -374,12 +374,12 @@ func holdsData(namespace *corev1.Namespace, c policies.Cluster, p v1alpha1.Delet
 	return found, errors.Join(err1, err2)
 }
 
-// dataIn returns the namespace's claims that hold the data of StatefulSets, and whether they are all.
+// dataIn returns the namespace's claims that hold data of StatefulSets, and whether these are all.
 func dataIn(namespace string, c policies.Cluster) (data []*corev1.PersistentVolumeClaim, all bool, err error) {
 	all = true
 	var failed error
 	_, err = policies.Walk(c, namespace, func(claim *corev1.PersistentVolumeClaim) bool {
-		// Once data is found, what else there is makes no difference, and is not read for.
+		// Once some data is found, more reads make no difference.
 		holds := len(data) > 0 && !statefulset.Empty(claim, nil) && (statefulset.LeftBehind(claim) || statefulset.Named(claim))
 		if !holds {
 			holds, failed = holdsMemberData(claim, c)

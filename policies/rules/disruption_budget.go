@@ -60,7 +60,7 @@ func hasBudget(o kinds.Object, c policies.Cluster, _ v1alpha1.DisruptionBudget) 
 	return []policies.Finding{f}, nil
 }
 
-// judgeBudgets says what is wrong with the budgets that select the StatefulSet's Pods; where known is false there may be others.
+// judgeBudgets judges the budgets that select the StatefulSet's Pods. If known is false, there may be more.
 func judgeBudgets(set *appsv1.StatefulSet, own []*policyv1.PodDisruptionBudget, known bool) (f policies.Finding) {
 	replicas := statefulset.OrdinalsOf(set).Count()
 	switch {
@@ -88,7 +88,7 @@ func judgeBudgets(set *appsv1.StatefulSet, own []*policyv1.PodDisruptionBudget, 
 	return f
 }
 
-// keepsBudget judges what a budget that comes, changes or goes does to the StatefulSets that it selects.
+// keepsBudget judges a new, changed or deleted budget for the StatefulSets that it selects.
 func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBudget) ([]policies.Finding, error) {
 	budget, ok := ch.Object().(*policyv1.PodDisruptionBudget)
 	if !ok {
@@ -130,7 +130,7 @@ func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBu
 	return found, nil
 }
 
-// with returns the budgets and, if it is one and selects the StatefulSet's Pods, this one.
+// with returns the budgets and, if the object is a budget that selects the StatefulSet's Pods, that one.
 func with(budgets []*policyv1.PodDisruptionBudget, o kinds.Object, set *appsv1.StatefulSet) []*policyv1.PodDisruptionBudget {
 	if budget, ok := o.(*policyv1.PodDisruptionBudget); ok && statefulset.Selects(budget.Spec.Selector, set.Spec.Template.Labels) {
 		return append(slices.Clone(budgets), budget)
@@ -138,7 +138,7 @@ func with(budgets []*policyv1.PodDisruptionBudget, o kinds.Object, set *appsv1.S
 	return budgets
 }
 
-// addBudget adds a budget that lets one of the StatefulSet's Pods be away.
+// addBudget returns the fix that adds a budget with maxUnavailable 1.
 func addBudget(set *appsv1.StatefulSet) *policies.Fix {
 	budget := kinds.PodDisruptionBudget.New().(*policyv1.PodDisruptionBudget)
 	budget.Name, budget.Namespace = set.Name, set.Namespace
@@ -150,7 +150,7 @@ func addBudget(set *appsv1.StatefulSet) *policies.Fix {
 	return fix
 }
 
-// letOneBeAway has a budget allow what it does not.
+// letOneBeAway returns the fix that makes a budget allow one disruption.
 func letOneBeAway(b *policyv1.PodDisruptionBudget) *policies.Fix {
 	return &policies.Fix{
 		Object: b, Set: []policies.Setting{{Path: "spec.minAvailable"}, {Path: "spec.maxUnavailable", Value: int64(1)}},

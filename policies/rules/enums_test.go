@@ -14,7 +14,7 @@ import (
 	cmp "github.com/google/go-cmp/cmp"
 )
 
-// TestKnowsEveryValue fails when an enum of the API that rules switch on has a value that they have not been told of.
+// TestKnowsEveryValue fails if an enum that rules switch on has a value that they do not handle.
 func TestKnowsEveryValue(t *testing.T) {
 	for pkg, enums := range map[string]map[string][]string{
 		"k8s.io/api/apps/v1": {
@@ -44,7 +44,7 @@ func TestKnowsEveryValue(t *testing.T) {
 	}
 }
 
-// constants returns the values of the package's typed string constants, sorted, by their type.
+// constants returns the sorted values of the package's typed string constants, by type.
 func constants(t *testing.T, pkg string) map[string][]string {
 	t.Helper()
 	folder, err := exec.Command("go", "list", "-f", "{{.Dir}}", pkg).Output()

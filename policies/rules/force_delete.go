@@ -39,7 +39,7 @@ node.kubernetes.io/out-of-service, which states that the node is off, and if the
 
 func stopsBeforeItGoes(ch policies.Change, c policies.Cluster, _ v1alpha1.ForceDelete) ([]policies.Finding, error) {
 	pod := ch.Old.(*corev1.Pod)
-	// The API server fills in the Pod's own grace period before admission: 0 stands there whoever asked for it.
+	// Before admission the API server sets the Pod's own grace period, so 0 may come from the Pod.
 	grace := ptr.Deref(ch.DeleteOptions, metav1.DeleteOptions{}).GracePeriodSeconds
 	if grace == nil || *grace != 0 || ch.ByNode() {
 		return nil, nil

@@ -42,7 +42,7 @@ somebody else writes its endpoints, as Patroni does; then the rule only warns.`,
 	},
 	Logic: policies.Typed[v1alpha1.HeadlessService]{
 		Block: func(r *v1alpha1.Rules) **v1alpha1.HeadlessService { return &r.HeadlessService },
-		// Helm deletes Services first, and an applied Service brings the names back.
+		// Helm deletes Services first, and applying the Service again restores the names.
 		Baseline:   &v1alpha1.HeadlessService{Enforcement: deny, InUse: v1alpha1.Warn},
 		Restricted: &v1alpha1.HeadlessService{Enforcement: deny},
 		Object:     governedByHeadlessService,
@@ -90,7 +90,7 @@ func governedByHeadlessService(o kinds.Object, c policies.Cluster, p v1alpha1.He
 	return found, nil
 }
 
-// whyNotGoverning says what keeps the Service from naming the StatefulSet's Pods. The paths are the Service's.
+// whyNotGoverning says why the Service cannot give the StatefulSet's Pods their names. Paths are in the Service.
 func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policies.Finding {
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		return []policies.Finding{{
@@ -111,7 +111,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 	}
 	switch template := labels.Set(set.Spec.Template.Labels); {
 	case elsewhere && found != nil:
-		// An operator leads clients to the leader, and its members find each other without DNS.
+		// An operator points the Service at the leader, and its members find each other without DNS.
 	case elsewhere:
 		found = append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector", Unknown: true,
@@ -129,7 +129,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 	return found
 }
 
-// keepsGoverningService guards the Service for the StatefulSets that rely on it.
+// keepsGoverningService judges a change to a Service that StatefulSets rely on.
 func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.HeadlessService) ([]policies.Finding, error) {
 	older, ok := ch.Old.(*corev1.Service)
 	if !ok {
@@ -148,7 +148,7 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 		newer, ok := ch.New.(*corev1.Service)
 		if !ok {
 			if sameRelease(older, set) {
-				// Helm deletes the Service first, and the StatefulSet in the same command.
+				// Helm deletes the Service first, then the StatefulSet in the same command.
 				continue
 			}
 			found = append(found, policies.Finding{
@@ -174,8 +174,8 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 	return found, err
 }
 
-// startsWithService warns whoever scales from zero that the Service has gone meanwhile. They did not write the StatefulSet, and hear
-// nothing of what else is wrong with it.
+// startsWithService warns if the Service was deleted while the StatefulSet had no replicas. A scale request gets no other findings
+// about the StatefulSet.
 func startsWithService(ch policies.Change, c policies.Cluster, p v1alpha1.HeadlessService) ([]policies.Finding, error) {
 	older, newer, ok := ch.StatefulSets()
 	if !ok || !ch.Scale || statefulset.OrdinalsOf(older).Count() > 0 || statefulset.OrdinalsOf(newer).Count() == 0 {
@@ -189,7 +189,7 @@ func startsWithService(ch policies.Change, c policies.Cluster, p v1alpha1.Headle
 	return found, err
 }
 
-// takenBack says what DNS says no more of the Pods that the Service governs.
+// takenBack names the DNS records that the Service loses.
 func takenBack(older, newer *corev1.Service) string {
 	if older.Spec.PublishNotReadyAddresses && !newer.Spec.PublishNotReadyAddresses {
 		return "no longer has DNS names for Pods that are not ready"
@@ -202,7 +202,7 @@ func takenBack(older, newer *corev1.Service) string {
 	return ""
 }
 
-// sameRelease tells whether one Helm release installed both.
+// sameRelease reports whether the same Helm release installed both.
 func sameRelease(a, b kinds.Object) bool {
 	const name, namespace = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 	one, other := a.GetAnnotations(), b.GetAnnotations()
@@ -212,7 +212,7 @@ func sameRelease(a, b kinds.Object) bool {
 
 const managedBy = "app.kubernetes.io/managed-by"
 
-// addService adds the headless Service that a StatefulSet names. It is there to name the Pods, ready or not.
+// addService returns the fix that adds the headless Service, which names the Pods, ready or not.
 func addService(set *appsv1.StatefulSet) *policies.Fix {
 	service := kinds.Service.New().(*corev1.Service)
 	service.Name, service.Namespace = set.Spec.ServiceName, set.Namespace
@@ -226,7 +226,7 @@ func addService(set *appsv1.StatefulSet) *policies.Fix {
 	return fix
 }
 
-// portsOf are the ports that containers say they listen on, each once. They need names where there are several.
+// portsOf returns the ports that containers declare, without duplicates. If there are several, each needs a name.
 func portsOf(containers []corev1.Container) []corev1.ServicePort {
 	var ports []corev1.ServicePort
 	type number struct {
@@ -255,7 +255,7 @@ func portsOf(containers []corev1.Container) []corev1.ServicePort {
 	return ports
 }
 
-// makeHeadless takes the cluster IP from a Service that was never given one.
+// makeHeadless returns the fix for a Service that never got a cluster IP.
 func makeHeadless(service *corev1.Service, set *appsv1.StatefulSet) *policies.Fix {
 	fix := &policies.Fix{
 		Object: service, FilesOnly: true, Set: []policies.Setting{{Path: "spec.clusterIP", Value: corev1.ClusterIPNone}},
@@ -273,8 +273,8 @@ func makeHeadless(service *corev1.Service, set *appsv1.StatefulSet) *policies.Fi
 	return fix
 }
 
-// selectable are the labels by which a Service selects the StatefulSet's Pods: those that it selects them by itself, or all that
-// they have where it has expressions.
+// selectable returns the labels with which a Service can select the StatefulSet's Pods: the StatefulSet's matchLabels or, without
+// those, all labels of the template.
 func selectable(set *appsv1.StatefulSet) labels.Set {
 	if match := ptr.Deref(set.Spec.Selector, metav1.LabelSelector{}).MatchLabels; len(match) > 0 {
 		return match

@@ -62,7 +62,7 @@ func changesImmutableFields(ch policies.Change, _ policies.Cluster, _ v1alpha1.I
 	return found, nil
 }
 
-// differences names what differs between two values of the field, the first few of it.
+// differences names the first few differences between two values of the field.
 func differences(name string, was, now any) string {
 	const most = 3
 	var all []string
@@ -76,7 +76,7 @@ func differences(name string, was, now any) string {
 	return strings.Join(all, ", ")
 }
 
-// plain is the value as JSON has it.
+// plain returns the value as decoded JSON.
 func plain(value any) (decoded any) {
 	text, err := json.Marshal(value)
 	if err == nil {
@@ -88,7 +88,7 @@ func plain(value any) (decoded any) {
 	return decoded
 }
 
-// compare tells of each leaf in which two values differ.
+// compare calls tell for each leaf that differs.
 func compare(path string, was, now any, tell func(path, was, now string)) {
 	switch was := was.(type) {
 	case map[string]any:
@@ -121,7 +121,7 @@ func compare(path string, was, now any, tell func(path, was, now string)) {
 	}
 }
 
-// short is a value in a message.
+// short returns a value for a message.
 func short(value any) string {
 	switch value := value.(type) {
 	case nil:

@@ -49,10 +49,10 @@ func newOwnersExist(ch policies.Change, c policies.Cluster, _ v1alpha1.LostOwner
 	for _, owner := range owners {
 		found, known, err := c.Owner(ch.New.GetNamespace(), owner)
 		if err != nil || found != nil {
-			// The collector leaves what has one owner left.
+			// The garbage collector keeps an object while one owner exists.
 			return nil, err
 		}
-		// A person who may do everything operates nothing.
+		// A person with all rights is no operator.
 		if !known && strings.HasPrefix(ch.User.Username, "system:serviceaccount:") {
 			operates, _, err := c.MayOperate(ch.New.GetNamespace(), owner)
 			if operates || err != nil {
@@ -65,7 +65,7 @@ func newOwnersExist(ch policies.Change, c policies.Cluster, _ v1alpha1.LostOwner
 		return nil, nil
 	}
 	if len(lost) < len(ch.New.GetOwnerReferences()) {
-		// It had an owner before, which keeps it.
+		// It already has an owner, which keeps it.
 		return nil, nil
 	}
 	owner, kind := lost[0], kinds.Of(ch.New)
@@ -82,7 +82,7 @@ func newOwnersExist(ch policies.Change, c policies.Cluster, _ v1alpha1.LostOwner
 	return []policies.Finding{f}, nil
 }
 
-// ownerInFile judges objects of files, which nobody has given a UID yet and around which nothing can be known.
+// ownerInFile judges objects in files, whose owners have no UID yet.
 func ownerInFile(o kinds.Object, c policies.Cluster, _ v1alpha1.LostOwner) ([]policies.Finding, error) {
 	i := slices.IndexFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool { return owner.UID != "" })
 	if i < 0 {

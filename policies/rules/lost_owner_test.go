@@ -13,12 +13,13 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// mayAll is a cluster in which the user may do everything, and Mooring may read no owner.
+// mayAll is a cluster in which the user can do everything and Mooring can read no owner.
 type mayAll struct{ policies.Snapshot }
 
 func (mayAll) MayOperate(string, metav1.OwnerReference) (bool, bool, error) { return true, true, nil }
 
-// TestWhoIsToldOfAnOwnerThatNobodyCanRead: an operator knows its own resource. A person who may do everything need not.
+// TestWhoIsToldOfAnOwnerThatNobodyCanRead checks that an operator, which knows its own resource, is not warned, and that a person
+// with all rights is.
 func TestWhoIsToldOfAnOwnerThatNobodyCanRead(t *testing.T) {
 	set := kinds.StatefulSet.New().(*appsv1.StatefulSet)
 	set.Name, set.Namespace = "db", "shop"

@@ -69,7 +69,7 @@ func drain(node *corev1.Node) string {
 	return fmt.Sprintf("drain it first: kubectl drain %s --ignore-daemonsets --delete-emptydir-data", node.Name)
 }
 
-// newTaints are those that evict and that the node had not before.
+// newTaints returns the taints that evict Pods and that the update adds.
 func newTaints(older, newer *corev1.Node) []corev1.Taint {
 	return slices.DeleteFunc(slices.Clone(newer.Spec.Taints), func(t corev1.Taint) bool {
 		return t.Effect != corev1.TaintEffectNoExecute || slices.ContainsFunc(older.Spec.Taints, func(was corev1.Taint) bool { return was.MatchTaint(&t) && was.Value == t.Value })

@@ -34,7 +34,7 @@ func publishesNotReadyAddresses(o kinds.Object, c policies.Cluster, _ v1alpha1.N
 		return nil, nil
 	}
 	service, _, err := policies.Get[*corev1.Service](c, set.Namespace, set.Spec.ServiceName)
-	// headless-service says so where there is none.
+	// headless-service reports a missing Service.
 	if err != nil || service == nil || service.Spec.PublishNotReadyAddresses {
 		return nil, err
 	}

@@ -39,8 +39,8 @@ the scheduler and other controllers of the cluster pass. The operator of the Sta
 	},
 }
 
-// shortly is how long who evicts is told to wait before the next try, in seconds. client-go waits that long ten times in silence,
-// before kubectl drain says why.
+// shortly is how many seconds an eviction waits before it is tried again. client-go silently waits that long ten times before
+// kubectl drain shows the reason.
 const shortly = 1
 
 func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDisruption) ([]policies.Finding, error) {
@@ -72,7 +72,7 @@ func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDis
 	}
 	if len(found) > 0 {
 		if node, known, err := policies.Get[*corev1.Node](c, "", pod.Spec.NodeName); known && node == nil || err != nil {
-			// The Pod went with its node.
+			// The Pod was lost with its node.
 			return nil, err
 		}
 	}
@@ -83,11 +83,12 @@ func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDis
 	return found, nil
 }
 
-// keptReady is how many of so many members stay ready while others restart. Of one or two a majority allows none to, ever: all but
-// one have to stay.
+// keptReady returns how many of the members stay ready while others restart. A majority of one or two is all of them, so there one
+// may restart.
 func keptReady(members int64) int64 { return min(statefulset.Majority(members), members-1) }
 
-// losesMajority says that the Pod is the last one that the members can spare. Where they have too few already, nothing is lost.
+// losesMajority returns a finding if the members need the Pod for a majority. If they have none already, the Pod makes no
+// difference.
 func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*corev1.Pod) (policies.Finding, bool) {
 	ordinals := statefulset.OrdinalsOf(set)
 	members := ordinals.Count()
@@ -118,7 +119,7 @@ func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*cor
 	}, true
 }
 
-// breaksBudget says which budgets would not be kept that are kept now.
+// breaksBudget returns a finding for the budgets that the delete breaks.
 func breaksBudget(pod *corev1.Pod, c policies.Cluster) ([]policies.Finding, error) {
 	budgets, _, err := policies.BudgetsOf(pod.Namespace, pod.Labels, c)
 	var found []policies.Finding

@@ -75,7 +75,7 @@ func leavesRoom(ch policies.Change, c policies.Cluster, _ v1alpha1.QuotaRoom) ([
 	return nil, nil
 }
 
-// takesRoom tells whether a Pod that is created counts against the resource.
+// takesRoom reports whether a new Pod counts against the resource.
 func takesRoom(name corev1.ResourceName) bool {
 	switch name {
 	case corev1.ResourcePods, "count/pods", corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:

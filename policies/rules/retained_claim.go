@@ -75,8 +75,8 @@ func keepsRetainedClaim(ch policies.Change, c policies.Cluster, p v1alpha1.Retai
 	return []policies.Finding{f}, nil
 }
 
-// keeps tells whether the StatefulSet keeps the claim for an ordinal that it does not have at present. The claim of an
-// ordinal that is wanted is delete-protection's.
+// keeps reports whether the claim is for an ordinal that the StatefulSet does not have at present. delete-protection judges the
+// claims of the others.
 func keeps(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) bool {
 	n, _ := statefulset.ClaimOrdinal(set, claim)
 	return !statefulset.OrdinalsOf(set).Has(n) && set.DeletionTimestamp == nil && !statefulset.DeletesWithScale(set)

@@ -37,16 +37,16 @@ if the manifest leaves it out, and require a value. See KEP-1847.`,
 	},
 }
 
-// retain is what restricted wants.
+// retain is the value in restricted.
 var retain = v1alpha1.RetentionValues{
 	WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType, WhenScaled: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
 }
 
-// retentionPart is one of the two halves of a retention policy.
+// retentionPart is one half of a retention policy.
 type retentionPart struct {
 	path  string
 	value *appsv1.PersistentVolumeClaimRetentionPolicyType
-	// when is what it is about, to end a sentence with.
+	// when is the end of a sentence about it.
 	when string
 }
 
@@ -62,7 +62,7 @@ func retentionParts(p *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy) [
 	}
 }
 
-// wishes are the two halves that a policy asks for, empty where it asks for nothing.
+// wishes returns the two halves that a policy asks for, empty if it asks for nothing.
 func wishes(v *v1alpha1.RetentionValues) [2]retentionPart {
 	return retentionParts((*appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy)(v))
 }
@@ -118,11 +118,11 @@ func fillRetention(d *policies.Defaults, p v1alpha1.RetentionPolicy) {
 	want := wishes(p.Default)
 	for i, part := range retentionParts(&policy) {
 		if *want[i].value == appsv1.DeletePersistentVolumeClaimRetentionPolicyType && !d.Creating {
-			// Claims that were kept until now are not to be lost to a default.
+			// A default must not delete claims that were kept so far.
 			continue
 		}
 		if *want[i].value == appsv1.DeletePersistentVolumeClaimRetentionPolicyType && !d.Told() {
-			// Less safe than the API's own: the owner may have written Retain.
+			// Less safe than the API's default: the owner may have written Retain.
 			continue
 		}
 		if policies.Fill(d, part.path, part.value, *want[i].value, appsv1.RetainPersistentVolumeClaimRetentionPolicyType) {
@@ -135,7 +135,7 @@ func fillRetention(d *policies.Defaults, p v1alpha1.RetentionPolicy) {
 	}
 }
 
-// agreesWithItself refuses a default that the same policy forbids.
+// agreesWithItself rejects a default that the same policy refuses.
 func agreesWithItself(p v1alpha1.RetentionPolicy, _ v1alpha1.Rules, at *field.Path) field.ErrorList {
 	if p.Default == nil || p.Require == nil {
 		return nil

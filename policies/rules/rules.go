@@ -1,5 +1,5 @@
-// Package rules holds Mooring's rules, a file each: what the rule says, what it does in each profile, and pure functions that
-// judge. The cases that a rule is tested and documented by are in testdata, in a file of the rule's name.
+// Package rules has Mooring's rules, one file each: the text, the action in each profile, and pure functions that judge. The cases
+// that test and document a rule are in testdata, in a file with the rule's name.
 package rules
 
 import (
@@ -61,14 +61,14 @@ var All = []policies.Rule{
 	volumeRetain,
 }
 
-// Judge tells whether any rule is about objects of the kind in a cluster.
+// Judge reports whether any rule judges objects of the kind in a cluster.
 func Judge(kind *kinds.Kind) bool {
 	return slices.ContainsFunc(All, func(rule policies.Rule) bool {
 		return slices.ContainsFunc(rule.On, func(t policies.Trigger) bool { return t.Kind == kind && !t.FilesOnly })
 	})
 }
 
-// The actions that a rule's block has in a profile.
+// The actions of rules in the profiles.
 var (
 	deny  = v1alpha1.Enforcement{Action: v1alpha1.Deny}
 	warn  = v1alpha1.Enforcement{Action: v1alpha1.Warn}
@@ -118,7 +118,7 @@ func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.
 		return pod.Labels[appsv1.StatefulSetPodNameLabel] != "" && !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name)
 	}
 	if name, n, ok := statefulset.CutOrdinal(claim.Name); ok {
-		// Its name tells the Pod's, as it does the StatefulSet's.
+		// Its name contains the Pod's name, as it contains the StatefulSet's.
 		for set := range policies.SetNames(name) {
 			pod, _, err := policies.Get[*corev1.Pod](c, claim.Namespace, fmt.Sprintf("%s-%d", set, n))
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/ruletest"
 )
 
-// TestCases runs every rule's cases through the engine, alone under the case's policy.
+// TestCases judges each rule's cases with the engine, under the case's policy alone.
 func TestCases(t *testing.T) {
 	for _, rule := range rules.All {
 		for _, c := range casesOf(t, rule) {
@@ -82,7 +82,7 @@ func casesOf(t *testing.T, rule policies.Rule) []ruletest.Case {
 	return cases
 }
 
-// TestNormaliseTwice holds for every object of every rule's cases that normalising it again changes nothing.
+// TestNormaliseTwice checks that normalising an object of any case again changes nothing.
 func TestNormaliseTwice(t *testing.T) {
 	for _, rule := range rules.All {
 		for _, c := range casesOf(t, rule) {

@@ -53,8 +53,8 @@ requests of autoscalers to the nearest safe number instead of refusing them (aut
 	},
 }
 
-// autoscalers are the users who count as autoscalers where a policy names nobody: the HorizontalPodAutoscaler's controller, with
-// an account of its own and without, and KEDA.
+// autoscalers are the users that count as autoscalers by default: the HorizontalPodAutoscaler's controller, with or without its own
+// service account, and KEDA.
 var autoscalers = []string{
 	"system:serviceaccount:kube-system:horizontal-pod-autoscaler",
 	"system:kube-controller-manager",
@@ -72,7 +72,7 @@ func clampsAutoscaler(ch policies.Change, p v1alpha1.ScaleDown) bool {
 	return p.Autoscaler == v1alpha1.AutoscalerClamp && slices.Contains(autoscalersOf(p), ch.User.Username)
 }
 
-// validateScaleDown refuses what guards nothing, as what it needs is missing, and marks that no Pod can show.
+// validateScaleDown rejects a check without the parameter that it needs.
 func validateScaleDown(p v1alpha1.ScaleDown, _ v1alpha1.Rules, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	asked := func(action v1alpha1.Action) bool { return action.Stricter(v1alpha1.Off) }
@@ -91,17 +91,17 @@ func validateScaleDown(p v1alpha1.ScaleDown, _ v1alpha1.Rules, at *field.Path) f
 	return errs
 }
 
-// departure is a scale-down: who goes and who stays.
+// departure is a scale-down: the members that go and those that stay.
 type departure struct {
 	older, newer   *appsv1.StatefulSet
 	from, to       statefulset.Ordinals
 	going, staying statefulset.Ranges
-	// pods are the members' Pods by their ordinals; assumed tells that nobody can know, and all are taken to be ready.
+	// pods are the members' Pods by ordinal. If they are unknown, assumed is true and all count as ready.
 	pods    map[int64]*corev1.Pod
 	assumed bool
-	// adopts tells that the StatefulSet is created, and that the Pods were left by one of its name.
+	// adopts means that the StatefulSet is new, and finds the Pods of an earlier one with its name.
 	adopts bool
-	// through is the field of a custom resource that the StatefulSet follows, nil where somebody scales it itself.
+	// through is the custom resource's field that the StatefulSet follows, nil if it is scaled directly.
 	through *dial
 }
 
@@ -157,7 +157,7 @@ func departureOf(ch policies.Change, c policies.Cluster) (d departure, err error
 	return d, err
 }
 
-// adopted returns the Pods that a new StatefulSet finds under its names, and makes its own.
+// adopted returns the existing Pods that a new StatefulSet adopts by name.
 func adopted(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod, error) {
 	pods, _, err := podsOf(set, c)
 	maps.DeleteFunc(pods, func(_ int64, pod *corev1.Pod) bool {
@@ -180,7 +180,7 @@ func (d *departure) count(of statefulset.Ranges) int64 {
 	return n
 }
 
-// down returns the ordinals that stay and have no ready Pod, at most four of them.
+// down returns at most four ordinals that stay and have no ready Pod.
 func (d *departure) down() statefulset.Ranges {
 	if d.assumed {
 		return nil
@@ -201,7 +201,7 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 	stay, leave := d.count(d.staying), d.count(d.going)
 	members := d.staying.Count() + leave
 	majority := statefulset.Majority(members)
-	// Who takes no ready member away takes nothing from the majority.
+	// If no ready member goes, the majority does not change.
 	if d.to.Count() == 0 || leave == 0 || stay >= majority {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (d *departure) quorum(p v1alpha1.ScaleDown) []policies.Finding {
 	return []policies.Finding{f}
 }
 
-// action returns the action of a check that guards data, which the StatefulSet may have none of.
+// action returns the action of a check, which is weaker for a StatefulSet without data.
 func (d *departure) action(of v1alpha1.Action, p v1alpha1.ScaleDown) v1alpha1.Action {
 	if statefulset.KeepsData(d.older) {
 		return of
@@ -234,7 +234,7 @@ func (d *departure) action(of v1alpha1.Action, p v1alpha1.ScaleDown) v1alpha1.Ac
 	return cmp.Or(p.WithoutData, of)
 }
 
-// move is the beginning of a sentence about the change.
+// move returns the beginning of a sentence about the change.
 func (d *departure) move() string {
 	if d.adopts {
 		return fmt.Sprintf("Creating StatefulSet %s with %s, where it adopts %s,",
@@ -246,7 +246,7 @@ func (d *departure) move() string {
 	return fmt.Sprintf("Scaling StatefulSet %s from %d to %d", d.older.Name, d.from.Count(), d.to.Count())
 }
 
-// sayItIsMeant is the way through for who knows what the rule cannot.
+// sayItIsMeant returns the way to confirm the change.
 func (d *departure) sayItIsMeant() string {
 	if d.through != nil {
 		return "if the application has moved its data, say so and try again: " + d.through.meant()
@@ -254,7 +254,7 @@ func (d *departure) sayItIsMeant() string {
 	return "if the application has moved its data, annotate the StatefulSet and try again: " + policies.BypassCommand("scale-down", d.older)
 }
 
-// scaleTo is the command that leaves so many replicas.
+// scaleTo returns the command that scales to this many replicas.
 func (d *departure) scaleTo(replicas int64) string {
 	if d.through != nil {
 		return d.through.turnTo(d.through.To + replicas - d.to.Count())
@@ -262,7 +262,7 @@ func (d *departure) scaleTo(replicas int64) string {
 	return fmt.Sprintf("%s --replicas=%d", policies.Command("scale", d.older), replicas)
 }
 
-// createAsLarge is the way through for a StatefulSet that takes the place of another.
+// createAsLarge returns the remedy for a StatefulSet that replaces another.
 func (d *departure) createAsLarge() string {
 	if d.to.Start > d.from.Start {
 		return fmt.Sprintf("create it with ordinals.start: %d and replicas: %d, then scale it down.", d.from.Start, d.from.Count())
@@ -386,7 +386,7 @@ func (d *departure) unsettled(c policies.Cluster, p v1alpha1.ScaleDown) ([]polic
 	}}, nil
 }
 
-// missing is how many of the Pods that stay do not exist. Without one that goes, a scale-up is taken back.
+// missing returns how many of the Pods that stay do not exist. If no Pod goes, this takes back a scale-up.
 func (d *departure) missing() int64 {
 	if d.assumed || d.count(d.going) == 0 || int64(d.older.Status.Replicas) >= d.from.Count() {
 		return 0
@@ -400,8 +400,8 @@ func (d *departure) missing() int64 {
 	return missing
 }
 
-// neverBegan tells whether none of the Pods that go was ever ready, nor any before it that left data: whoever takes them away
-// takes a scale-up back.
+// neverBegan reports whether no Pod that goes was ever ready, nor an earlier one that left data. Removing such Pods takes back a
+// scale-up.
 func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
 	if d.assumed {
 		return false, nil
@@ -418,7 +418,7 @@ func (d *departure) neverBegan(c policies.Cluster) (bool, error) {
 	}), err
 }
 
-// underWay says which rollout or scale-down of the StatefulSet has not ended, or nothing, and how to wait for its end.
+// underWay names the rollout or scale-down in progress, if any, and the command that waits for its end.
 func underWay(set *appsv1.StatefulSet) (why, wait string) {
 	status, replicas := set.Status, statefulset.OrdinalsOf(set).Count()
 	if status.ObservedGeneration < set.Generation {
@@ -446,7 +446,7 @@ func (d *departure) data(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.F
 	if d.adopts {
 		f.Remedy = "create it with whenScaled: Retain to keep the claims."
 	} else if d.through != nil {
-		// What its operator wrote in the StatefulSet, it writes again.
+		// The operator would overwrite a change to the StatefulSet.
 		f.Remedy = d.sayItIsMeant()
 	}
 	switch own, known, err := policies.ClaimsOf(d.older, d.going, c); {

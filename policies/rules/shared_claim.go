@@ -63,7 +63,7 @@ func sharesNoClaim(o kinds.Object, c policies.Cluster, _ v1alpha1.SharedClaim) (
 	return nil, nil
 }
 
-// surges tells whether a rollout may run more Pods than there are replicas.
+// surges reports whether a rollout can run more Pods than there are replicas.
 func surges(strategy appsv1.DeploymentStrategy) bool {
 	if strategy.Type == appsv1.RecreateDeploymentStrategyType {
 		return false
@@ -73,7 +73,7 @@ func surges(strategy appsv1.DeploymentStrategy) bool {
 	return err == nil && surge > 0
 }
 
-// mountsAlone finds the claims that the Pods mount and that not several of them can.
+// mountsAlone finds the mounted claims that only one Pod can use.
 func mountsAlone(o kinds.Object, replicas int64, pod corev1.PodSpec, remedy string, c policies.Cluster) ([]policies.Finding, error) {
 	var found []policies.Finding
 	set, _ := o.(*appsv1.StatefulSet)
@@ -82,7 +82,7 @@ func mountsAlone(o kinds.Object, replicas int64, pod corev1.PodSpec, remedy stri
 			continue
 		}
 		if set != nil && hasTemplate(set, volume.Name) {
-			// A claim of the Pod's own takes its place.
+			// The Pod's own claim replaces it.
 			continue
 		}
 		claim, _, err := policies.Get[*corev1.PersistentVolumeClaim](c, o.GetNamespace(), volume.PersistentVolumeClaim.ClaimName)

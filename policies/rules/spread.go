@@ -44,7 +44,7 @@ func spreadsItsPods(o kinds.Object, _ policies.Cluster, _ v1alpha1.Spread) ([]po
 	}}, nil
 }
 
-// keepsApart tells whether the Pods of the template are to be kept apart from each other, strictly or by preference.
+// keepsApart reports whether the template asks, strictly or by preference, to spread its Pods.
 func keepsApart(template *corev1.PodTemplateSpec) bool {
 	own := labels.Set(template.Labels)
 	selectsOwn := func(s *metav1.LabelSelector) bool {

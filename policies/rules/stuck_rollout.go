@@ -47,22 +47,22 @@ func findsStuckRollout(o kinds.Object, c policies.Cluster, clock policies.Clock,
 	}}, nil
 }
 
-// progress is how far a StatefulSet is from what its spec asks for.
+// progress is what a StatefulSet still lacks of its spec.
 type progress struct {
 	set *appsv1.StatefulSet
-	// stuck tells that a rollout has stood still since moved.
+	// stuck means that a rollout has made no progress since moved.
 	stuck bool
 	moved time.Time
-	// down names the members that have been away for too long, with the reason.
+	// down names the members that have been down for too long, with the reason.
 	down []string
-	// look is the command that shows why.
+	// look is the command that shows the cause.
 	look string
 }
 
-// mostMembers is how many members of a StatefulSet are looked at: replicas may be any number that somebody typed.
+// mostMembers is how many members are examined, because replicas can be any number.
 const mostMembers = 1000
 
-// progressOf returns nil where all is well or nobody can tell.
+// progressOf returns nil if all is well or the state is unknown.
 func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Clock) (*progress, error) {
 	all, behind := statefulset.OrdinalsOf(set), statefulset.Behind(set)
 	if set.DeletionTimestamp != nil || int64(set.Status.ReadyReplicas) >= all.Count() && behind == 0 {

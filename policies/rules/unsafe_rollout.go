@@ -38,15 +38,15 @@ the rollout replaces no healthy Pod.`,
 	},
 }
 
-// rollout is a rolling update that a change begins.
+// rollout is a rolling update that a change starts.
 type rollout struct {
 	set *appsv1.StatefulSet
-	// path is the field that begins it.
+	// path is the field that starts it.
 	path string
-	// members are the ordinals that there are before and after, pods what they have.
+	// members are the ordinals before and after the change, pods their Pods.
 	members statefulset.Ordinals
 	pods    map[int64]*corev1.Pod
-	// behind are the members whose Pods the rollout is to replace.
+	// behind reports whether the rollout replaces the member's Pod.
 	behind func(int64) bool
 }
 
@@ -79,7 +79,7 @@ func rollsOutSafely(ch policies.Change, c policies.Cluster, p v1alpha1.UnsafeRol
 	return r.waits(p), nil
 }
 
-// recreates says what a new template costs that takes every Pod at once.
+// recreates judges a new template with an update strategy that deletes all Pods at once.
 func recreates(older, newer *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.UnsafeRollout) ([]policies.Finding, error) {
 	if statefulset.SameTemplate(older, newer) || statefulset.OrdinalsOf(newer).Count() < 2 {
 		return nil, nil
@@ -100,7 +100,7 @@ func recreates(older, newer *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.
 	}}, nil
 }
 
-// beginsRollout tells whether Pods are to be replaced that would have been left alone.
+// beginsRollout reports whether the change replaces Pods that would otherwise stay.
 func beginsRollout(older, newer *appsv1.StatefulSet) bool {
 	was, is := older.Spec.UpdateStrategy, newer.Spec.UpdateStrategy
 	if is.Type != appsv1.RollingUpdateStatefulSetStrategyType {
@@ -111,7 +111,7 @@ func beginsRollout(older, newer *appsv1.StatefulSet) bool {
 		!statefulset.SameTemplate(older, newer)
 }
 
-// taken returns the healthy Pods that the rollout takes at once, and whether that is certain.
+// taken returns the healthy Pods that the rollout replaces at once, and whether that is certain.
 func (r *rollout) taken(down int64) (statefulset.Ranges, bool) {
 	var behind []int64
 	for n := range r.pods {
@@ -128,7 +128,7 @@ func (r *rollout) taken(down int64) (statefulset.Ranges, bool) {
 	}
 	rolling := r.set.Spec.UpdateStrategy.RollingUpdate
 	if rolling != nil && rolling.MaxUnavailable != nil {
-		// Only an API server whose controller heeds maxUnavailable stores it.
+		// The API server stores maxUnavailable only if the controller supports it.
 		most := max(0, statefulset.MaxUnavailable(rolling.MaxUnavailable, statefulset.OrdinalsOf(r.set).Count())-down)
 		return healthy[:min(most, int64(len(healthy)))], true
 	}
@@ -184,7 +184,7 @@ func (r *rollout) waits(p v1alpha1.UnsafeRollout) []policies.Finding {
 	return []policies.Finding{f}
 }
 
-// state returns how many members are ready, and those that are there and are not, the lowest first.
+// state returns how many members are ready, and the existing ones that are not, lowest first.
 func (r *rollout) state() (up int64, down statefulset.Ranges) {
 	for n, pod := range r.pods {
 		switch {

@@ -34,7 +34,7 @@ but never rolled out. A policy can set a default for the type and its parameters
 		Block:    func(r *v1alpha1.Rules) **v1alpha1.UpdateStrategy { return &r.UpdateStrategy },
 		Baseline: &v1alpha1.UpdateStrategy{Enforcement: warn},
 		Restricted: &v1alpha1.UpdateStrategy{Enforcement: deny,
-			// A staged rollout begins with a partition that holds every Pod back.
+			// A staged rollout starts with a partition that keeps every Pod.
 			Partition: v1alpha1.Warn,
 		},
 		Object: rollsSafely,
@@ -71,7 +71,7 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 	if rolling == nil || strategy.Type != appsv1.RollingUpdateStatefulSetStrategyType || replicas == 0 {
 		return found, nil
 	}
-	// One Pod has to go at a time, however few there are.
+	// A rollout must replace at least one Pod at a time.
 	canLose := max(1, (replicas-1)/2)
 	if taken := statefulset.MaxUnavailable(rolling.MaxUnavailable, replicas); taken > canLose {
 		found = append(found, policies.Finding{
@@ -95,7 +95,7 @@ func rollsSafely(o kinds.Object, _ policies.Cluster, p v1alpha1.UpdateStrategy) 
 func fillUpdateStrategy(d *policies.Defaults, p v1alpha1.UpdateStrategy) {
 	set := d.Object.(*appsv1.StatefulSet)
 	strategy := set.Spec.UpdateStrategy.DeepCopy()
-	// The API server adds the block only where the type was absent too: its absence says that the type was written.
+	// The API server adds the block only if the type is absent too, so without the block the user wrote the type.
 	saidRolling := func() bool {
 		return strategy.RollingUpdate == nil || d.Wrote(strategyPath+".rollingUpdate")
 	}
@@ -112,7 +112,7 @@ func fillUpdateStrategy(d *policies.Defaults, p v1alpha1.UpdateStrategy) {
 		}
 		strategy.RollingUpdate = rolling
 	} else {
-		// The API server refuses parameters of a rolling update under another type.
+		// The API server refuses rolling update parameters with another type.
 		strategy.RollingUpdate = nil
 	}
 	if changed {

@@ -29,7 +29,7 @@ func fillReclaimPolicy(d *policies.Defaults, p v1alpha1.VolumeReclaim) {
 	if volume.Spec.ClaimRef == nil {
 		return
 	}
-	// What the provisioner wrote is the storage class's wish and nobody's about this volume, so any value may be replaced.
+	// The provisioner copies the storage class's value. It was not chosen for this volume, so the default may replace it.
 	const path = "spec.persistentVolumeReclaimPolicy"
 	if policies.Fill(d, path, &volume.Spec.PersistentVolumeReclaimPolicy, p.Default, volume.Spec.PersistentVolumeReclaimPolicy) {
 		d.Put(path, volume.Spec.PersistentVolumeReclaimPolicy)

@@ -112,7 +112,7 @@ func staysAttached(attachment *storagev1.VolumeAttachment, ch policies.Change, c
 	}}, nil
 }
 
-// memberOf names the Pod that the claim holds the data of, or says that its StatefulSet is deleted; nothing for other claims.
+// memberOf names the Pod whose data the claim holds, or says that its StatefulSet was deleted. It is empty for other claims.
 func memberOf(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (string, error) {
 	set, _, err := policies.ClaimantOf(claim, c)
 	if err != nil {

@@ -26,72 +26,72 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// Case is one request, or one object of a live cluster, and what the policies say of it.
+// Case is a request, or an object of a live cluster, with the expected findings.
 type Case struct {
-	// name says what happens, in a few words.
+	// name describes the case in a few words.
 	Name string `json:"name"`
-	// policy is the block of the file's rule. Absent: action Deny, or Warn for what stands in a cluster.
+	// policy is the block of the file's rule. Defaults to action Deny, or Warn for an object of a live cluster.
 	Policy Manifest `json:"policy,omitempty"`
-	// rules are the blocks of other rules in the same policy, where the file's rule takes something from them.
+	// rules are blocks of other rules in the same policy, if the file's rule uses them.
 	Rules map[string]Manifest `json:"rules,omitempty"`
-	// old is the object before the request. Absent: the request creates it.
+	// old is the object before the request. If absent, the request creates the object.
 	Old Manifest `json:"old,omitempty"`
-	// new is the object that the request asks for. Absent: the request deletes it.
+	// new is the requested object. If absent, the request deletes the object.
 	New Manifest `json:"new,omitempty"`
-	// stands is, instead of a request, an object of a live cluster, judged as mooring audit judges it.
+	// stands is an object of a live cluster, judged as mooring audit does. It replaces the request.
 	Stands Manifest `json:"stands,omitempty"`
-	// given are objects that exist besides. One of the file's of the same kind and name makes way for it.
+	// given are other existing objects. Each replaces the file's object of the same kind and name.
 	Given []Manifest `json:"given,omitempty"`
-	// without are kinds of which the file's given objects do not exist in this case.
+	// without lists kinds whose given objects in the file do not exist in this case.
 	Without []string `json:"without,omitempty"`
-	// ready are ordinals of the StatefulSet whose Pods exist and are ready.
+	// ready lists ordinals of the StatefulSet whose Pods exist and are ready.
 	Ready []int32 `json:"ready,omitempty"`
-	// notReady are ordinals whose Pods exist and are not ready.
+	// notReady lists ordinals whose Pods exist and are not ready.
 	NotReady []int32 `json:"notReady,omitempty"`
-	// claims are ordinals whose PersistentVolumeClaims exist.
+	// claims lists ordinals whose PersistentVolumeClaims exist.
 	Claims []int32 `json:"claims,omitempty"`
-	// user is the name of who asks, a service account as system:serviceaccount:NAMESPACE:NAME.
+	// user is the name of the user who makes the request, a service account as system:serviceaccount:NAMESPACE:NAME.
 	User string `json:"user,omitempty"`
-	// groups are those of the user.
+	// groups are the groups of the user.
 	Groups []string `json:"groups,omitempty"`
-	// bypasses names the policies on which the user has the verb bypass.
+	// bypasses lists the policies for which the user has the verb bypass.
 	Bypasses []string `json:"bypasses,omitempty"`
-	// unserved are kinds of owners that the cluster does not serve.
+	// unserved lists kinds of owners that the cluster does not serve.
 	Unserved []string `json:"unserved,omitempty"`
-	// at is the time of the request. Absent: 2026-07-01T12:00:00Z.
+	// at is the time of the request. Defaults to 2026-07-01T12:00:00Z.
 	At *metav1.Time `json:"at,omitempty"`
-	// scale tells that the request updates the scale subresource, as kubectl scale and autoscalers do.
+	// scale means that the request updates the scale subresource, as kubectl scale and autoscalers do.
 	Scale bool `json:"scale,omitempty"`
-	// deleteOptions are those of a delete.
+	// deleteOptions are the options of a delete.
 	DeleteOptions *metav1.DeleteOptions `json:"deleteOptions,omitempty"`
-	// dryRun marks a request that stores nothing.
+	// dryRun means that the request is a dry run.
 	DryRun bool `json:"dryRun,omitempty"`
-	// inFiles marks a change between two revisions of files, as mooring check --base judges it.
+	// inFiles means that the change is between two revisions of files, as for mooring check --base.
 	InFiles bool `json:"inFiles,omitempty"`
-	// replacement is, of a StatefulSet that leaves the files, the one that comes in its place.
+	// replacement is the StatefulSet that replaces one removed from the files.
 	Replacement Manifest `json:"replacement,omitempty"`
-	// patch are the fields that defaults fill in, by their path, such as spec.updateStrategy.type. Absent: none.
+	// patch has the expected default values by path, such as spec.updateStrategy.type. Defaults to none.
 	Patch map[string]any `json:"patch,omitempty"`
-	// want are the findings, as rule/check for one that denies, or rule/check:Warn and rule/check:Audit. In a file with a rule, the
-	// rule's name may be left out. Absent: none, the request passes.
+	// want lists the expected findings: rule/check for Deny, otherwise rule/check:Warn or rule/check:Audit. The rule's name is
+	// optional in a file with a rule. Defaults to none: the request passes.
 	Want []string `json:"want,omitempty"`
 
 	file *File
 	line int
 }
 
-// Manifest is an object, or a part of one, as YAML holds it.
+// Manifest is an object, or part of one, as decoded from YAML.
 type Manifest map[string]any
 
-// Line is the case's line in its file.
+// Line returns the case's line in its file.
 func (c Case) Line() int { return c.line }
 
-// About tells whether the case has an object of the kind, as its subject or around it.
+// About reports whether the case has an object of the kind, as its subject or around it.
 func (c Case) About(kind *kinds.Kind) bool {
 	return slices.ContainsFunc(append([]Manifest{c.Old, c.New, c.Stands, c.Replacement}, c.Given...), func(m Manifest) bool { return m["kind"] == kind.Kind })
 }
 
-// valid says what of the case cannot be meant, and in which field.
+// valid says what is wrong with the case, and in which field.
 func (c Case) valid() (string, error) {
 	switch {
 	case c.Name == "":
@@ -114,7 +114,7 @@ func (c Case) valid() (string, error) {
 	return "", err
 }
 
-// validWant refuses what no rule can find, which would otherwise only ever fail.
+// validWant rejects a finding that no rule can report, because it would always fail.
 func (c Case) validWant(want string) error {
 	id, action, given := strings.Cut(want, ":")
 	if given && !slices.Contains([]string{string(v1alpha1.Deny), string(v1alpha1.Warn), string(v1alpha1.Audit)}, action) {
@@ -132,22 +132,22 @@ func (c Case) validWant(want string) error {
 	return nil
 }
 
-// Play is a case as the engine sees it.
+// Play is a case as the engine gets it.
 type Play struct {
 	Change   policies.Change
 	Cluster  policies.Snapshot
 	Policies []v1alpha1.StatefulPolicy
-	// Profile is that of namespaces that choose none.
+	// Profile is the profile of namespaces that choose none.
 	Profile string
-	// Clock is set where the object is judged as it stands, and not a change to it.
+	// Clock is set if the object is judged by itself, without a request.
 	Clock policies.Clock
 }
 
-// Clock is the time at which cases take place that do not say another.
+// Clock is the time of the cases that set no other.
 var Clock = policies.Clock{Now: time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC), StuckAfter: 5 * time.Minute}
 
-// Build returns the case's change, the cluster around it, and its policies. The objects are raw, as a user would send them; Set makes
-// of them what the API server stores.
+// Build returns the case's change, the cluster around it, and its policies. The objects are raw, as a user sends them; Set makes
+// them what the API server stores.
 func (c Case) Build() (Play, error) {
 	p, err := c.build()
 	if err != nil {
@@ -206,7 +206,7 @@ func (c Case) build() (Play, error) {
 	return p, err
 }
 
-// policies are those that judge the case: the file's, or one with the rule's block alone.
+// policies returns the policies that judge the case: the file's, or one with the rule's block alone.
 func (c Case) policies() ([]v1alpha1.StatefulPolicy, error) {
 	if c.file.Rule == "" {
 		return c.file.policies, nil
@@ -234,7 +234,7 @@ func (c Case) policies() ([]v1alpha1.StatefulPolicy, error) {
 	return []v1alpha1.StatefulPolicy{one}, nil
 }
 
-// around are the objects that the case takes place among.
+// around returns the objects around the case's subject.
 func (c Case) around(subject kinds.Object) ([]kinds.Object, error) {
 	own := slices.Clone(c.Given)
 	if subject != nil {
@@ -281,8 +281,7 @@ func (c Case) around(subject kinds.Object) ([]kinds.Object, error) {
 	return all, nil
 }
 
-// members returns the StatefulSet that the case's ordinals are of: its subject, or one around it, or the one that others are written
-// as the difference from.
+// members returns the StatefulSet that the case's ordinals refer to: its subject, one around it, or the file's manifest.
 func (c Case) members(subject kinds.Object, around []kinds.Object) (*appsv1.StatefulSet, error) {
 	for _, o := range append([]kinds.Object{subject}, around...) {
 		if set, ok := o.(*appsv1.StatefulSet); ok {
@@ -296,7 +295,7 @@ func (c Case) members(subject kinds.Object, around []kinds.Object) (*appsv1.Stat
 	return o.(*appsv1.StatefulSet), nil
 }
 
-// podOf returns a member. No owner is named, as nobody knows the UID that it will have.
+// podOf returns a member without an owner, because the owner's UID is not known yet.
 func podOf(set *appsv1.StatefulSet, ordinal int32, ready corev1.ConditionStatus) *corev1.Pod {
 	pod := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}}
 	pod.Namespace, pod.Name = set.Namespace, fmt.Sprintf("%s-%d", set.Name, ordinal)
@@ -327,7 +326,7 @@ func claimOf(set *appsv1.StatefulSet, template int, ordinal int32) *corev1.Persi
 	return claim
 }
 
-// Set compiles the case's policies, and makes of its objects what the API server stores.
+// Set compiles the case's policies, and makes the objects what the API server stores.
 func (p Play) Set() (*policies.Set, error) {
 	for _, o := range append(slices.Clone(p.Cluster.Objects), p.Change.Old, p.Change.New) {
 		if o != nil {
@@ -337,7 +336,7 @@ func (p Play) Set() (*policies.Set, error) {
 	return policies.Compile(rules.All, p.Policies, p.Profile)
 }
 
-// Judge runs the case through the engine.
+// Judge judges the case with the engine.
 func (c Case) Judge() (policies.Verdict, error) {
 	p, set, err := c.compile()
 	if err != nil {
@@ -346,7 +345,7 @@ func (c Case) Judge() (policies.Verdict, error) {
 	return p.Judge(set)
 }
 
-// Judge judges the play by the policies.
+// Judge judges the play with the policies.
 func (p Play) Judge(set *policies.Set) (policies.Verdict, error) {
 	if p.Clock != (policies.Clock{}) {
 		return set.Inspect(p.Change.New, p.Cluster, p.Clock)
@@ -354,7 +353,7 @@ func (p Play) Judge(set *policies.Set) (policies.Verdict, error) {
 	return set.Judge(p.Change, p.Cluster)
 }
 
-// Default returns what the policies fill in.
+// Default returns the defaults that the policies set.
 func (c Case) Default() (policies.Filled, error) {
 	p, set, err := c.compile()
 	if err != nil {
@@ -372,14 +371,14 @@ func (c Case) compile() (Play, *policies.Set, error) {
 	return p, set, err
 }
 
-// name is the manifest's own, if it says one.
+// name returns the manifest's name, if it has one.
 func (m Manifest) name() string {
 	meta, _ := m["metadata"].(map[string]any)
 	name, _ := meta["name"].(string)
 	return name
 }
 
-// object merges the manifest into the file's manifest of its kind and name, or of its kind; nil for none.
+// object merges the manifest into the file's manifest of its kind and name, or of its kind; nil for no manifest.
 func (f *File) object(m Manifest) (kinds.Object, error) {
 	o, unknown, err := f.decode(m)
 	if err == nil && len(unknown) > 0 {
@@ -392,7 +391,7 @@ func noField(unknown []string) error {
 	return fmt.Errorf("unknown field %s", words.List(unknown))
 }
 
-// decode is object, with the fields that Kubernetes does not know.
+// decode is object, and also returns the fields that Kubernetes does not know.
 func (f *File) decode(m Manifest) (o kinds.Object, unknown []string, err error) {
 	if m == nil {
 		return nil, nil, nil
@@ -437,7 +436,7 @@ func (f *File) decode(m Manifest) (o kinds.Object, unknown []string, err error) 
 	return o, unknown, nil
 }
 
-// custom is a custom resource, which is taken as it is written.
+// custom returns a custom resource, exactly as written.
 func custom(m Manifest) (kinds.Object, error) {
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -452,8 +451,8 @@ func custom(m Manifest) (kinds.Object, error) {
 	return o, nil
 }
 
-// brief is a finding the way cases want it: rule/check, and the action after a colon where it is not Deny. Where the file tests one
-// rule, its name is left out.
+// brief returns a finding as cases name it: rule/check, and the action after a colon unless it is Deny. In a file with a rule,
+// without the rule's name.
 func (c Case) brief(f policies.Finding) string {
 	s := f.ID()
 	if f.Rule == c.file.Rule {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// document is one YAML document, which knows the line of every field.
+// document is a YAML document that knows the line of every field.
 type document struct {
 	file string
 	root *yamlv4.Node
@@ -45,9 +45,9 @@ func parse(name string, data []byte) ([]document, error) {
 	}
 }
 
-// decode reads the document as the API server would, and refuses fields that there are not.
+// decode decodes the document as the API server does, and rejects unknown fields.
 func (d document) decode(into any) error {
-	// Of a key that is there twice, the API server's own parser knows no line, and takes one that is merged in for a second.
+	// For a duplicate key, the API server's parser reports no line, and it treats a merged key as a duplicate.
 	if err := d.root.Decode(new(any)); err != nil {
 		return syntaxError(d.file, err)
 	}
@@ -76,7 +76,7 @@ func (d document) decode(into any) error {
 	return d.errorAt("", strict[0])
 }
 
-// kind is what the document says it is.
+// kind returns the document's kind.
 func (d document) kind() string {
 	if n := child(d.root, "kind"); n != nil {
 		return n.Value
@@ -95,12 +95,12 @@ func (d document) items(name string) []document {
 	return all
 }
 
-// errorAt puts the place of the field before the error.
+// errorAt adds the position of the field to the error.
 func (d document) errorAt(path string, err error) error {
 	return &Error{File: d.file, Line: d.lineOf(path), Err: err}
 }
 
-// syntaxError puts the place that the parser found before its error.
+// syntaxError adds the parser's position to its error.
 func syntaxError(file string, err error) error {
 	var unreadable *yamlv4.LoadError
 	if errors.As(err, &unreadable) {
@@ -109,10 +109,10 @@ func syntaxError(file string, err error) error {
 	return &Error{File: file, Err: err}
 }
 
-// Error is what keeps a test file from being read or played, with its place.
+// Error is an error in a test file, with its position.
 type Error struct {
 	File string
-	// Line is counted from 1, and 0 where nobody knows it.
+	// Line counts from 1; 0 means unknown.
 	Line int
 	Err  error
 }
@@ -126,7 +126,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// lineOf returns the line of the field at a path of the form cases[0].name, or of the innermost parent that is there.
+// lineOf returns the line of the field at a path such as cases[0].name, or of the innermost parent that exists.
 func (d document) lineOf(path string) int {
 	n, line := d.root, d.root.Line
 	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' }) {
@@ -138,7 +138,7 @@ func (d document) lineOf(path string) int {
 	return line
 }
 
-// child returns what a segment of a path names, a key or a number in the form 0].
+// child returns the node for a path segment: a key, or an index as 0].
 func child(n *yamlv4.Node, segment string) *yamlv4.Node {
 	if digits, ok := strings.CutSuffix(segment, "]"); ok {
 		if i, err := strconv.Atoi(digits); err == nil && n.Kind == yamlv4.SequenceNode && i < len(n.Content) {

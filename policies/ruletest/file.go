@@ -1,4 +1,4 @@
-// Package ruletest reads tests of policies and plays them: mooring test, and the rules' own tests, examples and messages.
+// Package ruletest reads and plays tests of policies: for mooring test, and for the rules' own tests, examples and messages.
 package ruletest
 
 import (
@@ -21,21 +21,21 @@ import (
 // Kind is the kind of a test file.
 const Kind = "PolicyTest"
 
-// File is a test file: cases, and what they have in common.
+// File is a test file: its cases, and what they share.
 type File struct {
 	metav1.TypeMeta `json:",inline"`
-	// policies are the files with the StatefulPolicies to test, relative to this one.
+	// policies are the files with the StatefulPolicies to test, relative to this file.
 	Policies []string `json:"policies,omitempty"`
-	// profile of the namespaces: off, baseline or restricted. Absent: off, so that the policies alone judge.
+	// profile is the profile of the namespaces: off, baseline or restricted. Defaults to off, so that only the policies judge.
 	Profile string `json:"profile,omitempty"`
-	// rule is, instead of policies, the ID of a rule that is tested by itself. Each case gives its block.
+	// rule is the ID of a rule to test by itself, instead of policies. Each case has its block.
 	Rule string `json:"rule,omitempty"`
-	// objects are files with manifests, relative to this one. An object of a case is written as the difference from the manifest of
-	// its kind and name, or else from the first one of its kind. Without any, it is written whole.
+	// objects are files with manifests, relative to this file. A case writes an object as the difference from the manifest of its
+	// kind and name, or else from the first of its kind. Without objects, cases write whole objects.
 	Objects []string `json:"objects,omitempty"`
 	// given are objects that exist in every case.
 	Given []Manifest `json:"given,omitempty"`
-	// cases to play.
+	// cases are the cases to play.
 	Cases []Case `json:"cases"`
 
 	name     string
@@ -44,10 +44,10 @@ type File struct {
 	base     []Manifest
 }
 
-// Name is the path that the file was read from.
+// Name returns the path of the file.
 func (f *File) Name() string { return f.name }
 
-// Reads returns the paths of the file and of those that it names.
+// Reads returns the paths of the file and of the files that it names.
 func (f *File) Reads() []string {
 	all := []string{f.name}
 	for _, name := range slices.Concat(f.Policies, f.Objects) {
@@ -63,7 +63,7 @@ func (f *File) beside(name string) string {
 	return filepath.Join(filepath.Dir(f.name), name)
 }
 
-// Find returns the test files that the paths name: files, and of folders whatever is of the kind below them.
+// Find returns the test files among the paths: each file, and those of the kind PolicyTest in each folder.
 func Find(paths []string) ([]string, error) {
 	var found []string
 	for _, path := range paths {
@@ -93,7 +93,7 @@ func Find(paths []string) ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// declares tells whether the text says that it is a test file, as far as that shows before it is parsed.
+// declares reports whether the text looks like a test file, before it is parsed.
 func declares(text []byte) bool {
 	for line := range bytes.Lines(text) {
 		if bytes.HasPrefix(line, []byte("kind:")) && bytes.Contains(line, []byte(Kind)) || bytes.Contains(line, []byte(`"kind": "`+Kind+`"`)) {
@@ -103,7 +103,7 @@ func declares(text []byte) bool {
 	return false
 }
 
-// Load reads a test file and what it names. Its errors begin with the file and the line.
+// Load reads a test file and the files that it names. Its errors begin with the file and the line.
 func Load(name string) (*File, error) {
 	documents, err := documentsOf(name)
 	if err != nil {
@@ -114,7 +114,7 @@ func Load(name string) (*File, error) {
 	}
 	f, doc := &File{name: name}, documents[0]
 	if err := doc.decode(f); err != nil {
-		// Of a list, the decoder may not say which item it is about.
+		// The decoder may not say which item of a list an error is in.
 		for _, item := range doc.items("cases") {
 			if err := item.decode(new(Case)); err != nil {
 				return nil, err
@@ -138,7 +138,7 @@ func Load(name string) (*File, error) {
 	return f, nil
 }
 
-// complete reads what the file names.
+// complete reads the files that the file names.
 func (f *File) complete(doc document) error {
 	switch {
 	case len(f.Cases) == 0:

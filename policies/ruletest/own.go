@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// Folder is where the rules' own cases are, a file for each rule.
+// Folder is the folder of the rules' own cases, one file for each rule.
 var Folder = sync.OnceValue(func() string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "..", "rules", "testdata")
@@ -32,7 +32,7 @@ func Of(rule policies.Rule) ([]Case, error) {
 	return f.Cases, nil
 }
 
-// Each calls do with every case of every rule that is about a request, and not about what stands in a live cluster.
+// Each calls do with every case of every rule that is a request.
 func Each(do func(policies.Rule, Case)) error {
 	for _, rule := range rules.All {
 		cases, err := Of(rule)
@@ -48,7 +48,7 @@ func Each(do func(policies.Rule, Case)) error {
 	return nil
 }
 
-// Case reads one more case of the file.
+// Case parses a case as if it were in the file.
 func (f *File) Case(text string) (Case, error) {
 	documents, err := parse(f.name, []byte(text))
 	if err != nil {
@@ -59,13 +59,13 @@ func (f *File) Case(text string) (Case, error) {
 	return c, err
 }
 
-// ordinary holds the objects that the rules' own cases are the difference from.
+// ordinary holds the manifests that the rules' own cases are written as differences from.
 var ordinary = sync.OnceValues(func() (*File, error) {
 	f := &File{}
 	return f, f.readObjects(filepath.Join(Folder(), "base.yaml"))
 })
 
-// Object parses a manifest's text and merges it into the ordinary object of its kind; nil for no text.
+// Object merges a manifest's text into the ordinary object of its kind; nil for an empty text.
 func Object(text string) (kinds.Object, error) {
 	f, err := ordinary()
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"github.com/mooring-dev/mooring/policies"
 )
 
-// Result is what came of a case.
+// Result is the result of a case.
 type Result struct {
 	Case Case
-	// Findings are what the policies say of it.
+	// Findings are the policies' findings.
 	Findings []policies.Finding
-	// Wrong says what is not as the case wants it, nothing where it passes.
+	// Wrong lists the differences from what the case wants, empty if it passes.
 	Wrong []string
 }
 
-// Run plays the case. The error says that it cannot be played.
+// Run plays the case. An error means that it cannot be played.
 func (c Case) Run() (Result, error) {
 	r := Result{Case: c}
 	verdict, err := c.Judge()
@@ -50,7 +50,7 @@ func (c Case) Run() (Result, error) {
 	return r, r.compare(filled)
 }
 
-// short is a wanted finding in the form that brief gives.
+// short returns a wanted finding in the form of brief.
 func (c Case) short(want string) string {
 	if c.file.Rule != "" {
 		want = strings.TrimPrefix(want, c.file.Rule+"/")
@@ -58,7 +58,7 @@ func (c Case) short(want string) string {
 	return strings.TrimSuffix(want, ":Deny")
 }
 
-// compare says what defaults fill in that the case does not want, and what they do not.
+// compare reports defaults that the case does not want, and wanted ones that are not set.
 func (r *Result) compare(filled policies.Filled) error {
 	got := map[string]string{}
 	for _, f := range filled.Fields {

@@ -8,11 +8,11 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Selects tells whether the selector is valid and selects the labels.
+// Selects reports whether the selector is valid and matches the labels.
 func Selects(selector *metav1.LabelSelector, of map[string]string) bool {
 	for key, value := range ptr.Deref(selector, metav1.LabelSelector{}).MatchLabels {
 		if has, ok := of[key]; !ok || has != value {
-			// Most do not, and to parse them takes longer.
+			// Most selectors do not match, and parsing them takes longer.
 			return false
 		}
 	}
@@ -20,7 +20,7 @@ func Selects(selector *metav1.LabelSelector, of map[string]string) bool {
 	return err == nil && parsed.Matches(labels.Set(of))
 }
 
-// Promised is how many Pods a budget wants ready of those expected, computed as the disruption controller does.
+// Promised returns how many of the expected Pods a budget requires, computed as the disruption controller does.
 func Promised(b *policyv1.PodDisruptionBudget, expected int64) int64 {
 	switch {
 	case b.Spec.MinAvailable != nil:

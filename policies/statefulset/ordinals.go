@@ -1,5 +1,5 @@
-// Package statefulset knows how StatefulSets work: which ordinals a spec asks for, whose a Pod or a claim is, when a member
-// counts as ready, and what a rollout or a budget allows. It is pure, and knows nothing of policies.
+// Package statefulset knows how StatefulSets work: the ordinals of a spec, the owner of a Pod or claim, readiness, rollouts and
+// budgets. It is pure, and knows nothing of policies.
 package statefulset
 
 import (
@@ -15,23 +15,22 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// Ordinals is the range of ordinals from Start to before End. Replicas may be any int32, so nothing here makes a list as
-// long as a range.
+// Ordinals is a range of ordinals, without End. Replicas can be any int32, so no function here makes a list of a range's length.
 type Ordinals struct{ Start, End int64 }
 
-// OrdinalsOf returns the ordinals that a StatefulSet's spec asks for. Absent replicas count as 1, as the API server has it.
+// OrdinalsOf returns the ordinals of a StatefulSet's spec. Absent replicas count as 1, as in the API.
 func OrdinalsOf(set *appsv1.StatefulSet) Ordinals {
 	start := int64(ptr.Deref(set.Spec.Ordinals, appsv1.StatefulSetOrdinals{}).Start)
 	return Ordinals{start, start + int64(ptr.Deref(set.Spec.Replicas, 1))}
 }
 
-// Count is the number of replicas.
+// Count returns the number of replicas.
 func (r Ordinals) Count() int64 { return max(0, r.End-r.Start) }
 
-// Has tells whether the ordinal is among them.
+// Has reports whether the range has the ordinal.
 func (r Ordinals) Has(n int64) bool { return r.Start <= n && n < r.End }
 
-// Overlap returns the ordinals that both ranges have.
+// Overlap returns the ordinals in both ranges.
 func (r Ordinals) Overlap(other Ordinals) Ordinals {
 	both := Ordinals{max(r.Start, other.Start), min(r.End, other.End)}
 	if both.Count() == 0 {
@@ -40,7 +39,7 @@ func (r Ordinals) Overlap(other Ordinals) Ordinals {
 	return both
 }
 
-// Minus returns the ordinals of r that other does not have: those below it and those above it.
+// Minus returns the ordinals of r that are not in other: those below it and those above it.
 func (r Ordinals) Minus(other Ordinals) Ranges {
 	both := r.Overlap(other)
 	if both.Count() == 0 {
@@ -52,14 +51,14 @@ func (r Ordinals) Minus(other Ordinals) Ranges {
 // Ranges are ordinals with gaps.
 type Ranges []Ordinals
 
-// One is the range of a single ordinal.
+// One returns the range of a single ordinal.
 func One(n int64) Ordinals { return Ordinals{n, n + 1} }
 
 func (rs Ranges) compact() Ranges {
 	return slices.DeleteFunc(rs, func(r Ordinals) bool { return r.Count() == 0 })
 }
 
-// Count is the number of ordinals.
+// Count returns the number of ordinals.
 func (rs Ranges) Count() int64 {
 	var n int64
 	for _, r := range rs {
@@ -68,12 +67,12 @@ func (rs Ranges) Count() int64 {
 	return n
 }
 
-// Has tells whether the ordinal is among them.
+// Has reports whether a range has the ordinal.
 func (rs Ranges) Has(n int64) bool {
 	return slices.ContainsFunc(rs, func(r Ordinals) bool { return r.Has(n) })
 }
 
-// All yields the ordinals, ascending.
+// All yields the ordinals in ascending order.
 func (rs Ranges) All() iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		for _, r := range rs {
@@ -86,7 +85,7 @@ func (rs Ranges) All() iter.Seq[int64] {
 	}
 }
 
-// PodNames lists the names of the Pods of these ordinals.
+// PodNames lists the names of the Pods with these ordinals.
 func PodNames(set *appsv1.StatefulSet, of Ranges) string {
 	return words.Enumerate(func(yield func(string) bool) {
 		for n := range of.All() {
@@ -97,16 +96,16 @@ func PodNames(set *appsv1.StatefulSet, of Ranges) string {
 	}, of.Count())
 }
 
-// PodName is the name of the Pod of an ordinal.
+// PodName returns the name of the Pod with this ordinal.
 func PodName(set *appsv1.StatefulSet, n int64) string { return fmt.Sprintf("%s-%d", set.Name, n) }
 
-// OrdinalIn returns the ordinal in a name of the form parent-ordinal, or false where the name has another form.
+// OrdinalIn returns the ordinal of a name such as parent-0, or false.
 func OrdinalIn(name, parent string) (int64, bool) {
 	before, n, ok := CutOrdinal(name)
 	return n, ok && before == parent
 }
 
-// CutOrdinal cuts the ordinal off a name, or tells that it ends in none.
+// CutOrdinal splits a name before its ordinal; ok is false if it has none.
 func CutOrdinal(name string) (before string, n int64, ok bool) {
 	i := strings.LastIndexByte(name, '-')
 	if i < 0 {

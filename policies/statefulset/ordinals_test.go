@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// sized returns a StatefulSet of that start and size.
+// sized returns a StatefulSet with this start ordinal and size.
 func sized(start, replicas int32) *appsv1.StatefulSet {
 	s := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{
 		Replicas: &replicas, Ordinals: &appsv1.StatefulSetOrdinals{Start: start}, Selector: &metav1.LabelSelector{},

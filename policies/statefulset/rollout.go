@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Partition is the ordinal below which a rolling update leaves Pods alone, counted from the start ordinal.
+// Partition returns how many Pods a rolling update keeps, counted from the start ordinal.
 func Partition(set *appsv1.StatefulSet) int64 {
 	if rolling := set.Spec.UpdateStrategy.RollingUpdate; rolling != nil {
 		return int64(ptr.Deref(rolling.Partition, 0))
@@ -18,36 +18,36 @@ func Partition(set *appsv1.StatefulSet) int64 {
 	return 0
 }
 
-// Behind returns how many Pods a rolling update has still to replace.
+// Behind returns how many Pods a rolling update still has to replace.
 func Behind(set *appsv1.StatefulSet) int64 {
 	status := set.Status
 	if status.UpdateRevision == status.CurrentRevision || set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
-		// OnDelete rolls when somebody deletes a Pod, so it is never under way by itself.
+		// OnDelete replaces a Pod only after someone deletes it, so no rollout is in progress.
 		return 0
 	}
 	return max(0, Rolls(set)-int64(status.UpdatedReplicas))
 }
 
-// Rolls returns how many Pods a rolling update reaches.
+// Rolls returns how many Pods a rolling update can replace.
 func Rolls(set *appsv1.StatefulSet) int64 { return max(0, OrdinalsOf(set).Count()-Partition(set)) }
 
-// Settled tells whether every Pod is there, ready and up to date by the StatefulSet's status. The controller writes the
-// status as soon as it sees a Pod change.
+// Settled reports whether all Pods exist, are ready and up to date according to the StatefulSet's status. The controller updates
+// the status as soon as a Pod changes.
 func Settled(set *appsv1.StatefulSet) bool {
 	s, all := set.Status, int32(OrdinalsOf(set).Count())
 	return s.ObservedGeneration == set.Generation && s.Replicas == all && s.ReadyReplicas == all && s.UpdatedReplicas == all
 }
 
-// SameTemplate tells whether both have the same Pod template. Two encodings that are the same say so several times as fast as
-// a comparison of every field; two that are not may still mean the same, such as 1000m and 1 of a processor.
+// SameTemplate reports whether both have the same Pod template. Comparing encodings is several times faster than comparing fields.
+// If they differ, the templates can still be equal, such as 1000m and 1 CPU.
 func SameTemplate(older, newer *appsv1.StatefulSet) bool {
 	was, err1 := older.Spec.Template.Marshal()
 	is, err2 := newer.Spec.Template.Marshal()
 	return err1 == nil && err2 == nil && bytes.Equal(was, is) || equality.Semantic.DeepEqual(older.Spec.Template, newer.Spec.Template)
 }
 
-// MaxUnavailable is how many of the replicas a rolling update takes at a time, computed as the StatefulSet controller does:
-// percentages rounded down, and at least one.
+// MaxUnavailable returns how many of the replicas a rolling update replaces at a time, computed as the StatefulSet controller does:
+// percentages are rounded down, and the result is at least one.
 func MaxUnavailable(limit *intstr.IntOrString, replicas int64) int64 {
 	taken, err := intstr.GetScaledValueFromIntOrPercent(cmp.Or(limit, ptr.To(intstr.FromInt32(1))), int(replicas), false)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package words writes counts and lists the way a person says them, and knows what a person may have meant.
+// Package words formats counts and lists for people, and finds similar words.
 package words
 
 import (
@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Plural writes a count with its noun: "1 Pod", "2 Pods".
+// Plural returns a count with its noun: "1 Pod", "2 Pods".
 func Plural[N int | int32 | int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -31,7 +31,7 @@ func Names[T interface{ GetName() string }](objects []T) string {
 // List lists the items in their order.
 func List(items []string) string { return Enumerate(slices.Values(items), int64(len(items))) }
 
-// Enumerate lists at most four of count items, so that a message stays one that can be read aloud.
+// Enumerate lists at most four of count items, so that a message stays readable.
 func Enumerate(items iter.Seq[string], count int64) string {
 	const most = 4
 	var shown []string
@@ -52,7 +52,7 @@ func Enumerate(items iter.Seq[string], count int64) string {
 	}
 }
 
-// Shell writes a word as a shell takes it: in quotes where it needs them.
+// Shell quotes a word for a shell if necessary.
 func Shell(word string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("@%+=:,./-_", r)
@@ -63,7 +63,7 @@ func Shell(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// Capital writes the text with a capital at its beginning.
+// Capital returns the text with its first letter in upper case.
 func Capital(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	if size == 0 {
@@ -72,7 +72,7 @@ func Capital(text string) string {
 	return string(unicode.ToUpper(first)) + text[size:]
 }
 
-// Similar tells whether two words are the same but for two letters that are added, left out or others.
+// Similar reports whether two words differ by at most two letters.
 func Similar(a, b string) bool {
 	const most = 2
 	if len(a)-len(b) > most || len(b)-len(a) > most || a == "" || b == "" {

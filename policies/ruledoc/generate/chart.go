@@ -19,11 +19,11 @@ import (
 // chart is what the Helm chart takes from the rules and the kinds.
 type chart struct {
 	entries.Entries `json:",inline"`
-	// Controllers are the users under which the control plane deletes what somebody asked to have deleted.
+	// Controllers are the users with which the control plane carries out earlier deletes.
 	Controllers []string `json:"controllers"`
-	// ExcludedNamespaces are those whose requests never reach Mooring.
+	// ExcludedNamespaces are the namespaces whose requests do not reach Mooring.
 	ExcludedNamespaces []string `json:"excludedNamespaces"`
-	// Serve, Scanner and Audit are the rights to read the kinds: of requests, of the scanner besides, and of mooring audit.
+	// Serve, Scanner and Audit are the rights to read the kinds: for requests, for the scanner in addition, and for mooring audit.
 	Serve   []rbacv1.PolicyRule `json:"serve"`
 	Scanner []rbacv1.PolicyRule `json:"scanner"`
 	Audit   []rbacv1.PolicyRule `json:"audit"`
@@ -37,7 +37,7 @@ func chartFile() ([]byte, error) {
 	return append([]byte("# What the rules judge and read. Written by make generate.\n"), data...), err
 }
 
-// rights returns the rules of a role that may do this to each kind.
+// rights returns the rules of a role with these verbs on each kind.
 func rights(verbs func(*kinds.Kind) []string) []rbacv1.PolicyRule {
 	var all []rbacv1.PolicyRule
 	for _, kind := range kinds.All {
@@ -55,7 +55,8 @@ func rights(verbs func(*kinds.Kind) []string) []rbacv1.PolicyRule {
 	return all
 }
 
-// scanned is how the scanner reads what requests do not watch. Pods it lists as they do, and nodes nobody needs.
+// scanned returns the verbs with which the scanner reads what requests do not watch. Requests already list Pods, and the scanner
+// needs no nodes.
 func scanned(kind *kinds.Kind) []string {
 	if !kind.Reads && kind.Live {
 		return nil
@@ -66,7 +67,7 @@ func scanned(kind *kinds.Kind) []string {
 	return nil
 }
 
-// audited is how mooring audit reads the kind.
+// audited returns the verbs with which mooring audit reads the kind.
 func audited(kind *kinds.Kind) []string {
 	switch {
 	case kind == kinds.Node, !kind.Reads && kind.Live:
@@ -84,14 +85,14 @@ const auditPolicyHead = `# What an API server should write down so that ` + "`mo
 # which show what was there before the log began. Written by make generate.
 `
 
-// auditPolicy is what an API server has to record for a replay.
+// auditPolicy returns the audit policy that records what a replay needs.
 func auditPolicy() ([]byte, error) {
 	changes := []string{"create", "update", "patch", "delete", "deletecollection"}
 	asked := askedAbout(entries.For(rules.All))
 	judged, besides, read := map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for _, kind := range kinds.All {
 		if kind.Sealed {
-			// A log is no place for Secrets.
+			// Secrets do not belong in a log.
 			continue
 		}
 		to := besides
@@ -112,7 +113,7 @@ func auditPolicy() ([]byte, error) {
 	read[advanced.Group] = []string{advanced.Resource}
 	policy := auditv1.Policy{
 		TypeMeta: metav1.TypeMeta{APIVersion: auditv1.SchemeGroupVersion.String(), Kind: "Policy"},
-		// A request is judged by how it ended.
+		// The last stage has the result.
 		OmitStages: []auditv1.Stage{auditv1.StageRequestReceived, auditv1.StageResponseStarted},
 		Rules: []auditv1.PolicyRule{
 			{Level: auditv1.LevelRequestResponse, Verbs: changes, Resources: grouped(judged)},
@@ -137,7 +138,7 @@ func grouped(resources map[string][]string) []auditv1.GroupResources {
 	return all
 }
 
-// askedAbout tells of a kind whether the API server asks about it.
+// askedAbout returns a function that reports whether the API server calls Mooring for a kind.
 func askedAbout(all entries.Entries) func(*kinds.Kind) bool {
 	asked := slices.Concat(all.Defaults.Rules, all.Lint.Rules, all.Guard.Rules)
 	return func(kind *kinds.Kind) bool {

@@ -15,7 +15,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// explain returns all that there is to say of a rule.
+// explain returns the documentation of a rule.
 func explain(rule policies.Rule) (ruledoc.Rule, error) {
 	doc := ruledoc.Rule{
 		ID: rule.ID, Title: rule.Title, Doc: rule.Doc, Severity: string(rule.Severity), On: triggers(rule), Block: rule.Block(), Docs: rule.DocsURL(),
@@ -48,7 +48,7 @@ func explain(rule policies.Rule) (ruledoc.Rule, error) {
 	return doc, nil
 }
 
-// exampleOf has the engine judge a case.
+// exampleOf returns a case with the engine's answer.
 func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 	e := ruledoc.Example{Name: c.Name, Policy: c.Policy, Around: around(c)}
 	verdict, err := c.Judge()
@@ -89,7 +89,7 @@ func exampleOf(rule policies.Rule, c ruletest.Case) (ruledoc.Example, error) {
 	return e, nil
 }
 
-// around says in words what a case has besides its manifests.
+// around describes in words what a case has besides its manifests.
 func around(c ruletest.Case) string {
 	var said []string
 	if c.Rules != nil {
@@ -121,7 +121,7 @@ func around(c ruletest.Case) string {
 	return strings.Join(said, " ")
 }
 
-// profileOf returns what a profile says of the rule.
+// profileOf returns the rule's part of a profile.
 func profileOf(name string, rule policies.Rule) (ruledoc.Profile, error) {
 	p := ruledoc.Profile{Name: name, Action: string(v1alpha1.Off)}
 	data, err := json.Marshal(profileRules(name))

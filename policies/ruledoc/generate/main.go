@@ -1,5 +1,6 @@
-// Command generate writes what follows from the rules: their pages and the table of them, the documentation that mooring explain
-// prints, the profiles, and what the chart and the audit policy take from them. It runs in the repository's root, or writes below another folder for comparison.
+// Command generate writes what follows from the rules: their pages and table, the documentation that mooring explain prints, the
+// profiles, and the data for the chart and the audit policy. It runs in the repository's root, and can write to another folder for
+// comparison.
 package main
 
 import (
@@ -78,13 +79,13 @@ func generate(to string) error {
 	return nil
 }
 
-// about says what a profile is for.
+// about describes each profile.
 var about = map[string]string{
 	"baseline":   "Fits almost every stateful workload. It refuses requests that lose data, changes that applying again cannot undo, and\n# scale-downs that lose the majority of a workload with data. For everything else it warns.",
 	"restricted": "For data that nobody can restore: scale down one step at a time, always keep claims, and keep the majority in rollouts.",
 }
 
-// profile writes the StatefulPolicy of a profile, from what each rule says of itself.
+// profile returns the StatefulPolicy of a profile, made from the rules.
 func profile(name string) ([]byte, error) {
 	rules, err := yaml.Marshal(map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "StatefulPolicy", "metadata": map[string]any{"name": name},
@@ -101,7 +102,7 @@ func profileRules(name string) *v1alpha1.Rules {
 	return r
 }
 
-// flow writes a value in one line, as JSON, which is YAML too.
+// flow returns a value on one line, as JSON, which is also YAML.
 func flow(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// page returns the documentation of a rule in Markdown. The messages in its examples are those of the engine.
+// page returns the documentation of a rule in Markdown. The engine writes the messages in its examples.
 func page(rule policies.Rule, doc ruledoc.Rule) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n**%s.**\n\n%s\n\nSeverity: %s. Judged on: %s.\n", rule.ID, rule.Title, rule.Doc, rule.Severity, doc.On)
@@ -51,7 +51,7 @@ Each example shows only what differs from an ordinary StatefulSet `+"`db`"+` of 
 	return b.String()
 }
 
-// index returns a table of all the rules in Markdown, with links to their pages.
+// index returns a table of all rules in Markdown, with links to their pages.
 func index(docs []ruledoc.Rule, prefix string) string {
 	var b strings.Builder
 	b.WriteString("| rule | it says | judged on |")
@@ -69,13 +69,13 @@ func index(docs []ruledoc.Rule, prefix string) string {
 	return b.String()
 }
 
-// The lines of a page by hand between which a table stands that is not.
+// The lines that enclose a generated table in a page written by hand.
 const (
 	tableBegins = "<!-- make generate writes this table -->\n"
 	tableEnds   = "<!-- the end of the table -->\n"
 )
 
-// withTable returns the page with its table as it is now.
+// withTable returns the page with its table replaced.
 func withTable(name, table string) ([]byte, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -89,7 +89,7 @@ func withTable(name, table string) ([]byte, error) {
 	return []byte(before + tableBegins + table + tableEnds + after), nil
 }
 
-// refusing is the table of the rules that refuse under baseline.
+// refusing returns the table of the rules that refuse requests under baseline.
 func refusing(docs []ruledoc.Rule) string {
 	var b strings.Builder
 	b.WriteString("| rule | it says |\n| --- | --- |\n")
@@ -101,7 +101,7 @@ func refusing(docs []ruledoc.Rule) string {
 	return b.String()
 }
 
-// operators is the table of the custom resources whose fields need not be named.
+// operators returns the table of the custom resources that need no entry in a policy.
 func operators() string {
 	var b strings.Builder
 	b.WriteString("| group | kind | fields |\n| --- | --- | --- |\n")
@@ -116,7 +116,7 @@ func operators() string {
 	return b.String()
 }
 
-// markdown writes one example: the change, what is around it, and what the engine says.
+// markdown writes an example: the change, the objects around it, and the engine's answer.
 func markdown(b *strings.Builder, e ruledoc.Example, block string) {
 	fmt.Fprintf(b, "\n### %s\n", words.Capital(e.Name))
 	if e.Policy != nil {
@@ -137,7 +137,7 @@ func markdown(b *strings.Builder, e ruledoc.Example, block string) {
 	}
 }
 
-// toYAML writes what was itself read from YAML or JSON, and so can be written.
+// toYAML encodes a value that was read from YAML or JSON, so it cannot fail.
 func toYAML(v any) string {
 	data, err := yaml.Marshal(v)
 	if err != nil {

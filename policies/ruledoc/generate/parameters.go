@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/ruledoc"
 )
 
-// parametersOf returns the fields of a rule's block, those within others by their path, in the order of the Go types.
+// parametersOf returns the fields of a rule's block, nested ones by their path, in the order of the Go types.
 func parametersOf(block string) ([]ruledoc.Parameter, error) {
 	types, err := typesOf("policies/v1alpha1/types.go")
 	if err != nil {
@@ -78,7 +78,7 @@ func (types apiTypes) parameters(prefix, name string) []ruledoc.Parameter {
 	return all
 }
 
-// value says in words what the field may hold, by its markers or those of its type.
+// value describes the values of the field, from its markers or those of its type.
 func (types apiTypes) value(f *ast.Field) string {
 	of := typeName(f)
 	for _, doc := range []*ast.CommentGroup{f.Doc, types[of].doc} {
@@ -101,7 +101,7 @@ func (types apiTypes) value(f *ast.Field) string {
 	}
 }
 
-// typeName is the name of the field's type, without the package and without the star.
+// typeName returns the field's type without package and star.
 func typeName(f *ast.Field) string {
 	expr := f.Type
 	for {
@@ -126,7 +126,7 @@ func jsonName(f *ast.Field) string {
 	return name
 }
 
-// prose is the comment without its markers, on one line.
+// prose returns the comment on one line, without its markers.
 func prose(doc *ast.CommentGroup) string {
 	var said []string
 	for line := range strings.Lines(doc.Text()) {

@@ -15,7 +15,7 @@ import (
 
 const testSchemaFile = "docs/schemas/policy-test.json"
 
-// testSchema returns the JSON schema of test files, as the Go types and their comments have it.
+// testSchema returns the JSON schema of test files, made from the Go types and their comments.
 func testSchema() ([]byte, error) {
 	types, err := typesOf("policies/ruletest/file.go", "policies/ruletest/case.go")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/ruletest"
 )
 
-// TestSchema says which test files the published schema takes: every one that the player takes, and not one with a mistake.
+// TestSchema checks that the published schema accepts every file that the player accepts, and no file with a mistake.
 func TestSchema(t *testing.T) {
 	t.Chdir("../../..")
 	text, err := testSchema()

@@ -1,4 +1,4 @@
-// Command newrule writes the skeleton of a rule: its file, its cases, its block in a policy, and its place in the list of rules. It
+// Command newrule writes the skeleton of a rule: its file, its cases, its block in a policy, and its entry in the list of rules. It
 // runs in the repository's root.
 package main
 
@@ -59,7 +59,7 @@ func write(id, reads string) error {
 	)
 }
 
-// keep has the kind's row keep the field, so that whoever trims objects leaves it to the rule.
+// keep adds the field to the kind's row, so that it is not trimmed.
 func keep(reads string) error {
 	if reads == "" {
 		return nil
@@ -73,7 +73,7 @@ func keep(reads string) error {
 	if err != nil {
 		return err
 	}
-	// The first field of the row begins a line after the row's constructor.
+	// The first field of a row is on the line after the row's constructor.
 	row := regexp.MustCompile(`(?s)\n\t` + name + ` = .*?\n\t\t("(?:spec|status|metadata)[.a-zA-Z]*")`).FindSubmatchIndex(data)
 	if row == nil {
 		return fmt.Errorf("policies/kinds/kinds.go: the row of %s keeps no field yet. Fix: add %q to it by hand", name, path)
@@ -82,7 +82,7 @@ func keep(reads string) error {
 	return os.WriteFile("policies/kinds/kinds.go", text, 0o644)
 }
 
-// insert writes text before the one place in the file that begins with before.
+// insert inserts text before the only place in the file that begins with before.
 func insert(file, before, text string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {

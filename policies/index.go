@@ -24,7 +24,7 @@ type Index struct {
 }
 
 // Indexes are those that caches hold.
-var Indexes = []*Index{needs, selectors}
+var Indexes = []*Index{needs}
 
 // Indexed is a Cluster that holds the Indexes.
 type Indexed interface {
@@ -114,17 +114,6 @@ func InNeedOf(o kinds.Object, c Cluster) ([]*appsv1.StatefulSet, error) {
 	return slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool {
 		return set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0
 	}), err
-}
-
-// selectors finds StatefulSets by their selectors.
-var selectors = &Index{Kind: kinds.StatefulSet, Name: "selector", Of: func(o kinds.Object) []string {
-	return []string{metav1.FormatLabelSelector(o.(*appsv1.StatefulSet).Spec.Selector)}
-}}
-
-// WithSelectorOf returns the StatefulSets that select by the same labels, among them the StatefulSet itself where it exists.
-func WithSelectorOf(set *appsv1.StatefulSet, c Cluster) ([]*appsv1.StatefulSet, error) {
-	sets, _, err := By[*appsv1.StatefulSet](c, selectors, set.Namespace, selectors.Of(set)[0])
-	return sets, err
 }
 
 // onNode finds Pods by their node. The API server selects by it, too.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -61,6 +62,18 @@ func namesIn(c Cluster, kind *kinds.Kind, namespace string, match func(kinds.Obj
 		return nil, false
 	}
 	return cached.Names(kind, namespace, match)
+}
+
+// mostOverlapping is how many are looked at of those that Overlapping finds.
+const mostOverlapping = 8
+
+// Overlapping returns other StatefulSets with Pods that select this one's Pods, or whose Pods it selects.
+func Overlapping(set *appsv1.StatefulSet, c Cluster) ([]*appsv1.StatefulSet, error) {
+	found, _, err := lookup(c, set.Namespace, func(other *appsv1.StatefulSet) bool {
+		return other.Name != set.Name && other.DeletionTimestamp == nil && statefulset.OrdinalsOf(other).Count() > 0 &&
+			(statefulset.Selects(set.Spec.Selector, other.Spec.Template.Labels) || statefulset.Selects(other.Spec.Selector, set.Spec.Template.Labels))
+	}, mostOverlapping)
+	return found, err
 }
 
 // BudgetsOf returns the PodDisruptionBudgets that select Pods with these labels.

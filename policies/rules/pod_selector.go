@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
@@ -22,7 +23,8 @@ var podSelector = policies.Rule{
 	Doc: `A StatefulSet finds its Pods by their names and by the labels in its selector. A Pod that has the name but not the labels blocks the
 StatefulSet: the controller can neither adopt that Pod nor create another with the same name. This happens when somebody changes the labels
 of a running Pod, or when a StatefulSet that was deleted with --cascade=orphan is created again with another selector. Two StatefulSets
-with the same selector keep their own Pods, but Services, PodDisruptionBudgets and autoscalers select the Pods of both.`,
+of which one selects the Pods of the other keep their own Pods, but Services, PodDisruptionBudgets and autoscalers select the Pods of both.
+Deployments are not compared: their ReplicaSets also select by pod-template-hash.`,
 	Severity: policies.Medium,
 	On: []policies.Trigger{
 		policies.On(kinds.StatefulSet, create, update),
@@ -32,6 +34,7 @@ with the same selector keep their own Pods, but Services, PodDisruptionBudgets a
 		{Name: "not-selected", Doc: "the new StatefulSet does not select a running Pod that has one of its names"},
 		{Name: "relabelled", Doc: "a running Pod loses a label that its StatefulSet selects"},
 		{Name: "shared", Doc: "another StatefulSet has the same selector (a warning at most)"},
+		{Name: "overlapping", Doc: "the selector of one StatefulSet selects the Pods of another (a warning at most)"},
 	},
 	Logic: policies.Typed[v1alpha1.PodSelector]{
 		Block:      func(r *v1alpha1.Rules) **v1alpha1.PodSelector { return &r.PodSelector },
@@ -47,22 +50,33 @@ func selectsNoOthers(o kinds.Object, c policies.Cluster, p v1alpha1.PodSelector)
 	if !ok {
 		return nil, nil
 	}
-	others, err := policies.WithSelectorOf(set, c)
-	others = slices.DeleteFunc(others, func(other *appsv1.StatefulSet) bool {
-		return other.Name == set.Name || other.DeletionTimestamp != nil || statefulset.OrdinalsOf(other).Count() == 0
-	})
+	others, err := policies.Overlapping(set, c)
 	if len(others) == 0 || err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("StatefulSet %s has the same selector as %s (%s): Services and budgets select the Pods of both.",
-		set.Name, words.Names(others), metav1.FormatLabelSelector(set.Spec.Selector))
-	if statefulset.KeepsData(set) && statefulset.KeepsData(others[0]) {
-		text += fmt.Sprintf(" The data of %s stays in its claims.", others[0].Name)
-	}
-	return []policies.Finding{{
-		Check: "shared", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn), Message: text,
+	f := policies.Finding{
+		Check: "overlapping", Path: "spec.selector", Action: p.Action.AtMost(v1alpha1.Warn),
 		Remedy: "give each its own label, in spec.selector and in the Pod template. You cannot change the selector later.",
-	}}, nil
+	}
+	same := slices.DeleteFunc(slices.Clone(others), func(other *appsv1.StatefulSet) bool {
+		return !equality.Semantic.DeepEqual(other.Spec.Selector, set.Spec.Selector)
+	})
+	if len(same) > 0 {
+		f.Check = "shared"
+		f.Message = fmt.Sprintf("StatefulSet %s has the same selector as %s (%s): Services and budgets select the Pods of both.",
+			set.Name, words.Names(same), metav1.FormatLabelSelector(set.Spec.Selector))
+		if statefulset.KeepsData(set) && statefulset.KeepsData(same[0]) {
+			f.Message += fmt.Sprintf(" The data of %s stays in its claims.", same[0].Name)
+		}
+		return []policies.Finding{f}, nil
+	}
+	wide, narrow := set, others[0]
+	if !statefulset.Selects(wide.Spec.Selector, narrow.Spec.Template.Labels) {
+		wide, narrow = narrow, wide
+	}
+	f.Message = fmt.Sprintf("The selector of StatefulSet %s (%s) selects the Pods of StatefulSet %s too: Services and budgets that use it select the Pods of both.",
+		wide.Name, metav1.FormatLabelSelector(wide.Spec.Selector), narrow.Name)
+	return []policies.Finding{f}, nil
 }
 
 func keepsItsPods(ch policies.Change, c policies.Cluster, _ v1alpha1.PodSelector) ([]policies.Finding, error) {

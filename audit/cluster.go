@@ -15,15 +15,15 @@ import (
 	"github.com/mooring-dev/mooring/policies/statefulset"
 )
 
-// cluster is one namespace with everything in it that an audit reads, held in memory, so that judging one object costs no request.
-// It is the Cluster of every rule that judges something in the namespace.
+// cluster is a namespace in memory, with everything that an audit reads, so that judging an object costs no request. It is the
+// Cluster for all rules in the namespace.
 type cluster struct {
 	policies.Nobody
 	*shared
 	ctx     context.Context
 	name    string
 	objects map[*kinds.Kind]map[string]kinds.Object
-	// listed are the objects of a kind in the order of their names, once they were asked for.
+	// listed are the objects of a kind in the order of their names, once requested.
 	listed   map[*kinds.Kind][]kinds.Object
 	podsRead bool
 }
@@ -34,7 +34,7 @@ func newCluster(ctx context.Context, s *shared, name string) *cluster {
 	return &cluster{shared: s, ctx: ctx, name: name, objects: map[*kinds.Kind]map[string]kinds.Object{}, listed: map[*kinds.Kind][]kinds.Object{}}
 }
 
-// add puts an object of the namespace where it is found.
+// add adds an object of the namespace.
 func (c *cluster) add(o kinds.Object) {
 	kind := kinds.Of(o)
 	if c.objects[kind] == nil {
@@ -43,8 +43,8 @@ func (c *cluster) add(o kinds.Object) {
 	c.objects[kind][o.GetName()] = o
 }
 
-// Get returns an object of the namespace, or of none. What could not be read is unknown, and so are nodes: nothing that stands in
-// a cluster is judged by them.
+// Get returns an object of the namespace, or a cluster-scoped one. What could not be read is unknown. So are nodes: no rule on a
+// live cluster needs them.
 func (c *cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
 	if kind == kinds.PersistentVolume {
 		return c.volume(c.ctx, name)
@@ -53,7 +53,7 @@ func (c *cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, b
 	return from[name], known, err
 }
 
-// List returns the objects of the namespace that the selector selects, in the order of their names.
+// List returns the selected objects of the namespace in the order of their names.
 func (c *cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	from, known, err := c.of(kind, namespace)
 	if err != nil || !known {
@@ -76,7 +76,7 @@ func (c *cluster) List(kind *kinds.Kind, namespace string, selector labels.Selec
 	return selected, true, nil
 }
 
-// of returns the objects of the kind by name. No rule looks into another namespace.
+// of returns the objects of the kind by name. No rule reads another namespace.
 func (c *cluster) of(kind *kinds.Kind, namespace string) (map[string]kinds.Object, bool, error) {
 	switch {
 	case kind == kinds.Namespace:
@@ -86,7 +86,7 @@ func (c *cluster) of(kind *kinds.Kind, namespace string) (map[string]kinds.Objec
 	case namespace != c.name || c.unknown.has(kind, c.name) || !kind.Namespaced:
 		return nil, false, nil
 	case kind == kinds.Pod && !c.podsRead:
-		// Once, and only where something needs them: there are more of them than of everything else together.
+		// Read once and only if needed: there are more Pods than all other objects.
 		c.podsRead = true
 		known, err := c.readPods(c.ctx, c.name, c.add)
 		if err != nil || !known {
@@ -96,7 +96,7 @@ func (c *cluster) of(kind *kinds.Kind, namespace string) (map[string]kinds.Objec
 	return c.objects[kind], !c.unknown.has(kind, c.name), nil
 }
 
-// all returns the cluster's objects of the Go type T, in the order of their names.
+// all returns the cluster's objects of type T in the order of their names.
 func all[T kinds.Object](c *cluster) []T {
 	var found []T
 	for _, o := range byName(c.objects[kinds.For[T]()]) {
@@ -113,13 +113,13 @@ func byName(from map[string]kinds.Object) []kinds.Object {
 	return sorted
 }
 
-// namespace returns the cluster's own namespace, or nil where namespaces may not be read.
+// namespace returns the cluster's namespace, or nil if namespaces cannot be read.
 func (c *cluster) namespace() *corev1.Namespace {
 	namespace, _ := c.namespaces[c.name].(*corev1.Namespace)
 	return namespace
 }
 
-// claimsBySet returns the claims by the name of the StatefulSet that has a name for them.
+// claimsBySet returns the claims by the name of the StatefulSet whose templates name them.
 func (c *cluster) claimsBySet() map[string][]*corev1.PersistentVolumeClaim {
 	byTemplate := map[string]*appsv1.StatefulSet{}
 	for _, set := range all[*appsv1.StatefulSet](c) {

@@ -15,18 +15,18 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// NewReader returns a reader for large lists: protobuf where the API has it, as fast as the API server lets it be, and no
-// longer than timeout for one answer.
+// NewReader returns a reader for large lists. It uses protobuf if the API supports it, has no client-side rate limit, and waits at
+// most timeout for an answer.
 func NewReader(config *rest.Config, userAgent string, timeout time.Duration) (client.Reader, error) {
 	config = rest.CopyConfig(config)
-	// The API server has priority levels of its own.
+	// The API server has its own priority levels.
 	config.UserAgent, config.Timeout, config.QPS = userAgent, timeout, -1
 	return client.New(config, client.Options{Scheme: Scheme})
 }
 
-// Installed returns the policies that are in force in the cluster, with the profile for namespaces that choose none. note is
-// told which of them cannot be used and so are left out, as the webhook leaves them out, and whether the cluster knows
-// StatefulPolicies at all. Where they may not be read, the profiles are returned, and known is false.
+// Installed returns the policies in force in the cluster, with the default profile. note gets a message for each invalid policy,
+// which is left out as in the webhook, and if the cluster does not have the CRD. If policies cannot be read, only the profiles are
+// returned and known is false.
 func Installed(ctx context.Context, reader client.Reader, defaultProfile string, note func(string)) (set *policies.Set, known bool, err error) {
 	var list v1alpha1.StatefulPolicyList
 	err = reader.List(ctx, &list)

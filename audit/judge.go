@@ -14,14 +14,14 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// judgement is what is to be said of one namespace.
+// judgement is the result for one namespace.
 type judgement struct {
 	findings []policies.Finding
-	// objects and sets count what was judged.
+	// objects and sets count the judged objects and StatefulSets.
 	objects, sets int
 }
 
-// judge has the policies say what they have against what stands in the namespace, of what the selector selects.
+// judge judges the selected objects of the namespace.
 func (c *cluster) judge(set *policies.Set, selector labels.Selector, clock policies.Clock) (judgement, error) {
 	var j judgement
 	for _, o := range c.judged() {
@@ -41,8 +41,8 @@ func (c *cluster) judge(set *policies.Set, selector labels.Selector, clock polic
 	return j, nil
 }
 
-// judged are the objects that rules judge: of the Services only those that govern a StatefulSet, as no rule is about others. They
-// come in an order of their own, so that the same namespace is judged in the same words.
+// judged returns the objects that rules judge. Of the Services these are only the governing ones. The order is fixed, so that
+// results are reproducible.
 func (c *cluster) judged() []kinds.Object {
 	governing := map[string]bool{}
 	for _, set := range all[*appsv1.StatefulSet](c) {
@@ -62,7 +62,7 @@ func (c *cluster) judged() []kinds.Object {
 	return judged
 }
 
-// inventory lists the StatefulSets of the namespace and what they hold.
+// inventory lists the namespace's StatefulSets and their claims.
 func (c *cluster) inventory(selector labels.Selector, defaultProfile string) []report.Workload {
 	profile := defaultProfile
 	if namespace := c.namespace(); namespace != nil {

@@ -1,7 +1,7 @@
-// Package audit judges what is in a cluster by the rules of package policies. It changes nothing, save for the reports that the
-// scanner keeps in the cluster.
+// Package audit judges the objects of a live cluster with the rules of package policies. It changes nothing except the scanner's
+// reports.
 //
-// walk.go is the place to start reading.
+// Start reading in walk.go.
 package audit
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Scheme holds the kinds that an audit reads.
+// Scheme has the kinds that an audit reads.
 var Scheme = runtime.NewScheme()
 
 func init() {
@@ -22,6 +22,5 @@ func init() {
 	utilruntime.Must(v1alpha1.AddToScheme(Scheme))
 }
 
-// inNamespaces are the kinds of which all objects are read, namespace by namespace. Pods are read only where they tell something
-// that nothing else does: see cluster.pods.
+// inNamespaces are the kinds whose objects are all read, namespace by namespace. Pods are read only if needed: see cluster.pods.
 var inNamespaces = slices.DeleteFunc(slices.Clone(kinds.All), func(k *kinds.Kind) bool { return !k.Namespaced || k.Live })

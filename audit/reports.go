@@ -21,27 +21,27 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// written keeps one policy report in each namespace that has findings, and writes only what is not there already. It
-// remembers a hash of each report and not the report.
+// written keeps a policy report in each namespace with findings, and writes only changes. It keeps a hash of each report, not the
+// report.
 type written struct {
 	client client.Client
 	log    logr.Logger
 
 	mu     sync.Mutex
 	loaded bool
-	// api is the one that the cluster knows, nil where it knows none.
+	// api is the API that the cluster serves, or nil.
 	api  *report.PolicyReportAPI
 	hash map[string][sha256.Size]byte
 }
 
-// fieldManager is the name under which reports are applied.
+// fieldManager is the field manager of the reports.
 const fieldManager = "mooring-scanner"
 
-// mostResults is how many results one report holds, the strictest of all: an object in a cluster has to stay below 1.5 MiB.
+// mostResults limits the results of a report, because an object must be smaller than 1.5 MiB. The strictest are kept.
 const mostResults = 500
 
-// load finds out which API for policy reports the cluster has and which reports are there, and returns their namespaces.
-// What somebody else changed in one of them is written again, as its hash is another.
+// load finds the cluster's API for policy reports and the existing reports, and returns their namespaces. A report that someone
+// else changed has another hash, so it is written again.
 func (w *written) load(ctx context.Context) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,7 +70,7 @@ func (w *written) load(ctx context.Context) ([]string, error) {
 			}
 			names = append(names, item.GetNamespace())
 			var there report.PolicyReport
-			// What is no report of ours any more has another hash than ours.
+			// If it is no longer a report of Mooring, its hash differs.
 			_ = runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &there)
 			if w.hash[item.GetNamespace()], err = hashOf(there); err != nil {
 				return nil, err
@@ -82,7 +82,7 @@ func (w *written) load(ctx context.Context) ([]string, error) {
 	}
 }
 
-// find returns the first of the APIs that the cluster has, or nil.
+// find returns the first API that the cluster serves, or nil.
 func (w *written) find() (*report.PolicyReportAPI, error) {
 	for _, api := range []report.PolicyReportAPI{report.OpenReports, report.WGPolicy} {
 		gvk := gvkOf(api)
@@ -97,7 +97,7 @@ func (w *written) find() (*report.PolicyReportAPI, error) {
 	return nil, nil
 }
 
-// announce says which API is used, when that changes.
+// announce logs the API when it changes.
 func (w *written) announce(api *report.PolicyReportAPI) {
 	switch {
 	case w.loaded && (api == nil) == (w.api == nil) && (api == nil || *api == *w.api):
@@ -109,7 +109,7 @@ func (w *written) announce(api *report.PolicyReportAPI) {
 	}
 }
 
-// write makes the namespace's report say this, and removes it where there is nothing to say.
+// write updates the namespace's report, and deletes it if there are no findings.
 func (w *written) write(ctx context.Context, namespace string, findings []policies.Finding) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,14 +148,14 @@ func (w *written) write(ctx context.Context, namespace string, findings []polici
 	return nil
 }
 
-// forget is for a namespace that is gone.
+// forget drops a namespace that was deleted.
 func (w *written) forget(namespace string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.hash, namespace)
 }
 
-// policyReport writes the findings down, the strictest first where there are too many.
+// policyReport returns the report. If there are too many findings, it keeps the strictest.
 func policyReport(namespace string, findings []policies.Finding, api report.PolicyReportAPI) report.PolicyReport {
 	var all []report.Finding
 	for _, f := range findings {
@@ -174,7 +174,7 @@ func strictness(r report.PolicyResult) int {
 	return slices.Index([]string{string(v1alpha1.Audit), string(v1alpha1.Warn), string(v1alpha1.Deny)}, r.Properties["action"])
 }
 
-// hashOf is of what a report says, and of nothing that the API server or others add to it.
+// hashOf returns a hash of what Mooring writes in a report, without the fields of the API server and others.
 func hashOf(r report.PolicyReport) ([sha256.Size]byte, error) {
 	data, err := json.Marshal(struct {
 		Summary report.PolicyReportSummary

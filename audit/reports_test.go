@@ -19,7 +19,7 @@ func findings(action v1alpha1.Action, n int) []policies.Finding {
 	return all
 }
 
-// TestPolicyReportIsBounded holds that a report too large for the cluster keeps what is worst, and counts everything.
+// TestPolicyReportIsBounded checks that a report with too many findings keeps the strictest and counts all.
 func TestPolicyReportIsBounded(t *testing.T) {
 	r := policyReport("a", append(findings(v1alpha1.Warn, mostResults), findings(v1alpha1.Deny, 2)...), report.OpenReports)
 	if len(r.Results) != mostResults || r.Results[0].Result != "fail" || r.Results[1].Result != "fail" || r.Results[2].Result != "warn" {

@@ -16,7 +16,7 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Asker returns the name of the user that the configuration reads a cluster as; "" where the cluster does not say.
+// Asker returns the name of the user that the configuration authenticates as, or "" if the cluster does not tell.
 func Asker(ctx context.Context, config *rest.Config) string {
 	client, err := authenticationclient.NewForConfig(config)
 	if err != nil {
@@ -29,7 +29,7 @@ func Asker(ctx context.Context, config *rest.Config) string {
 	return review.Status.UserInfo.Username
 }
 
-// rights are those that were found missing, by namespace, and "" for the whole cluster.
+// rights are the missing rights by namespace, "" for the whole cluster.
 type rights map[string][]schema.GroupResource
 
 func (r rights) add(resource schema.GroupResource, namespace string) {
@@ -38,7 +38,7 @@ func (r rights) add(resource schema.GroupResource, namespace string) {
 	}
 }
 
-// errors says once for each namespace what may not be read there, and what gives the user the right.
+// errors returns one error for each namespace: what cannot be read there, and the command that grants it.
 func (r rights) errors(cluster, user string) []report.Error {
 	var all []report.Error
 	for namespace, resources := range r {
@@ -61,7 +61,7 @@ func (r rights) errors(cluster, user string) []report.Error {
 	return all
 }
 
-// bind is the command that gives the user the rights of an audit, in the namespace or in the whole cluster.
+// bind returns the command that grants the user the rights of an audit in the namespace, or in the whole cluster.
 func bind(user, namespace string) string {
 	command, subject := "kubectl create clusterrolebinding", "--user="+words.Shell(user)
 	if namespace != "" {

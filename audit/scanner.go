@@ -24,26 +24,25 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Scanner judges a cluster for as long as it runs: all of it now and then, and each namespace soon after something changed
-// in it. It keeps a policy report in each namespace that has findings, and metrics of all of them. It is a manager's
-// Runnable, and runs on the leader.
+// Scanner judges a cluster continuously: all of it at intervals, and each namespace soon after a change. It keeps a policy report
+// in each namespace with findings, and metrics of all findings. It is a manager's Runnable, and runs on the leader.
 type Scanner struct {
-	// Cache watches what is judged: see Cached.
+	// Cache watches the judged objects: see Cached.
 	Cache cache.Cache
-	// Live reads what is not worth a watch: the Pods of a namespace in which something is wrong.
+	// Live reads what is not watched: the Pods of a namespace with a problem.
 	Live client.Reader
 	// Reports writes the policy reports.
 	Reports client.Client
-	// DefaultProfile is for namespaces that choose none.
+	// DefaultProfile is the profile of namespaces that choose none.
 	DefaultProfile string
 	// Excluded are the namespaces that are not judged.
 	Excluded []string
-	// Interval is the time between two scans of everything, StuckAfter is as in Options.
+	// Interval is the time between two full scans. StuckAfter is as in Options.
 	Interval, StuckAfter time.Duration
 	Log                  logr.Logger
 
 	queue workqueue.TypedRateLimitingInterface[string]
-	// again asks for a scan of everything before the interval is over.
+	// again requests a full scan before the interval ends.
 	again    chan struct{}
 	policies atomic.Pointer[policies.Set]
 	written  written
@@ -53,7 +52,7 @@ type Scanner struct {
 // NeedLeaderElection is true: two scanners would write the same reports.
 func (*Scanner) NeedLeaderElection() bool { return true }
 
-// gather is how long a namespace is left to change further before it is judged. A rollout changes one many times.
+// gather is how long the scanner waits for more changes in a namespace. A rollout makes many.
 const gather = time.Second
 
 // Start scans until the context ends.
@@ -87,7 +86,7 @@ func (s *Scanner) Start(ctx context.Context) error {
 	}
 }
 
-// everything has all namespaces judged, at once and then at every interval.
+// everything queues all namespaces, at once and then at every interval.
 func (s *Scanner) everything(ctx context.Context) {
 	ticker := time.NewTicker(s.Interval)
 	defer ticker.Stop()
@@ -105,7 +104,7 @@ func (s *Scanner) everything(ctx context.Context) {
 	}
 }
 
-// rescan has every namespace judged again: those that there are, and those that there are reports or metrics of.
+// rescan queues every namespace: those that exist, and those with reports or metrics.
 func (s *Scanner) rescan(ctx context.Context) error {
 	set, known, err := Installed(ctx, s.Cache, s.DefaultProfile, func(string) {})
 	if err == nil && !known {
@@ -133,7 +132,7 @@ func (s *Scanner) rescan(ctx context.Context) error {
 	return nil
 }
 
-// watch has a namespace judged when something changes in it, and all of them when a policy or a storage class does.
+// watch queues a namespace when an object in it changes, and all of them when a policy or a storage class does.
 func (s *Scanner) watch(ctx context.Context) error {
 	own := func(o client.Object) { s.queue.AddAfter(o.GetNamespace(), gather) }
 	all := func(client.Object) {
@@ -172,7 +171,7 @@ func (s *Scanner) watch(ctx context.Context) error {
 	return nil
 }
 
-// handler calls notify for every change, but not for what there is in the beginning, nor for what is the same again.
+// handler calls notify for every change, but not for the initial objects or resyncs without changes.
 func handler(notify func(client.Object)) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(o any, initially bool) {
@@ -198,12 +197,12 @@ func handler(notify func(client.Object)) toolscache.ResourceEventHandler {
 	}
 }
 
-// scan judges one namespace and writes down what it finds.
+// scan judges one namespace and records its findings.
 func (s *Scanner) scan(ctx context.Context, name string) error {
 	namespace := &corev1.Namespace{}
 	err := s.Cache.Get(ctx, client.ObjectKey{Name: name}, namespace)
 	if apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil {
-		// Its report goes with it, and nothing can be written into it any more.
+		// Its report is deleted with it, and nothing can be created in it.
 		s.seen.set(name, nil)
 		s.written.forget(name)
 		return nil
@@ -229,7 +228,7 @@ func (s *Scanner) judge(c *cluster) ([]policies.Finding, error) {
 	judged, err := c.judge(s.policies.Load(), labels.Everything(), policies.Clock{Now: time.Now(), StuckAfter: s.StuckAfter})
 	for _, set := range all[*appsv1.StatefulSet](c) {
 		if int64(set.Status.ReadyReplicas) < statefulset.OrdinalsOf(set).Count() || statefulset.Behind(set) > 0 {
-			// Nothing changes when something that is on its way becomes something that is stuck.
+			// No event shows when something becomes stuck.
 			s.queue.AddAfter(c.name, s.StuckAfter)
 			break
 		}
@@ -237,7 +236,7 @@ func (s *Scanner) judge(c *cluster) ([]policies.Finding, error) {
 	return judged.findings, err
 }
 
-// cluster returns the namespace as the cache shows it.
+// cluster returns the namespace from the cache.
 func (s *Scanner) cluster(ctx context.Context, namespace *corev1.Namespace) (*cluster, error) {
 	none := &unknown{}
 	namespace.SetGroupVersionKind(kinds.Namespace.GroupVersionKind)
@@ -278,7 +277,7 @@ func (s *Scanner) cluster(ctx context.Context, namespace *corev1.Namespace) (*cl
 	return c, errors.Join(errs...)
 }
 
-// list returns the objects of the kind that the cache has. They are shared.
+// list returns the cached objects of the kind, which are shared.
 func (s *Scanner) list(ctx context.Context, k *kinds.Kind, namespace string) ([]kinds.Object, error) {
 	list := k.NewList()
 	if err := s.Cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {

@@ -13,16 +13,16 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// shared are what clusters share: what is in no namespace, and what could not be read.
+// shared is what all clusters of an audit share: cluster-scoped objects, and what could not be read.
 type shared struct {
 	namespaces, classes map[string]kinds.Object
 	unknown             *unknown
-	// readPods reads the Pods of a namespace, volume one volume. They tell whether it can be known.
+	// readPods reads the Pods of a namespace, volume a volume. known is false if they cannot be read.
 	readPods func(ctx context.Context, namespace string, add func(kinds.Object)) (known bool, err error)
 	volume   func(ctx context.Context, name string) (o kinds.Object, known bool, err error)
 }
 
-// unknown is what may not be read. Streams write it while others read.
+// unknown is what cannot be read. Streams write it concurrently.
 type unknown struct{ kinds sync.Map }
 
 type unread struct {
@@ -30,7 +30,7 @@ type unread struct {
 	namespace string
 }
 
-// add says that the kind cannot be read in the namespace, or nowhere for none, and tells whether that is news.
+// add records that the kind cannot be read in the namespace, "" for everywhere, and reports whether this is new.
 func (u *unknown) add(k *kinds.Kind, namespace string) bool {
 	_, was := u.kinds.LoadOrStore(unread{k.GroupResource(), namespace}, true)
 	return !was
@@ -42,7 +42,7 @@ func (u *unknown) has(k *kinds.Kind, namespace string) bool {
 	return everywhere || here
 }
 
-// shared reads what is in no namespace: for an audit of some namespaces, those alone.
+// shared reads the cluster-scoped objects. For an audit of named namespaces, it reads only those.
 func (s source) shared(ctx context.Context, u *unknown) (*shared, error) {
 	around := &shared{namespaces: map[string]kinds.Object{}, classes: map[string]kinds.Object{}, unknown: u}
 	var err1 error
@@ -59,7 +59,7 @@ func (s source) shared(ctx context.Context, u *unknown) (*shared, error) {
 	return around, errors.Join(err1, err2)
 }
 
-// some reads the namespaces that were named, one by one.
+// some reads the named namespaces one by one.
 func (s source) some(ctx context.Context, around *shared) error {
 	for _, name := range s.in {
 		namespace := kinds.Namespace.New()
@@ -101,7 +101,7 @@ func (s source) pods(ctx context.Context, u *unknown, namespace string, add func
 	return err == nil && !u.has(kinds.Pod, namespace), err
 }
 
-// volumes returns a function that returns a volume. It reads all volumes at once, when it is first asked.
+// volumes returns a function that returns a volume. It lists all volumes on first use.
 func (s source) volumes(u *unknown) func(context.Context, string) (kinds.Object, bool, error) {
 	var read map[string]kinds.Object
 	return func(ctx context.Context, name string) (kinds.Object, bool, error) {

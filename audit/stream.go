@@ -14,13 +14,13 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// pageSize is how many objects are asked for at a time. Memory grows with it, the number of requests shrinks.
+// pageSize is the number of objects on a page. A larger page needs more memory and fewer requests.
 const pageSize = 250
 
-// errUnsorted says that the API server lists objects in an order of its own, so that namespaces do not come one by one.
+// errUnsorted means that the API server does not list objects by namespace.
 var errUnsorted = errors.New("the API server does not list by namespace")
 
-// stream yields the objects of one kind in the order of their namespaces. It holds one page while the next is on its way.
+// stream yields the objects of a kind in the order of their namespaces. It holds one page and fetches the next.
 type stream struct {
 	kind  *kinds.Kind
 	pages <-chan page
@@ -29,23 +29,23 @@ type stream struct {
 
 type page struct {
 	objects []kinds.Object
-	// more is how many objects the API server says are left.
+	// more is the number of remaining objects, according to the API server.
 	more int64
 	err  error
 }
 
-// source says what streams read.
+// source defines what streams read.
 type source struct {
 	reader client.Reader
-	// in are the namespaces to read, in the API server's order; a single empty name stands for all of them.
+	// in are the namespaces to read, in the API server's order; a single "" means all.
 	in []string
-	// hold has each stream read everything before it yields the first, and bring it in order itself.
+	// hold makes each stream read everything and sort it before it yields the first object.
 	hold bool
-	// unknown is told which kind cannot be read in which namespace, and why.
+	// unknown is called with the kind that cannot be read, the namespace, and the error.
 	unknown func(k *kinds.Kind, namespace string, err error)
 }
 
-// open begins to read all objects of the kind. It stops when the context ends.
+// open starts to read all objects of the kind, until the context ends.
 func (s source) open(ctx context.Context, k *kinds.Kind) *stream {
 	pages := make(chan page)
 	go func() {
@@ -73,7 +73,7 @@ func (s source) open(ctx context.Context, k *kinds.Kind) *stream {
 	return &stream{kind: k, pages: pages}
 }
 
-// list yields the pages of one list. What is forbidden is unknown and ends it; any other error is in the last page.
+// list yields the pages of a list. A forbidden list is recorded as unknown and ends; any other error is in the last page.
 func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(yield func(page) bool) {
 	return func(yield func(page) bool) {
 		token := ""
@@ -81,7 +81,7 @@ func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(
 			list := k.NewList()
 			err := s.reader.List(ctx, list, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(token))
 			if next := expired(err); next != "" && next != token {
-				// The snapshot that was being read is gone. What follows is read as it is now.
+				// The snapshot of this list has expired. The rest is read as it is now.
 				token = next
 				continue
 			}
@@ -90,7 +90,7 @@ func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(
 			}
 			if apierrors.IsForbidden(err) {
 				if s.in[0] == "" {
-					// Nobody wants to hear of it for each namespace.
+					// Report it once, not for each namespace.
 					namespace = ""
 				}
 				s.unknown(k, namespace, err)
@@ -120,7 +120,7 @@ func (s source) list(ctx context.Context, k *kinds.Kind, namespace string) func(
 	}
 }
 
-// expired returns the token to go on with after a token has expired, or nothing.
+// expired returns the token to continue with after a token has expired, or "".
 func expired(err error) string {
 	var status apierrors.APIStatus
 	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) {
@@ -129,7 +129,7 @@ func expired(err error) string {
 	return status.Status().ListMeta.Continue
 }
 
-// next makes sure that the page has an object, and tells whether there is one left.
+// next fetches a page if necessary, and reports whether there is an object left.
 func (s *stream) next() (bool, error) {
 	for len(s.page.objects) == 0 {
 		p, ok := <-s.pages
@@ -144,7 +144,7 @@ func (s *stream) next() (bool, error) {
 	return true, nil
 }
 
-// take returns the objects of the namespace, which is the least that any stream has left.
+// take returns the objects of the namespace, which must be the first that any stream has left.
 func (s *stream) take(namespace string) ([]kinds.Object, error) {
 	var taken []kinds.Object
 	for {
@@ -167,5 +167,5 @@ func (s *stream) take(namespace string) ([]kinds.Object, error) {
 	}
 }
 
-// key orders namespaces as the API server does, which keeps namespace and name joined by a slash.
+// key orders namespaces as the API server does, whose keys join namespace and name with a slash.
 func key(namespace string) string { return namespace + "/" }

@@ -34,7 +34,7 @@ func init() {
 	metrics.Registry.MustRegister(violationsNow, scansTotal, scanErrorsTotal, reportWritesTotal)
 }
 
-// violations keeps the metric of the same name true to what was found last in each namespace.
+// violations keeps the metric of findings by namespace.
 type violations struct {
 	mu    sync.Mutex
 	shown map[string]map[violation]int
@@ -42,7 +42,7 @@ type violations struct {
 
 type violation struct{ rule, action string }
 
-// set replaces what the metric says of a namespace.
+// set replaces the namespace's values.
 func (v *violations) set(namespace string, findings []policies.Finding) {
 	now := map[violation]int{}
 	for _, f := range findings {
@@ -66,14 +66,14 @@ func (v *violations) set(namespace string, findings []policies.Finding) {
 	}
 }
 
-// namespaces returns those that the metric says something of.
+// namespaces returns the namespaces with values.
 func (v *violations) namespaces() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Collect(maps.Keys(v.shown))
 }
 
-// forgetAll is for a scanner that ends: another has them from now on.
+// forgetAll deletes all values when a scanner stops, because another takes over.
 func (v *violations) forgetAll() {
 	for _, namespace := range v.namespaces() {
 		v.set(namespace, nil)

@@ -18,37 +18,37 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Options say what of a cluster is judged, and by what.
+// Options select what to audit and the policies to judge it by.
 type Options struct {
-	// Cluster is what findings call the cluster: its kubeconfig context.
+	// Cluster is the name of the cluster in findings: its kubeconfig context.
 	Cluster string
-	// Policies judge.
+	// Policies are the policies to judge by.
 	Policies *policies.Set
-	// DefaultProfile is what the inventory says of a namespace that chooses no profile.
+	// DefaultProfile is the profile that the inventory shows for a namespace that chooses none.
 	DefaultProfile string
-	// Candidate, where there is one, is a profile that the namespaces are judged by for comparison, whatever they chose.
+	// Candidate is a profile to compare with, or "". It applies to all namespaces, whatever they choose.
 	Candidate string
-	// Namespaces limits the audit to these; empty for all. Selected limits it by their labels, Objects by those of the
-	// objects that are judged. Nil selects everything.
+	// Namespaces limits the audit to these; empty means all. Selected limits it by namespace labels, Objects by object labels. Nil
+	// selects everything.
 	Namespaces        []string
 	Selected, Objects labels.Selector
-	// StuckAfter is how long a rollout may stand still, and a member be away, before somebody should be told.
+	// StuckAfter is how long a rollout may make no progress, or a member be down, before a finding.
 	StuckAfter time.Duration
 	// Now is the time of the audit.
 	Now time.Time
-	// PoliciesUnknown tells that the cluster's own policies may not be read.
+	// PoliciesUnknown means that the cluster's policies cannot be read.
 	PoliciesUnknown bool
-	// Asker, if set, returns the name of the user that reads the cluster. It is asked where something may not be read.
+	// Asker, if set, returns the name of the user. It is called if something cannot be read.
 	Asker func() string
-	// Progress, if set, is told what has been judged and how many objects the API server says there are.
+	// Progress, if set, is called with the number of judged objects and the API server's total.
 	Progress func(namespace string, judged, total int)
 }
 
-// Cluster judges what is in a cluster, namespace by namespace, and adds it to the report. What may not be read is in the
-// report's errors, and the rest is judged all the same; the error says that the audit could not be brought to its end.
+// Cluster audits a cluster, namespace by namespace, and adds the result to the report. What cannot be read is in the report's
+// errors, and the rest is judged. The returned error means that the audit could not finish.
 //
-// Each kind of object is listed once, in pages. The API server lists by namespace, so that a page of each kind and one
-// namespace is all that is in memory, however large the cluster.
+// Each kind is listed once, in pages. The API server lists by namespace, so only a page of each kind and one namespace are in
+// memory, whatever the size of the cluster.
 func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.Report) error {
 	if o.Selected == nil {
 		o.Selected = labels.Everything()
@@ -85,7 +85,7 @@ func Cluster(ctx context.Context, reader client.Reader, o Options, into *report.
 	return err
 }
 
-// walk is one audit of one cluster.
+// walk is an audit of a cluster.
 type walk struct {
 	Options
 	reader    client.Reader
@@ -93,9 +93,9 @@ type walk struct {
 	around    *shared
 	report    report.Report
 
-	// unknown is written by the streams while the walk goes on.
+	// unknown is written by the streams during the walk.
 	unknown *unknown
-	// mu guards the report's errors and the missing rights, which streams add to.
+	// mu guards the report's errors and the missing rights, which streams write.
 	mu      sync.Mutex
 	missing rights
 }
@@ -111,7 +111,7 @@ func newWalk(reader client.Reader, o Options, candidate *policies.Set) *walk {
 	return w
 }
 
-// run walks the cluster; with hold, it reads everything before it judges the first namespace.
+// run walks the cluster. With hold, it reads everything before it judges the first namespace.
 func (w *walk) run(ctx context.Context, hold bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -136,7 +136,7 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 			return err
 		}
 		if at == 0 {
-			// The first page of each kind says how many there are.
+			// The first page of each kind has the total.
 			for _, s := range streams {
 				total += int64(len(s.page.objects)) + s.page.more
 			}
@@ -158,7 +158,7 @@ func (w *walk) run(ctx context.Context, hold bool) error {
 	}
 }
 
-// least returns the first namespace that any of the streams has left.
+// least returns the first namespace that any stream has left.
 func least(streams []*stream) (string, bool, error) {
 	var name string
 	found := false
@@ -202,7 +202,7 @@ func (w *walk) judge(c *cluster) {
 	}
 }
 
-// overlookLabels takes the profile and mode that the namespace chose off it, for a profile that is asked about all.
+// overlookLabels ignores the profile and mode of the namespace, for a candidate profile.
 func (c *cluster) overlookLabels() {
 	namespace := c.namespace()
 	if namespace == nil {
@@ -216,7 +216,7 @@ func (c *cluster) overlookLabels() {
 	c.shared = &bare
 }
 
-// failed keeps what could not be judged, so that the rest can be.
+// failed records what could not be judged, so that the walk can continue.
 func (w *walk) failed(err error) {
 	if err != nil {
 		w.mu.Lock()
@@ -225,7 +225,7 @@ func (w *walk) failed(err error) {
 	}
 }
 
-// forbidden keeps which kind may not be read.
+// forbidden records a kind that cannot be read.
 func (w *walk) forbidden(k *kinds.Kind, namespace string, _ error) {
 	if w.unknown.add(k, namespace) {
 		w.mu.Lock()

@@ -25,16 +25,16 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// apiServer lists objects in the order in which it has them, two at a time.
+// apiServer lists objects in their given order, two on a page.
 type apiServer struct {
 	client.Reader
 	objects []client.Object
-	// forbidden are the resources that may not be listed.
+	// forbidden are the resources that cannot be listed.
 	forbidden []string
-	// expires is how many tokens turn out to be too old.
+	// expires is how many continue tokens expire.
 	expires int
 	lists   int
-	// asked keeps the two: each kind is listed by a goroutine of its own.
+	// asked guards the two: each kind is listed by its own goroutine.
 	asked sync.Mutex
 }
 
@@ -50,7 +50,7 @@ func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...c
 			continue
 		}
 		if strings.TrimSuffix(fmt.Sprintf("%T", list), "List") == fmt.Sprintf("%T", object) {
-			// A real one never hands out the same object twice.
+			// A real API server never returns the same object twice.
 			all = append(all, object.DeepCopyObject())
 		}
 	}
@@ -105,7 +105,7 @@ func namespaceOf(name string, labels map[string]string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 }
 
-// headless are the findings of one rule, by cluster object.
+// headless returns the findings of one rule.
 func headless(r report.Report) []string {
 	var all []string
 	for _, f := range r.Findings {
@@ -131,9 +131,9 @@ func run(t *testing.T, s *apiServer, o Options) report.Report {
 	return r
 }
 
-// TestWalk holds that what belongs together is judged together, in whichever order and pages it comes.
+// TestWalk checks that related objects are judged together, whatever their order and pages.
 func TestWalk(t *testing.T) {
-	// In the API server's order a-b comes before a, as their keys go on with a slash.
+	// In the API server's order a-b is before a, because their keys continue with a slash.
 	inOrder := []client.Object{
 		namespaceOf("a", nil), namespaceOf("a-b", map[string]string{policies.ModeLabel: "warn"}), namespaceOf("b", map[string]string{"team": "x"}),
 		set("a-b", "one"), set("a", "one"), set("a", "two"), set("a", "three"), set("b", "one"),
@@ -170,7 +170,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestMissingRights says that what may not be read is said once for each place, with what gives the right.
+// TestMissingRights checks that a missing right is reported once for each namespace, with the command that grants it.
 func TestMissingRights(t *testing.T) {
 	var r report.Report
 	o := Options{Cluster: "prod", PoliciesUnknown: true, Asker: func() string { return "system:serviceaccount:audit:reader" }}
@@ -220,7 +220,7 @@ func TestInventory(t *testing.T) {
 	}
 }
 
-// TestListsDoNotGrowWithObjects holds that nothing is read object by object: twice the namespaces in the same pages cost no list more.
+// TestListsDoNotGrowWithObjects checks that no object is read by itself: twice the namespaces on the same pages need no more lists.
 func TestListsDoNotGrowWithObjects(t *testing.T) {
 	lists := func(n int) int {
 		s := &apiServer{}
@@ -230,7 +230,7 @@ func TestListsDoNotGrowWithObjects(t *testing.T) {
 		run(t, s, Options{})
 		return s.lists
 	}
-	// Two kinds, two objects on a page.
+	// Two kinds with two objects on a page.
 	if four, eight := lists(4), lists(8); eight-four != 4 {
 		t.Errorf("%d lists for 4 StatefulSets, %d for 8", four, eight)
 	}

@@ -26,26 +26,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// CertManagerOptions say what [CertManager] asks for.
+// CertManagerOptions configure [CertManager].
 type CertManagerOptions struct {
 	Options
 
-	// Issuer signs the certificate: KIND/NAME, such as ClusterIssuer/internal, or KIND.GROUP/NAME for an issuer that is no
-	// part of cert-manager. Empty means one of our own, a CA that is made for Mooring alone.
+	// Issuer signs the certificate: KIND/NAME, such as ClusterIssuer/internal, or KIND.GROUP/NAME for an external issuer. If empty,
+	// Mooring creates a CA of its own.
 	Issuer string
 
-	// Timeout is how long to wait for the first certificate; after that the manager ends with an error that says what is
-	// missing. The default is five minutes.
+	// Timeout is how long to wait for the first certificate, by default five minutes. Then the manager stops with an error that
+	// says what is missing.
 	Timeout time.Duration
 }
 
-// ownIssuer is the name of the Issuer, of the Certificate of its CA, and of the Secret with that CA.
+// ownIssuer is the name of the Issuer, of its CA's Certificate, and of the Secret with that CA.
 const ownIssuer = "mooring-ca"
 
-// injectAnnotation asks cert-manager's cainjector to write the ca.crt of the Secret NAMESPACE/NAME into the caBundles.
+// injectAnnotation makes cert-manager's cainjector write the ca.crt of the Secret NAMESPACE/NAME into the caBundles.
 const injectAnnotation = certmanager.WantInjectFromSecretAnnotation
 
-// certManager runs on every replica: it serves what cert-manager issues, as soon as the API server will accept it.
+// certManager runs on every replica: it serves cert-manager's certificate once the API server accepts it.
 type certManager struct {
 	*stored
 	issuer  cmmeta.IssuerReference
@@ -53,16 +53,15 @@ type certManager struct {
 	timeout time.Duration
 	live    client.Client
 
-	// Since when the caBundles have accepted the certificate that waits to be served.
+	// The time since when the caBundles accept the certificate that waits to be served.
 	waiting *chain
 	since   time.Time
 }
 
-// CertManager returns a certificate that cert-manager issues, into a Certificate and a Secret that both have the name
-// o.Secret. The leader sees to it that Certificate and, if none is named, Issuer are there; what is there and fits is left
-// as it is. The caBundles are cainjector's: the leader keeps the Secret that it injects them from, o.Secret with "-ca"
-// appended, and adds a new CA to the old ones. A replica serves a renewed certificate when every caBundle has accepted it
-// for o.Settle, and goes on serving the last one until then.
+// CertManager returns a certificate issued by cert-manager, with a Certificate and a Secret named o.Secret. The leader creates the
+// Certificate and, unless one is named, the Issuer, and changes an existing one only where it must. cainjector writes the caBundles
+// from a Secret that the leader keeps, o.Secret with the suffix "-ca", to which it adds each new CA. A replica serves a renewed
+// certificate once every caBundle has accepted it for o.Settle.
 func CertManager(mgr manager.Manager, o CertManagerOptions) (Source, error) {
 	issuer, own, err := parseIssuer(o.Issuer)
 	if err != nil {
@@ -96,7 +95,7 @@ func CertManager(mgr manager.Manager, o CertManagerOptions) (Source, error) {
 	)
 }
 
-// parseIssuer reads KIND[.GROUP]/NAME; of an empty one it says that it is our own.
+// parseIssuer parses KIND[.GROUP]/NAME. If it is empty, own is true.
 func parseIssuer(s string) (issuer cmmeta.IssuerReference, own bool, err error) {
 	if s == "" {
 		return cmmeta.IssuerReference{Group: certmanager.SchemeGroupVersion.Group, Kind: certmanager.IssuerKind, Name: ownIssuer}, true, nil
@@ -116,7 +115,7 @@ func parseIssuer(s string) (issuer cmmeta.IssuerReference, own bool, err error) 
 // NeedLeaderElection is false: every replica waits for its certificate.
 func (*certManager) NeedLeaderElection() bool { return false }
 
-// Start returns an error if there is nothing to serve when the timeout is over.
+// Start returns an error if there is nothing to serve after the timeout.
 func (m *certManager) Start(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -128,7 +127,7 @@ func (m *certManager) Start(ctx context.Context) error {
 	return nil
 }
 
-// load takes over what the Secret holds, at once if there is nothing better, else when the API server accepts it.
+// load serves the Secret's certificate: at once if there is nothing better, otherwise when the API server accepts it.
 func (m *certManager) load(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	now := m.Clock.Now()
 	issued, err := m.issued(ctx, now)
@@ -161,7 +160,7 @@ func (m *certManager) load(ctx context.Context, _ reconcile.Request) (reconcile.
 	return reconcile.Result{}, nil
 }
 
-// issued returns what the Secret holds.
+// issued returns the Secret's content.
 func (m *certManager) issued(ctx context.Context, now time.Time) (*chain, error) {
 	secret := &corev1.Secret{}
 	if err := m.client.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Secret}, secret); err != nil {
@@ -177,7 +176,7 @@ func (m *certManager) issued(ctx context.Context, now time.Time) (*chain, error)
 	return c, nil
 }
 
-// parseIssued reads a Secret of cert-manager's. The error never quotes it.
+// parseIssued parses a Secret of cert-manager. The error never quotes it.
 func parseIssued(data map[string][]byte) (*chain, error) {
 	var c chain
 	var err error
@@ -193,8 +192,8 @@ func parseIssued(data map[string][]byte) (*chain, error) {
 	return &c, nil
 }
 
-// request runs on the leader: it takes one step towards Certificate, Issuer and caBundles that are as they should be. None
-// of them waits for another, so that where somebody else keeps one, and this one may not, the rest goes on.
+// request runs on the leader and takes one step towards the right Certificate, Issuer and caBundles. None waits for another, so
+// that if someone else manages one of them, the rest still works.
 func (m *certManager) request(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	var errs []error
 	if m.own {
@@ -210,7 +209,7 @@ func (m *certManager) request(ctx context.Context, _ reconcile.Request) (reconci
 	return reconcile.Result{}, errors.Join(errs...)
 }
 
-// ownIssuer is a CA made for Mooring alone: an Issuer that signs for itself makes it, an Issuer signs with it.
+// ownIssuer returns the objects of a CA for Mooring alone: a self-signed Issuer for the CA, and an Issuer that signs with it.
 func (m *certManager) ownIssuer() []client.Object {
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: m.Namespace, Name: name} }
 	selfSigned := certmanager.IssuerConfig{SelfSigned: &certmanager.SelfSignedIssuer{}}
@@ -227,7 +226,7 @@ func (m *certManager) ownIssuer() []client.Object {
 	}
 }
 
-// ask changes a Certificate that is not for our Secret, our issuer and all our names. Others' wishes stay.
+// ask changes a Certificate that does not have the right Secret, issuer and names. Other fields stay.
 func (m *certManager) ask(spec *certmanager.CertificateSpec) {
 	spec.SecretName, spec.IssuerRef = m.Secret, m.issuer
 	if spec.PrivateKey == nil {
@@ -247,7 +246,7 @@ func (m *certManager) ask(spec *certmanager.CertificateSpec) {
 	}
 }
 
-// ensure creates the object, or changes the one that is there.
+// ensure creates the object, or changes the existing one.
 func (m *certManager) ensure(ctx context.Context, object client.Object, change func()) error {
 	err := m.live.Get(ctx, client.ObjectKeyFromObject(object), object)
 	if apierrors.IsNotFound(err) {
@@ -275,8 +274,8 @@ func (m *certManager) say(ctx context.Context, did string, object client.Object,
 	return nil
 }
 
-// keepBundle keeps the Secret that cainjector reads: the CA of the certificate that was issued and of the one that is being
-// served, and those before them until they expire.
+// keepBundle updates the Secret that cainjector reads: the CAs of the issued and of the served certificate, and earlier ones until
+// they expire.
 func (m *certManager) keepBundle(ctx context.Context) error {
 	now := m.Clock.Now()
 	issued, err := m.issued(ctx, now)
@@ -300,7 +299,7 @@ func (m *certManager) keepBundle(ctx context.Context) error {
 	})
 }
 
-// annotate has cainjector look after the caBundles.
+// annotate makes cainjector manage the caBundles.
 func (m *certManager) annotate(ctx context.Context) error {
 	for _, object := range m.configurations() {
 		if err := m.client.Get(ctx, client.ObjectKeyFromObject(object), object); apierrors.IsNotFound(err) {
@@ -325,7 +324,7 @@ func (m *certManager) annotate(ctx context.Context) error {
 	return nil
 }
 
-// status says how far cert-manager has come, in its own words where it has any.
+// status returns cert-manager's progress as an error, in its own words if possible.
 func (m *certManager) status(ctx context.Context) error {
 	certificate := &certmanager.Certificate{}
 	if err := m.client.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Secret}, certificate); err != nil {

@@ -1,33 +1,31 @@
-// Package certs holds the serving certificate of the webhook: where it comes from, how it is renewed, and whether the API
-// server trusts it.
+// Package certs manages the serving certificate of the webhook: its source, its renewal, and whether the API server trusts it.
 //
-// [SelfSigned] is a CA and a leaf of our own, kept in one Secret that all replicas share. [Files] is a directory that
-// somebody else keeps, such as a mounted Secret.
+// [SelfSigned] is Mooring's own CA and leaf, in a Secret that all replicas share. [Files] is a directory that someone else
+// maintains, such as a mounted Secret. [CertManager] asks cert-manager for a certificate.
 //
-// # How a self-signed certificate is renewed without a lost request
+// # How a self-signed certificate is renewed without losing a request
 //
-// The leader renews the leaf with the CA that the API server trusts already, so nothing else changes. A new CA comes in
-// three steps, each of which leaves the leaf that is being served trusted:
+// The leader renews the leaf with the CA that the API server already trusts, so nothing else changes. A new CA takes three steps.
+// After each, the served leaf is still trusted:
 //
 //  1. The new CA goes into the Secret, in front of the old one; the leaf stays. The leader writes both into every caBundle.
 //  2. When the caBundles have held both for [Options.Settle], the leader issues a leaf from the new CA, and every replica
 //     serves it as soon as its watch brings it. A replica that lags behind serves the old leaf, which is still trusted.
 //  3. The old CA leaves the bundle when it expires, which no leaf of it outlives.
 //
-// Each step can be read off the Secret, so a new leader goes on where the last one stopped. Deleting or damaging the Secret
-// of a running webhook starts these steps too, from the certificate that the leader still serves.
+// The Secret shows which step is next, so a new leader continues. Deleting or damaging the Secret of a running webhook also starts
+// these steps, from the certificate that the leader still serves.
 //
 // # Why this is not a library
 //
-// github.com/open-policy-agent/cert-controller v0.16.0 was the first choice. It replaces the CA in the Secret, and then in
-// the caBundle, at once: until each replica's mounted file has caught up, the API server trusts only a CA that nobody
-// serves (its issue 13). It serves from the mounted Secret, which must exist before and takes up to a minute to follow; it
-// updates every configuration on every event, changed or not; it caches every Secret of the namespace; it issues no IP
-// addresses; and it reads the wall clock. What would remain of it are two calls to [x509.CreateCertificate].
-// github.com/cert-manager/cert-manager/pkg/server/tls/authority replaces the CA at once too and leaves the caBundle to
-// cert-manager's injector. github.com/cert-manager/webhook-cert-lib keeps old CAs, but serves the new leaf before the new
-// CA is in the caBundle, and calls itself unfit for production. So the cryptography here is crypto/x509, the encoding is
-// client-go's, watching and leader election are controller-runtime's; only the order of the steps is our own.
+// github.com/open-policy-agent/cert-controller v0.16.0 was the first choice. It replaces the CA in the Secret and then in the
+// caBundle at once: until each replica's mounted file is updated, the API server trusts only a CA that no replica serves (its issue
+// 13). It serves from a mounted Secret, which must already exist and takes up to a minute to update. It updates every configuration
+// on every event, caches every Secret of the namespace, issues no IP addresses, and reads the wall clock. Only two calls to
+// [x509.CreateCertificate] would remain of it. github.com/cert-manager/cert-manager/pkg/server/tls/authority also replaces the CA
+// at once, and leaves the caBundle to cainjector. github.com/cert-manager/webhook-cert-lib keeps old CAs, but serves the new leaf
+// before the caBundle has the new CA, and is not ready for production. So this package uses crypto/x509, client-go's encoding, and
+// controller-runtime's watches and leader election. Only the order of the steps is its own.
 package certs
 
 import (
@@ -44,14 +42,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// Source is where the webhook server gets its certificate from.
+// Source provides the webhook server's certificate.
 type Source interface {
-	// GetCertificate returns the certificate to serve now, or an error while there is none. It is meant for
-	// [tls.Config.GetCertificate] and cheap enough to be called for every handshake.
+	// GetCertificate returns the certificate to serve, or an error if there is none. It is for [tls.Config.GetCertificate], and
+	// cheap enough for every handshake.
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
-	// Ready returns nil if a request of the API server would be answered with a certificate that it accepts, else an error
-	// that says what is missing. It is a sigs.k8s.io/controller-runtime/pkg/healthz.Checker.
+	// Ready returns nil if the API server would accept the served certificate, otherwise an error that says what is missing. It is
+	// a sigs.k8s.io/controller-runtime/pkg/healthz.Checker.
 	Ready(*http.Request) error
 }
 
@@ -70,8 +68,8 @@ func setExpiry(certificate string, c *x509.Certificate) {
 
 type files struct{ *certwatcher.CertWatcher }
 
-// Files serves dir/tls.crt with the key dir/tls.key and follows changes of both for as long as mgr runs. Its Ready says
-// nothing about caBundles: whoever keeps the files keeps those. It returns an error if the files cannot be loaded now.
+// Files serves dir/tls.crt with the key dir/tls.key, and reloads them when they change, as long as mgr runs. Its Ready does not
+// check caBundles, which the owner of the files manages. It returns an error if the files cannot be loaded.
 func Files(mgr manager.Manager, dir string) (Source, error) {
 	watcher, err := certwatcher.New(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 	if err != nil {

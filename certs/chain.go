@@ -19,28 +19,28 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// The keys of the Secret beside tls.crt and tls.key.
+// The keys of the Secret, besides tls.crt and tls.key.
 const (
 	caCertKey = "ca.crt"
 	caKeyKey  = "ca.key"
 )
 
 const (
-	// backdate covers replicas and API servers whose clocks are behind.
+	// backdate allows for replicas and API servers whose clocks are slow.
 	backdate = time.Hour
 
-	// maxCAs bounds the bundle if somebody deletes the Secret over and over.
+	// maxCAs limits the bundle if someone deletes the Secret repeatedly.
 	maxCAs = 4
 )
 
-// chain is what the Secret holds. It is never changed, only replaced.
+// chain is the content of the Secret. It is immutable.
 type chain struct {
 	leaf   tls.Certificate
 	cas    []*x509.Certificate // what goes into the caBundle; the newest, which signs, first
 	signer crypto.Signer       // the key of cas[0]; those of the older ones are gone
 }
 
-// newChain makes a CA and a leaf out of nothing.
+// newChain creates a CA and a leaf.
 func newChain(o Options, now time.Time) (*chain, error) {
 	c, err := (&chain{}).withNewCA(o, now)
 	if err != nil {
@@ -49,7 +49,7 @@ func newChain(o Options, now time.Time) (*chain, error) {
 	return c.withNewLeaf(o, now)
 }
 
-// withNewCA puts a new CA in front of those that have not expired, and keeps the leaf.
+// withNewCA adds a new CA before the unexpired ones, and keeps the leaf.
 func (c *chain) withNewCA(o Options, now time.Time) (*chain, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *chain) withNewCA(o Options, now time.Time) (*chain, error) {
 	return &chain{leaf: c.leaf, cas: cas[:min(len(cas), maxCAs)], signer: key}, nil
 }
 
-// withNewLeaf issues a leaf from the newest CA, and drops the CAs that have expired.
+// withNewLeaf issues a leaf from the newest CA, and drops expired CAs.
 func (c *chain) withNewLeaf(o Options, now time.Time) (*chain, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -115,8 +115,8 @@ func sign(template, parent *x509.Certificate, pub crypto.PublicKey, key crypto.S
 	return x509.ParseCertificate(der)
 }
 
-// next returns the chain that should follow c and the reason, or c itself and no reason if it can stay. settled says that
-// every caBundle has held the CAs of c for long enough.
+// next returns the chain that follows c with the reason, or c without a reason if it can stay. settled means that every caBundle
+// has had the CAs of c for long enough.
 func (c *chain) next(o Options, settled bool, now time.Time) (next *chain, reason string, err error) {
 	leaf, ca := c.leaf.Leaf, c.cas[0]
 	switch {
@@ -143,17 +143,17 @@ func (c *chain) next(o Options, settled bool, now time.Time) (next *chain, reaso
 	return next, reason, err
 }
 
-// due says whether the last third of the validity has begun.
+// due reports whether the last third of the validity has begun.
 func due(c *x509.Certificate, validity time.Duration, now time.Time) bool {
 	return now.After(c.NotAfter.Add(-validity / 3))
 }
 
-// pending says that the newest CA has not issued the leaf yet.
+// pending reports whether the newest CA has not issued the leaf yet.
 func (c *chain) pending() bool {
 	return c.issuer() != c.cas[0]
 }
 
-// issuer is the CA that signed the leaf, nil if none did.
+// issuer returns the CA that signed the leaf, or nil.
 func (c *chain) issuer() *x509.Certificate {
 	for _, ca := range c.cas {
 		if c.leaf.Leaf.CheckSignatureFrom(ca) == nil {
@@ -163,8 +163,8 @@ func (c *chain) issuer() *x509.Certificate {
 	return nil
 }
 
-// missing returns the first name that the leaf is not valid for. Names that it has in excess do not count, or an old and
-// a new release would take turns in reissuing it.
+// missing returns the first name that the leaf is not valid for. Extra names are ignored, or an old and a new release would reissue
+// it in turn.
 func (c *chain) missing(names []string) string {
 	for _, name := range names {
 		if c.leaf.Leaf.VerifyHostname(name) != nil {
@@ -178,7 +178,7 @@ func (c *chain) unexpired(now time.Time) []*x509.Certificate {
 	return slices.DeleteFunc(slices.Clone(c.cas), func(ca *x509.Certificate) bool { return now.After(ca.NotAfter) })
 }
 
-// expired returns an error if the leaf, or the CA that is to sign the next one, has expired.
+// expired returns an error if the leaf, or the CA that signs the next one, has expired.
 func (c *chain) expired(now time.Time) error {
 	for _, cert := range []*x509.Certificate{c.leaf.Leaf, c.cas[0]} {
 		if now.After(cert.NotAfter) {
@@ -188,12 +188,12 @@ func (c *chain) expired(now time.Time) error {
 	return nil
 }
 
-// bundle is the PEM form of the CAs, for caBundle.
+// bundle returns the CAs in PEM, for caBundle.
 func (c *chain) bundle() ([]byte, error) {
 	return cert.EncodeCertificates(c.cas...)
 }
 
-// bundleOf is the PEM form of as many of these CAs as a bundle may hold, each once.
+// bundleOf returns these CAs in PEM, without duplicates, up to the limit of a bundle.
 func bundleOf(cas []*x509.Certificate) ([]byte, error) {
 	var once []*x509.Certificate
 	for _, ca := range cas {
@@ -204,7 +204,7 @@ func bundleOf(cas []*x509.Certificate) ([]byte, error) {
 	return cert.EncodeCertificates(once[:min(len(once), maxCAs)]...)
 }
 
-// data is the form in which the Secret holds the chain.
+// data returns the Secret's data for the chain.
 func (c *chain) data() (map[string][]byte, error) {
 	leaf, err := cert.EncodeCertificates(c.leaf.Leaf)
 	if err != nil {
@@ -227,8 +227,8 @@ func (c *chain) data() (map[string][]byte, error) {
 	}, nil
 }
 
-// parse is the inverse of data. It returns an error, which never quotes the data, if anything is missing or does not fit
-// together; it does not look at the time.
+// parse is the inverse of data. It returns an error if something is missing or does not match, and never quotes the data. It does
+// not check expiry.
 func parse(data map[string][]byte) (*chain, error) {
 	var c chain
 	var err error

@@ -15,7 +15,7 @@ import (
 
 const day = 24 * time.Hour
 
-// start is far from the real time, so that a test fails if the real clock is read.
+// start is far from the real time, so that a test that reads the real clock fails.
 var start = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
 func testOptions(t *testing.T, clock clock.Clock) Options {
@@ -40,7 +40,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// trusts says whether an API server with this caBundle accepts the leaf of c under the name of the Service.
+// trusts reports whether an API server with this caBundle accepts the leaf of c for the Service's name.
 func trusts(t *testing.T, bundle, c *chain, now time.Time) bool {
 	t.Helper()
 	config := &admissionv1.WebhookClientConfig{
@@ -174,7 +174,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// withLifetimes gives the newest CA and the leaf another end, in memory only.
+// withLifetimes changes the expiry of the newest CA and the leaf, in memory only.
 func withLifetimes(c *chain, end time.Time) *chain {
 	ca, leaf := *c.cas[0], *c.leaf.Leaf
 	ca.NotAfter, leaf.NotAfter = end.Add(365*day), end.Add(90*day)
@@ -183,8 +183,8 @@ func withLifetimes(c *chain, end time.Time) *chain {
 	return changed
 }
 
-// TestYears runs the rotation for three years, three hours at a time, against API servers that see a caBundle late and replicas
-// that see the Secret late, and looks for a moment in which one of them would refuse another.
+// TestYears simulates three years of rotation in steps of three hours, with API servers that see a caBundle late and replicas that
+// see the Secret late. No API server may ever reject a replica.
 func TestYears(t *testing.T) {
 	clock := clocktesting.NewFakeClock(start)
 	o := testOptions(t, clock)
@@ -212,7 +212,7 @@ func TestYears(t *testing.T) {
 			if !bytes.Equal(must[[]byte](t)(next.bundle()), must[[]byte](t)(c.bundle())) {
 				injected = now
 			}
-			// The laggard takes over the leaf before this one only now.
+			// The slow replica only now gets the previous leaf.
 			replica, c = c, must[*chain](t)(parse(must[map[string][]byte](t)(next.data())))
 		}
 		for who, served := range map[string]*chain{"the leader": c, "a replica that lags behind": replica} {

@@ -13,22 +13,22 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// ExpiryWarning warns, as a manager's Runnable, of a serving certificate that nobody renews: by an Event and a log line,
-// every hour, once less than a sixth of its life is left. Whoever renews does so when a third is left.
+// ExpiryWarning warns, as a manager's Runnable, of a serving certificate that is not renewed: with an Event and a log line every
+// hour, in the last sixth of its validity. Renewal normally happens in the last third.
 type ExpiryWarning struct {
 	Source   Source
 	Recorder events.EventRecorder
-	// Regarding is the object that the Events are about.
+	// Regarding is the object of the Events.
 	Regarding runtime.Object
 	Log       logr.Logger
-	// Clock defaults to the real one.
+	// Clock defaults to the real clock.
 	Clock clock.Clock
 }
 
 // NeedLeaderElection is false: each replica knows only its own certificate.
 func (*ExpiryWarning) NeedLeaderElection() bool { return false }
 
-// Start looks every minute until the context ends.
+// Start checks every minute until the context ends.
 func (w *ExpiryWarning) Start(ctx context.Context) error {
 	if w.Clock == nil {
 		w.Clock = clock.RealClock{}
@@ -49,7 +49,7 @@ func (w *ExpiryWarning) Start(ctx context.Context) error {
 	}
 }
 
-// warning says when the certificate expires if that is soon, or nothing.
+// warning returns when the certificate expires if that is soon, otherwise "".
 func (w *ExpiryWarning) warning(now time.Time) string {
 	certificate, err := w.Source.GetCertificate(nil)
 	if err != nil {
@@ -67,7 +67,7 @@ func (w *ExpiryWarning) warning(now time.Time) string {
 		"Fix: look at the leader's log and, if cert-manager issues it, run kubectl describe certificate", says, leaf.NotAfter.Format(time.RFC3339))
 }
 
-// expiresSoon says whether the last sixth of a certificate's validity has begun.
+// expiresSoon reports whether the last sixth of a certificate's validity has begun.
 func expiresSoon(leaf *x509.Certificate, now time.Time) bool {
 	return leaf.NotAfter.Sub(now) < leaf.NotAfter.Sub(leaf.NotBefore)/6
 }

@@ -53,7 +53,7 @@ func TestFiles(t *testing.T) {
 	fresh := put(time.Now())
 	deadline := time.Now().Add(20 * time.Second)
 	for source.Ready(nil) != nil && time.Now().Before(deadline) {
-		// The files may have been written before the watch began, and the watcher looks by itself only every ten seconds.
+		// The files may be older than the watch, and the watcher polls only every ten seconds.
 		if err := os.Chmod(filepath.Join(dir, "tls.crt"), 0o600); err != nil {
 			t.Fatal(err)
 		}

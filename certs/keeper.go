@@ -13,16 +13,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// keeper runs on the leader: it decides what the Secret holds and writes the caBundles.
+// keeper runs on the leader. It decides what the Secret holds and writes the caBundles.
 type keeper struct {
 	*selfSigned
 
-	// Since when this leader has seen every caBundle hold bundle. A new leader starts to count anew, which is safe.
+	// The time since when this leader has seen bundle in every caBundle. A new leader counts anew, which is safe.
 	bundle []byte
 	since  time.Time
 }
 
-// keep takes one step towards a Secret that is good and caBundles that agree with it. What it writes wakes it up again.
+// keep takes one step towards a valid Secret and matching caBundles. Its writes trigger the next step.
 func (k *keeper) keep(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	now := k.Clock.Now()
 	secret, c, err := k.read(ctx)
@@ -51,8 +51,8 @@ func (k *keeper) keep(ctx context.Context, _ reconcile.Request) (reconcile.Resul
 	return reconcile.Result{}, k.write(ctx, secret, next, reason)
 }
 
-// replacement returns what to write if the Secret is no good: a new CA beside the certificate that this replica, and so
-// probably every other one, still serves; or everything new if there is none.
+// replacement returns the chain that replaces an invalid Secret: a new CA with the certificate that this replica, and so probably
+// all others, still serves. Without one, everything is new.
 func (k *keeper) replacement(now time.Time) (*chain, error) {
 	held := k.serving.Load()
 	switch {
@@ -65,8 +65,8 @@ func (k *keeper) replacement(now time.Time) (*chain, error) {
 	}
 }
 
-// inject writes the CAs of c into every caBundle that differs and keeps account of how long they have been there.
-// A configuration that does not exist calls nobody and is passed over.
+// inject writes the CAs of c into every caBundle that differs, and tracks how long they have been there. It skips a configuration
+// that does not exist.
 func (k *keeper) inject(ctx context.Context, c *chain, now time.Time) error {
 	bundle, err := c.bundle()
 	if err != nil {
@@ -98,20 +98,20 @@ func (k *keeper) inject(ctx context.Context, c *chain, now time.Time) error {
 		}
 		log.FromContext(ctx).Info("Wrote the caBundles", "configuration", object.GetName(), "cas", len(c.cas))
 	}
-	// After a write, counting starts when the cache shows it.
+	// After a write, counting starts once the cache shows it.
 	if !written && (k.since.IsZero() || !bytes.Equal(k.bundle, bundle)) {
 		k.bundle, k.since = bundle, now
 	}
 	return nil
 }
 
-// clientConfig is what a validating and a mutating webhook have in common.
+// clientConfig is what validating and mutating webhooks share.
 type clientConfig struct {
 	Name         string
 	ClientConfig *admissionv1.WebhookClientConfig
 }
 
-// clientConfigs returns the way to each webhook of a configuration. They point into the object.
+// clientConfigs returns the clientConfig of each webhook of a configuration. They point into the object.
 func clientConfigs(object client.Object) (configs []clientConfig) {
 	switch object := object.(type) {
 	case *admissionv1.ValidatingWebhookConfiguration:

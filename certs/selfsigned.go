@@ -14,12 +14,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// selfSigned runs on every replica: it serves what the Secret holds. What the Secret holds is the keeper's business.
+// selfSigned runs on every replica and serves the Secret's certificate. The keeper writes the Secret.
 type selfSigned struct{ *stored }
 
-// SelfSigned returns a certificate that the webhook's replicas make and renew by themselves for as long as their managers
-// run. The first replica creates the Secret and the others adopt it; renewing and writing the caBundles is left to the
-// leader. It returns an error if the options contradict each other or mgr does not take it.
+// SelfSigned returns a certificate that the webhook's replicas create and renew by themselves while their managers run. The first
+// replica creates the Secret. The leader renews the certificate and writes the caBundles. It returns an error if the options are
+// invalid or mgr rejects it.
 func SelfSigned(mgr manager.Manager, o Options) (Source, error) {
 	base, err := newStored(mgr, scheme.Scheme, o, o.secret(o.Secret))
 	if err != nil {
@@ -33,7 +33,7 @@ func SelfSigned(mgr manager.Manager, o Options) (Source, error) {
 	return s, s.control(mgr, "certificate-keeper", true, reconcile.Func(k.keep))
 }
 
-// load takes over what the Secret holds, if that is any good, and creates the Secret if this replica has nothing to serve.
+// load serves the Secret's content if it is valid, and creates the Secret if this replica has nothing to serve.
 func (s *selfSigned) load(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	secret, c, err := s.read(ctx)
 	switch {
@@ -52,7 +52,7 @@ func (s *selfSigned) load(ctx context.Context, _ reconcile.Request) (reconcile.R
 	return reconcile.Result{}, nil
 }
 
-// read returns the Secret and the unexpired chain in it. The Secret is nil if it could not be read.
+// read returns the Secret and its unexpired chain. The Secret is nil if it could not be read.
 func (s *selfSigned) read(ctx context.Context) (*corev1.Secret, *chain, error) {
 	secret := &corev1.Secret{}
 	if err := s.client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: s.Secret}, secret); err != nil {
@@ -68,8 +68,8 @@ func (s *selfSigned) read(ctx context.Context) (*corev1.Secret, *chain, error) {
 	return secret, c, nil
 }
 
-// write stores c in the Secret as it was read, or in a new one if that is nil. It is no error if another replica was
-// faster: the watch brings what that one wrote.
+// write stores c in the Secret as it was read, or in a new one if that is nil. If another replica was faster, that is no error: the
+// watch brings its chain.
 func (s *selfSigned) write(ctx context.Context, secret *corev1.Secret, c *chain, reason string) error {
 	data, err := c.data()
 	if err != nil {

@@ -30,28 +30,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Options say what [SelfSigned] and [CertManager] certify and where it is kept.
+// Options configure [SelfSigned] and [CertManager]: what to certify and where to store it.
 type Options struct {
 	Namespace string // of the Secret and the Service
 	Secret    string // name of the Secret; it need not exist
 
-	// The leaf is valid for the DNS names of Service, unless that is empty, and for the DNS names and IP addresses in
-	// ExtraNames. A webhook that is registered by URL needs the host of the URL here.
+	// The leaf is valid for the DNS names of Service, unless that is empty, and for the DNS names and IP addresses in ExtraNames. A
+	// webhook registered by URL needs the URL's host here.
 	Service    string
 	ExtraNames []string
 
-	// Names of the configurations whose caBundles are kept, in every webhook that they list. Empty means none.
+	// Validating and Mutating are the configurations whose caBundles are managed, in all their webhooks. Empty means none.
 	Validating, Mutating string
 
-	// How long a new CA and a new leaf are valid, and so how often they are renewed: when a third is left. The defaults
-	// are 365 and 90 days. The CA's must not be the shorter one.
+	// CAValidity and LeafValidity are the validity of a new CA and a new leaf, by default 365 and 90 days. They are renewed in the
+	// last third. The CA's must not be shorter.
 	CAValidity, LeafValidity time.Duration
 
-	// Settle is how long every API server may take to see a changed caBundle; a leaf of a new CA is not served sooner.
-	// The default is one minute. It must be less than a third of LeafValidity.
+	// Settle is how long an API server can take to see a changed caBundle, by default one minute. A leaf of a new CA is not served
+	// earlier. It must be less than a third of LeafValidity.
 	Settle time.Duration
 
-	// Clock defaults to the real one.
+	// Clock defaults to the real clock.
 	Clock clock.Clock
 }
 
@@ -84,7 +84,7 @@ func (o *Options) names() []string {
 	return append(names, o.ExtraNames...)
 }
 
-// configurations returns empty objects that carry the names of the webhook configurations.
+// configurations returns empty objects with the names of the webhook configurations.
 func (o *Options) configurations() (objects []client.Object) {
 	if o.Validating != "" {
 		objects = append(objects, &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: o.Validating}})
@@ -95,12 +95,12 @@ func (o *Options) configurations() (objects []client.Object) {
 	return objects
 }
 
-// secret returns an empty Secret of that name.
+// secret returns an empty Secret with this name.
 func (o *Options) secret(name string) client.Object {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name}}
 }
 
-// stored is a certificate that lies in a Secret and is served from memory.
+// stored is a certificate that is stored in a Secret and served from memory.
 type stored struct {
 	Options
 	watched []client.Object // empty, with the names of what view holds
@@ -110,8 +110,8 @@ type stored struct {
 	problem atomic.Pointer[error] // why the Secret cannot be served
 }
 
-// newStored prepares a view of the webhook configurations and of these objects of the namespace, and of no others: the
-// manager's cache would ask for all Secrets.
+// newStored prepares a view of the webhook configurations and of these objects in the namespace only: the manager's cache would
+// read all Secrets.
 func newStored(mgr manager.Manager, scheme *runtime.Scheme, o Options, objects ...client.Object) (*stored, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func newStored(mgr manager.Manager, scheme *runtime.Scheme, o Options, objects .
 	return s, mgr.Add(view)
 }
 
-// control calls r, never twice at a time, at the start, whenever one of the named objects changes, and every now and then.
+// control calls r at the start, whenever a named object changes, and periodically, never concurrently.
 func (s *stored) control(mgr manager.Manager, name string, leader bool, r reconcile.Func) error {
 	skipNameValidation := true // several replicas may live in one process, as they do in tests
 	ctrl, err := controller.New(name, mgr, controller.Options{
@@ -193,8 +193,8 @@ func (s *stored) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return nil, errors.New("no serving certificate: it has not been read yet")
 }
 
-// Ready implements [Source]. It asks for what the API server asks for: that each caBundle leads to the leaf, that the leaf
-// has not expired, and that it is valid for the name under which the webhook is called.
+// Ready implements [Source]. It checks what the API server checks: each caBundle trusts the leaf, the leaf has not expired, and it
+// is valid for the name in the webhook's URL.
 func (s *stored) Ready(r *http.Request) error {
 	certificate, err := s.GetCertificate(nil)
 	if err != nil {
@@ -207,7 +207,7 @@ func (s *stored) Ready(r *http.Request) error {
 	return s.accepted(r.Context(), certificate, now)
 }
 
-// accepted returns nil if the caBundle of every webhook leads to the certificate.
+// accepted returns nil if every webhook's caBundle trusts the certificate.
 func (s *stored) accepted(ctx context.Context, certificate *tls.Certificate, now time.Time) error {
 	for _, object := range s.configurations() {
 		if err := s.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
@@ -222,8 +222,7 @@ func (s *stored) accepted(ctx context.Context, certificate *tls.Certificate, now
 	return nil
 }
 
-// accepts returns nil if an API server that calls a webhook through config trusts the certificate, and
-// the intermediate ones that come with it.
+// accepts returns nil if an API server that calls a webhook through config trusts the certificate with its intermediates.
 func accepts(config *admissionv1.WebhookClientConfig, certificate *tls.Certificate, now time.Time) error {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(config.CABundle) {

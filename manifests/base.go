@@ -136,7 +136,7 @@ func git(folder string, args ...string) (string, error) {
 	return strings.TrimSuffix(string(out), "\n"), err
 }
 
-// BelowRoot returns the path of this folder below the root of its git repository; empty where it is in none.
+// BelowRoot returns the path of this folder below the root of its git repository; empty if it is in none.
 func BelowRoot() string {
 	prefix, err := git(".", "rev-parse", "--show-prefix")
 	if err != nil {
@@ -225,7 +225,7 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 	return l.moved(moved), nil
 }
 
-// relative returns the path as git has it below the top folder of its work tree, empty where it lies elsewhere.
+// relative returns the path as git has it below the top folder of its work tree, empty if it lies elsewhere.
 func relative(top, path string) (string, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -251,7 +251,7 @@ func resolveLinks(path string) (string, error) {
 	return filepath.Join(parent, filepath.Base(path)), err
 }
 
-// renders tells whether a kustomization or a chart is in the folder.
+// renders reports whether a kustomization or a chart is in the folder.
 func renders(folder string) bool {
 	found := false
 	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
@@ -295,7 +295,7 @@ func vendor(top, earlier string) error {
 	})
 }
 
-// sameFile tells whether both files hold the same, or neither is there.
+// sameFile reports whether both files hold the same, or neither is there.
 func sameFile(a, b string) bool {
 	one, err1 := os.ReadFile(a)
 	other, err2 := os.ReadFile(b)

@@ -20,9 +20,9 @@ type index struct {
 	names map[policies.Ref][]*Document
 	// folders are the contested objects of each folder. See File.contested.
 	folders map[string][]int
-	// together tells that every file sees every other.
+	// together means that every file sees every other.
 	together bool
-	// complete tells that an object that is not in the set does not exist, so far as files can hold it.
+	// complete means that an object that is not in the set does not exist, so far as files can hold it.
 	complete bool
 	// live is asked for what is not among the files, if set.
 	live policies.Cluster
@@ -92,7 +92,7 @@ func (c cluster) sees(f *File) bool {
 	return !common(c.folders[f.Folder], c.folders[c.from.Folder])
 }
 
-// common tells whether two ascending lists have a number in common.
+// common reports whether two ascending lists have a number in common.
 func common(a, b []int) bool {
 	for len(a) > 0 && len(b) > 0 {
 		switch {
@@ -147,7 +147,7 @@ func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bo
 	return nil, c.knowsAll(kind), nil
 }
 
-// knowsAll tells whether what is not among the files does not exist. Pods and nodes never are, and claims of StatefulSets are made by
+// knowsAll reports whether what is not among the files does not exist. Pods and nodes never are, and claims of StatefulSets are made by
 // their controller.
 func (c cluster) knowsAll(kind *kinds.Kind) bool {
 	return c.complete && !kind.Live && kind != kinds.PersistentVolumeClaim
@@ -191,7 +191,7 @@ func (x *index) permitted(kind *kinds.Kind, namespace string, o kinds.Object, kn
 	return o, known, err
 }
 
-// refused tells whether the cluster lets nobody know, and says so once for each kind and namespace.
+// refused reports whether the cluster lets nobody know, and says so once for each kind and namespace.
 func (x *index) refused(kind *kinds.Kind, namespace string, err error) bool {
 	if !apierrors.IsForbidden(err) {
 		return false
@@ -204,7 +204,7 @@ func (x *index) refused(kind *kinds.Kind, namespace string, err error) bool {
 	return true
 }
 
-// autoscaled tells whether an autoscaler among the files scales the StatefulSet.
+// autoscaled reports whether an autoscaler among the files scales the StatefulSet.
 func (c cluster) autoscaled(set *appsv1.StatefulSet) bool {
 	for _, autoscaler := range []string{"HorizontalPodAutoscaler", "ScaledObject"} {
 		for _, d := range c.kinds[inNamespace{autoscaler, set.Namespace}] {
@@ -216,7 +216,7 @@ func (c cluster) autoscaled(set *appsv1.StatefulSet) bool {
 	return false
 }
 
-// stored returns the live object of the document's name, or nil where there is none, or nobody to ask.
+// stored returns the live object of the document's name, or nil if there is none, or nobody to ask.
 func (c cluster) stored(o kinds.Object) (kinds.Object, error) {
 	kind := kinds.Of(o)
 	if c.live == nil || kind != kinds.StatefulSet && kind != kinds.Service {

@@ -121,7 +121,7 @@ func renamed(pairs []pair) map[*Document]*appsv1.StatefulSet {
 	return to
 }
 
-// sameWork tells whether two StatefulSets of different names run the same: Pods that are selected alike, or the same images
+// sameWork reports whether two StatefulSets of different names run the same: Pods that are selected alike, or the same images
 // on claims of the same names.
 func sameWork(a, b *appsv1.StatefulSet) bool {
 	if a.Namespace != b.Namespace {

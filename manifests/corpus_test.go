@@ -42,7 +42,7 @@ func judgeChart(t *testing.T, chart, profile string) (*Set, report.Report) {
 	return set, r
 }
 
-// TestCorpusPositions says that the line and column of every finding really are those of its field, or of the innermost
+// TestCorpusPositions checks that the line and column of every finding really are those of its field, or of the innermost
 // parent that is there. It looks at the text and not at the parser's tree.
 func TestCorpusPositions(t *testing.T) {
 	checked := 0
@@ -68,7 +68,7 @@ func TestCorpusPositions(t *testing.T) {
 
 var segment = regexp.MustCompile(`\[(\d+)\]|[^.\[\]]+`)
 
-// holdsField tells whether the path, or as much of it as is there, leads to the place. It goes up from the place: each key
+// holdsField reports whether the path, or as much of it as is there, leads to the place. It goes up from the place: each key
 // above it that is indented less has to be the segment before.
 func holdsField(lines []string, line, column int, path string) bool {
 	var names []string
@@ -102,7 +102,7 @@ func quotes(f report.Finding, lines []string) bool {
 	})
 }
 
-// TestCorpusSparse says that what is left out of Pod templates makes no difference.
+// TestCorpusSparse checks that what is left out of Pod templates makes no difference.
 func TestCorpusSparse(t *testing.T) {
 	by, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {

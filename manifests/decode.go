@@ -191,7 +191,7 @@ func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 	})
 }
 
-// skipped tells whether the field stands below one that may have been skipped. See sparse.
+// skipped reports whether the field stands below one that may have been skipped. See sparse.
 func skipped(path string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(path, separatesSegments), unread.Has)
 }
@@ -239,7 +239,7 @@ func pathIn(err error) string {
 	return ""
 }
 
-// place returns the line of a YAML parser's error, 0 where it names none, and what it says of it.
+// place returns the line of a YAML parser's error, 0 if it names none, and what it says of it.
 func place(err error) (line int, message string) {
 	var broken *yaml.LoadError
 	if errors.As(err, &broken) {

@@ -289,7 +289,7 @@ func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, c cluster, 
 	f.made(at, "%s added", ref)
 }
 
-// serves tells whether an object that was added does for the StatefulSet what the wanted one is to do.
+// serves reports whether an object that was added does for the StatefulSet what the wanted one is to do.
 func serves(added, wanted kinds.Object, set *appsv1.StatefulSet) bool {
 	budget, ok := added.(*policyv1.PodDisruptionBudget)
 	if _, too := wanted.(*policyv1.PodDisruptionBudget); ok && too {

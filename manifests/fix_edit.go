@@ -258,7 +258,7 @@ func (e editor) scalar() string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// json tells whether the document is JSON, as near as that matters.
+// json reports whether the document is JSON, as near as that matters.
 func (e editor) json() bool {
 	return e.root.Kind == yaml.MappingNode && e.root.Style&yaml.FlowStyle != 0 && len(e.root.Content) > 0 &&
 		e.root.Content[0].Style&yaml.DoubleQuotedStyle != 0

@@ -91,7 +91,7 @@ func (s *sources) resources(w *walk, folder string) {
 	}
 }
 
-// isBelow tells whether the path is the root's or of something in it.
+// isBelow reports whether the path is the root's or of something in it.
 func isBelow(root, path string) bool {
 	root, err := filepath.Abs(root)
 	if err != nil {

@@ -51,7 +51,7 @@ func indentOf(root *yaml.Node) int {
 	return 2
 }
 
-// compact tells whether the lists below a node stand under their keys, and not further in. One that does tells.
+// compact reports whether the lists below a node stand under their keys, and not further in. One that does tells.
 func compact(n, key *yaml.Node) bool {
 	if n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && key != nil {
 		return n.Column == key.Column

@@ -448,7 +448,7 @@ func stripped(document any) any {
 	return document
 }
 
-// added tells whether a document is of a kind that fix adds.
+// added reports whether a document is of a kind that fix adds.
 func added(document any) bool {
 	d, ok := document.(map[string]any)
 	return ok && (d["kind"] == "Service" || d["kind"] == "PodDisruptionBudget")

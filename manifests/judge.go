@@ -18,11 +18,11 @@ import (
 type Judgement struct {
 	// Policies to judge by.
 	Policies *policies.Set
-	// Base is the set as it was before, whose objects the set's are changes of; nil where they are new.
+	// Base is the set as it was before, whose objects the set's are changes of; nil if they are new.
 	Base *Set
-	// Complete tells that the set is all there is: what a file could hold and none does, does not exist.
+	// Complete means that the set is all there is: what a file could hold and none does, does not exist.
 	Complete bool
-	// Together tells that all files are one set, though they hold the same object several times.
+	// Together means that all files are one set, though they hold the same object several times.
 	Together bool
 	// Namespace is that of objects that name none.
 	Namespace string
@@ -81,7 +81,7 @@ func (s *Set) Judge(j Judgement) report.Report {
 	return r
 }
 
-// mayStillHold tells whether the set may hold the earlier object: where its file or folder cannot be read now, or where it has
+// mayStillHold reports whether the set may hold the earlier object: where its file or folder cannot be read now, or where it has
 // the same object in another place.
 func (s *Set) mayStillHold(was *Document) bool {
 	if s.failed[was.File.Name] || s.failed[was.File.Folder] {

@@ -51,13 +51,13 @@ func lookUp(apiVersion, name string) (kind, bool) {
 	return k, ok && err == nil && gv.Group == k.group
 }
 
-// isList tells whether objects of the kind hold others.
+// isList reports whether objects of the kind hold others.
 func isList(name string) bool { return strings.HasSuffix(name, "List") }
 
-// Reads tells whether rules may read what objects of a kind hold, or whether its name is almost one that they do.
+// Reads reports whether rules may read what objects of a kind hold, or whether its name is almost one that they do.
 func Reads(kind string) bool { return isList(kind) || almost(kind) != "" }
 
-// worthDecoding tells whether rules may read what a document of this text and kind holds.
+// worthDecoding reports whether rules may read what a document of this text and kind holds.
 func (d *decoder) worthDecoding(name string) bool {
 	k, ok := known[name]
 	return isList(name) || ok && (d.entire || bytes.Contains(d.text, []byte(k.hint)))

@@ -23,7 +23,7 @@ type Renderer func(folder string) ([]Rendered, error)
 
 // Rendered is one manifest that was rendered.
 type Rendered struct {
-	// Source is the file that it was rendered from, below the folder; empty where nobody knows.
+	// Source is the file that it was rendered from, below the folder; empty if nobody knows.
 	Source string
 	// Template is its path within a chart, beginning with the chart's name.
 	Template string
@@ -32,7 +32,7 @@ type Rendered struct {
 
 // RenderError is what keeps a chart or a kustomization from being rendered, where a Renderer knows the place.
 type RenderError struct {
-	// Source is the file at fault, below the folder, and Line and Column are the place in it; 0 where nobody knows.
+	// Source is the file at fault, below the folder, and Line and Column are the place in it; 0 if nobody knows.
 	Source       string
 	Line, Column int
 	Message      string

@@ -244,7 +244,7 @@ spec:
 	}
 }
 
-// TestLongLinesAreCut says that of JSON on one line no more is quoted than what is around the field.
+// TestLongLinesAreCut checks that of JSON on one line no more is quoted than what is around the field.
 func TestLongLinesAreCut(t *testing.T) {
 	long := strings.Repeat(`{"name": "KEY", "value": "é"}, `, 5000)
 	set := load(t, map[string]string{"a.json": `{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [{"name": "a", "env": [` +

@@ -63,12 +63,12 @@ type File struct {
 	Folder string
 	// Data is the whole text.
 	Data []byte
-	// Rendered tells that Data is not what lies on the disk under Name.
+	// Rendered means that Data is not what lies on the disk under Name.
 	Rendered bool
 	// Documents are the file's objects that rules read.
 	Documents []*Document
 
-	// fixable tells that the file may be written to. See Loader.Sources.
+	// fixable means that the file may be written to. See Loader.Sources.
 	fixable bool
 	// contested numbers the objects of this file that other files have too. See cluster.
 	contested []int
@@ -100,7 +100,7 @@ type Document struct {
 	// Template is the path within a chart that Helm's "# Source:" comment names, if there is one.
 	Template string
 
-	// silent tells that a StatefulSet says nothing about its replicas.
+	// silent means that a StatefulSet says nothing about its replicas.
 	silent bool
 	// unknown are the paths of fields that Kubernetes does not know.
 	unknown []string
@@ -128,7 +128,7 @@ type chunk struct {
 func split(data []byte) []chunk {
 	var chunks []chunk
 	now := chunk{line: 1}
-	// marked tells that the document has its separator, filled that it has more than comments and directives.
+	// marked means that the document has its separator, filled that it has more than comments and directives.
 	marked, filled := false, false
 	line := 0
 	for start := 0; start < len(data); line++ {
@@ -160,7 +160,7 @@ func split(data []byte) []chunk {
 	return append(chunks, now)
 }
 
-// separates tells whether the line is the marker, which may have more after it.
+// separates reports whether the line is the marker, which may have more after it.
 func separates(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)

@@ -25,7 +25,7 @@ func nearMiss(apiVersion, name string) string {
 	case err == nil && sameGroup && name == meant && versionOf(k.group, gv.Version):
 		return ""
 	case err == nil && !sameGroup && strings.Contains(gv.Group, ".") && !words.Similar(gv.Group, k.group):
-		// It is somebody's own kind of that name.
+		// It is someone's own kind of that name.
 		return ""
 	case name != meant && !sameGroup && !words.Similar(gv.Group, k.group):
 		return ""
@@ -56,7 +56,7 @@ var servedVersions = map[string][]string{"autoscaling": {"v1", "v2"}, "keda.sh":
 
 var unstable = regexp.MustCompile(`^v\d+(alpha|beta)\d+$`)
 
-// versionOf tells whether a group may have the version. An unstable one it may have had once.
+// versionOf reports whether a group may have the version. An unstable one it may have had once.
 func versionOf(group, version string) bool {
 	served := servedVersions[group]
 	return slices.Contains(served, version) || len(served) == 0 && version == "v1" || unstable.MatchString(version)

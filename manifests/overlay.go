@@ -115,7 +115,7 @@ func (d *Document) setByPatch(item *yaml.Node, named, path string) (report.Posit
 	return report.Position{}, false
 }
 
-// matches tells whether a patch's target, a regular expression, may be this; none is any. Of a name with a prefix a part has to match.
+// matches reports whether a patch's target, a regular expression, may be this; none is any. Of a name with a prefix a part has to match.
 func matches(pattern *yaml.Node, text string) bool {
 	if pattern == nil {
 		return true
@@ -164,7 +164,7 @@ func inOperation(operation *yaml.Node, segments []string) *yaml.Node {
 	return at
 }
 
-// isIn tells whether a document, a patch or the source, is of the same object. An overlay may have made its name longer.
+// isIn reports whether a document, a patch or the source, is of the same object. An overlay may have made its name longer.
 func (d *Document) isIn(t *tree) bool {
 	name := t.scalar("metadata.name")
 	return t.scalar("kind") == d.Object.GetObjectKind().GroupVersionKind().Kind && name != "" && strings.Contains(d.Object.GetName(), name)

@@ -16,7 +16,7 @@ import (
 // tree is a document as the YAML parser sees it, with the place of every node.
 type tree struct{ root *yaml.Node }
 
-// parse parses one document, nil where it is empty.
+// parse parses one document, nil if it is empty.
 func parse(text []byte) (*tree, error) {
 	var n yaml.Node
 	stream := yaml.NewDecoder(bytes.NewReader(text))
@@ -76,7 +76,7 @@ func (t *tree) walk(path string) (at, value *yaml.Node, rest bool) {
 	return at, value, false
 }
 
-// separatesSegments tells whether the character of a path separates its segments: names, and numbers in the form 0].
+// separatesSegments reports whether the character of a path separates its segments: names, and numbers in the form 0].
 func separatesSegments(r rune) bool { return r == '.' || r == '[' }
 
 // child returns what a segment of a path names in the node, with the node that marks its place; nil if there is nothing.
@@ -138,7 +138,7 @@ func (f *File) at(line, column int, template string) report.Position {
 	return report.Position{File: f.Name, Line: line, Column: column, Template: template}
 }
 
-// Has tells whether the author wrote the field at the path.
+// Has reports whether the author wrote the field at the path.
 func (d *Document) Has(path string) bool {
 	t := d.parsed()
 	return t != nil && t.find(d.Item+path) != nil

@@ -36,7 +36,7 @@ type walk struct {
 type named struct {
 	path  string
 	files []*File
-	// judged tells that the path holds something, whatever the files do: what cannot be read, or a part of another's.
+	// judged means that the path holds something, whatever the files do: what cannot be read, or a part of another's.
 	judged bool
 }
 
@@ -53,7 +53,7 @@ type job struct {
 	seen         *seen
 	// variant tells several renderings of a folder apart.
 	variant string
-	// kustomized tells that the folder is a kustomization, and values where those of a chart come from.
+	// kustomized means that the folder is a kustomization, and values where those of a chart come from.
 	kustomized bool
 	values     *valuesOf
 	rendered   []Rendered
@@ -118,7 +118,7 @@ func (w *walk) add(f *File) {
 	w.now().files = append(w.now().files, f)
 }
 
-// once tells whether nothing has led to the file yet. Where something has, what it led to counts for this path too.
+// once reports whether nothing has led to the file yet. Where something has, what it led to counts for this path too.
 func (w *walk) once(path string) (*seen, bool) {
 	s, ok := w.seen[path]
 	if !ok {
@@ -172,12 +172,12 @@ func (w *walk) folder(root string) {
 	}
 }
 
-// within tells whether the folder, or one that it lies in, is among these.
+// within reports whether the folder, or one that it lies in, is among these.
 func within(folder string, these map[string]bool) bool {
 	return these[folder] || below(folder, these)
 }
 
-// below tells whether a folder that this one lies in is among these.
+// below reports whether a folder that this one lies in is among these.
 func below(folder string, these map[string]bool) bool {
 	for parent := filepath.Dir(folder); parent != folder; folder, parent = parent, filepath.Dir(parent) {
 		if these[parent] {
@@ -189,7 +189,7 @@ func below(folder string, these map[string]bool) bool {
 
 func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
 
-// IsKustomization tells whether a file of that name makes its folder a kustomization.
+// IsKustomization reports whether a file of that name makes its folder a kustomization.
 func IsKustomization(name string) bool {
 	return slices.Contains(kustomizationNames, filepath.Base(name))
 }
@@ -249,7 +249,7 @@ func (w *walk) list(root string, skip map[string]bool) ([]string, map[string]err
 	return names, errs
 }
 
-// excluded tells whether the path, by its name or by its place below the root, is one to leave out.
+// excluded reports whether the path, by its name or by its place below the root, is one to leave out.
 func (w *walk) excluded(root, path string) bool {
 	called := path
 	if w.alias != nil {
@@ -287,7 +287,7 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// inRepository tells whether the folder, or one that it lies in, is a git work tree.
+// inRepository reports whether the folder, or one that it lies in, is a git work tree.
 func inRepository(folder string) bool {
 	folder, err := filepath.Abs(folder)
 	for err == nil {

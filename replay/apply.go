@@ -16,12 +16,12 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// apply makes the history what the cluster was after a request that succeeded. The changes are those of the request; the
-// error says that they are not all, or not whole.
+// apply updates the history with a request that succeeded. The changes are those of the request; err means that they are
+// incomplete.
 func (h *history) apply(r request, changes []policies.Change, err error) {
 	kind, at := r.kind, h.places[r.namespace()]
 	if err != nil && !errors.Is(err, errUnseen) && at != nil {
-		// Something happened here that nobody knows.
+		// An unknown change happened here.
 		at.whole = false
 	}
 	if err == nil || r.Level != auditv1.LevelMetadata {
@@ -45,8 +45,8 @@ func (h *history) apply(r request, changes []policies.Change, err error) {
 	}
 }
 
-// shownAs is the name under which a history keeps that a log has the requests to a kind. Many logs leave out those to its
-// status, which come from the nodes and from controllers.
+// shownAs is the key under which the history records that the log has requests to a kind. Many logs omit those to its status, which
+// nodes and controllers send.
 func shownAs(kind *kinds.Kind, subresource string) string {
 	if subresource == "status" {
 		return kind.Kind + "/status"
@@ -54,7 +54,7 @@ func shownAs(kind *kinds.Kind, subresource string) string {
 	return kind.Kind
 }
 
-// delete takes an object away, or marks it as on its way out where a finalizer or time to stop holds it.
+// delete removes an object, or marks it Terminating if finalizers or a grace period keep it.
 func (h *history) delete(r request, ch policies.Change) {
 	if ch.Old == nil {
 		h.forget(r.kind, r.namespace(), r.ObjectRef.Name)
@@ -75,7 +75,7 @@ func (h *history) delete(r request, ch policies.Change) {
 	h.put(after)
 }
 
-// bind keeps which node a Pod goes to.
+// bind records the node of a Pod.
 func (h *history) bind(r request) {
 	var binding corev1.Binding
 	pod, ok := h.known(kinds.Pod, r.namespace(), r.ObjectRef.Name).(*corev1.Pod)
@@ -86,7 +86,7 @@ func (h *history) bind(r request) {
 	}
 }
 
-// look keeps what a read shows of objects that were not seen before. Of others it may show an older state.
+// look records objects in a response that were not seen before. Of known objects, it may show an older state.
 func (h *history) look(r request) {
 	if !r.succeeded || r.ResponseObject == nil || r.ObjectRef.Subresource != "" {
 		return
@@ -107,7 +107,7 @@ func (h *history) look(r request) {
 	}
 }
 
-// listed returns the objects of a list that the API server answered with.
+// listed returns the objects of a list in the response.
 func (r request) listed() []kinds.Object {
 	list := r.sent.NewList()
 	if json.Unmarshal(r.ResponseObject.Raw, list) != nil {
@@ -123,7 +123,7 @@ func (r request) listed() []kinds.Object {
 	return all
 }
 
-// collection returns what is known to be in the collection that the request is about.
+// collection returns the known objects of the collection that the request is about.
 func (h *history) collection(r request) ([]kinds.Object, error) {
 	selector, err1 := labels.Parse(r.query.Get("labelSelector"))
 	field, err2 := fields.ParseSelector(r.query.Get("fieldSelector"))

@@ -29,7 +29,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// Why a request cannot be judged. They are counted by their words.
+// The reasons why a request cannot be judged. Requests are counted by reason.
 var (
 	errMetadata    = errors.New("the log has only its metadata (audit level Metadata)")
 	errUnseen      = errors.New("the log does not show the object before the change")
@@ -38,17 +38,17 @@ var (
 	errCollection  = errors.New("the log does not show which objects the collection had")
 )
 
-// request is one request of a log to an object of a kind that matters.
+// request is a request of the log to an object of a known kind.
 type request struct {
 	*event
-	// kind is what rules take its object for, sent the kind that the object has in the log.
+	// kind is the kind that rules judge the object as, sent its kind in the log.
 	kind, sent *kinds.Kind
 	query      url.Values
-	// dryRun tells that nothing was stored, succeeded that the API server did as it was asked.
+	// dryRun means that nothing was stored, succeeded that the API server carried out the request.
 	dryRun, succeeded bool
 }
 
-// newRequest returns the request that the event is about, or false where the event or its kind is of no interest.
+// newRequest returns the event's request, or false if the event or its kind does not matter.
 func newRequest(e *event) (request, bool) {
 	ref := e.ObjectRef
 	if ref == nil || e.Stage != auditv1.StageResponseComplete && e.Stage != auditv1.StagePanic {
@@ -72,14 +72,14 @@ func newRequest(e *event) (request, bool) {
 	return r, true
 }
 
-// dryRunInBody tells whether a delete asks for a dry run where its other options stand.
+// dryRunInBody reports whether a delete's options ask for a dry run.
 func dryRunInBody(e *event) bool {
 	var options metav1.DeleteOptions
 	return strings.HasPrefix(e.Verb, "delete") && e.RequestObject != nil && json.Unmarshal(e.RequestObject.Raw, &options) == nil &&
 		len(options.DryRun) > 0
 }
 
-// operation is what a webhook would be told, empty for a request that only reads.
+// operation returns the admission operation, or "" for a read.
 func (r request) operation() admissionv1.Operation {
 	switch r.Verb {
 	case "create":
@@ -92,9 +92,8 @@ func (r request) operation() admissionv1.Operation {
 	return ""
 }
 
-// judged tells whether a webhook is asked about such requests: a rule sees them, they came as far as admission, and they are
-// not what controllers make and delete for a user who was asked already. What failed for another reason would have failed
-// in any case.
+// judged reports whether the webhook is called for such requests: a rule judges them, they reached admission, and they are no
+// controller's writes for an earlier request. A request that failed for another reason would have failed anyway.
 func (r request) judged() bool {
 	sub := r.ObjectRef.Subresource
 	if sub != "" && (sub != "scale" || r.kind != kinds.StatefulSet) || !r.succeeded && !r.refusedByWebhook() {
@@ -110,12 +109,12 @@ func (r request) judged() bool {
 	})
 }
 
-// refusedByWebhook tells whether an admission webhook said no, Mooring's own or another.
+// refusedByWebhook reports whether an admission webhook, Mooring's or another, refused the request.
 func (r request) refusedByWebhook() bool {
 	return r.ResponseStatus != nil && strings.HasPrefix(r.ResponseStatus.Message, "admission webhook ")
 }
 
-// asker is who a webhook would be told asks.
+// asker returns the user as the webhook would get it.
 func (r request) asker() authenticationv1.UserInfo {
 	if r.ImpersonatedUser != nil {
 		return *r.ImpersonatedUser
@@ -123,8 +122,8 @@ func (r request) asker() authenticationv1.UserInfo {
 	return r.User
 }
 
-// change returns the request as the rules judge it, both sides of it as the log and the history have them. Where it returns
-// an error too, the change holds what could be told.
+// change returns the request as the rules judge it, with both sides as the log and the history have them. If it also returns an
+// error, the change is incomplete.
 func (r request) change(h *history) (policies.Change, error) {
 	ch := r.draft()
 	old := h.known(r.kind, r.namespace(), r.ObjectRef.Name)
@@ -157,12 +156,12 @@ func (r request) change(h *history) (policies.Change, error) {
 	return ch, err
 }
 
-// draft returns what a change has of the request alone.
+// draft returns the parts of a change that come from the request alone.
 func (r request) draft() policies.Change {
 	return policies.Change{Operation: r.operation(), User: r.asker(), DryRun: r.dryRun, Time: r.RequestReceivedTimestamp.Time}
 }
 
-// deletion returns the delete of one object, by itself or in a collection.
+// deletion returns the delete of an object, by itself or in a collection.
 func (r request) deletion(old kinds.Object) (policies.Change, error) {
 	ch := r.draft()
 	ch.Old = old
@@ -171,7 +170,7 @@ func (r request) deletion(old kinds.Object) (policies.Change, error) {
 	return ch, err
 }
 
-// namespace is where the object lies. A request about a Namespace names that namespace as its own.
+// namespace returns the object's namespace. A request about a Namespace has that namespace as its own.
 func (r request) namespace() string {
 	if r.kind.Kind == "Namespace" {
 		return ""
@@ -179,7 +178,7 @@ func (r request) namespace() string {
 	return r.ObjectRef.Namespace
 }
 
-// stored returns the object that the API server answered with, or nil where it answered with none or the log leaves it out.
+// stored returns the object in the response, or nil if there is none or the log omits it.
 func (r request) stored() (kinds.Object, error) {
 	if !r.succeeded || r.ResponseObject == nil {
 		return nil, nil
@@ -191,8 +190,7 @@ func (r request) stored() (kinds.Object, error) {
 	return r.decode(r.ResponseObject)
 }
 
-// decode reads an object of the request's kind. Every version of a kind that matters here has the fields of the one that
-// rules read under the same names.
+// decode decodes an object of the request's kind. In every version of these kinds, the fields that rules read have the same names.
 func (r request) decode(raw *runtime.Unknown) (kinds.Object, error) {
 	o := r.sent.New()
 	if err := strictjson.UnmarshalCaseSensitivePreserveInts(raw.Raw, o); err != nil {
@@ -213,7 +211,7 @@ func (r request) decode(raw *runtime.Unknown) (kinds.Object, error) {
 	return o, nil
 }
 
-// created returns the object that was to be created: as it was stored, else as it was sent.
+// created returns the created object as stored, otherwise as sent.
 func (r request) created() (kinds.Object, error) {
 	if o, err := r.stored(); o != nil || err != nil {
 		return o, err
@@ -221,7 +219,7 @@ func (r request) created() (kinds.Object, error) {
 	return r.decode(r.RequestObject)
 }
 
-// updated returns what an update or a patch makes of the object: what was stored, else what can be told from the request.
+// updated returns the object after an update or patch as stored, otherwise what the request shows of it.
 func (r request) updated(old kinds.Object) (kinds.Object, error) {
 	if o, err := r.stored(); o != nil || err != nil {
 		return o, err
@@ -239,7 +237,7 @@ func (r request) updated(old kinds.Object) (kinds.Object, error) {
 	return o, err
 }
 
-// keepsIdentity gives an object that was sent what the API server does not take from anybody.
+// keepsIdentity copies the fields that clients cannot change.
 func keepsIdentity(o, old kinds.Object) {
 	o.SetUID(old.GetUID())
 	o.SetCreationTimestamp(old.GetCreationTimestamp())
@@ -253,7 +251,7 @@ func keepsIdentity(o, old kinds.Object) {
 	}
 }
 
-// sameSpec tells whether nothing changes that a webhook is asked about: labels, annotations and status are not judged.
+// sameSpec reports whether nothing changes that the webhook is called for: labels, annotations and status do not count.
 func sameSpec(a, b kinds.Object) bool {
 	was, is := field(a, "Spec"), field(b, "Spec")
 	return was.IsValid() && is.IsValid() && equality.Semantic.DeepEqual(was.Interface(), is.Interface())
@@ -263,8 +261,8 @@ func field(o kinds.Object, name string) reflect.Value {
 	return reflect.ValueOf(o).Elem().FieldByName(name)
 }
 
-// patched applies the request's patch. An audit event does not tell its type. A list is a JSON patch; all else is taken for
-// a strategic merge patch, which a merge patch and a server-side apply resemble in all that does not take list items away.
+// patched applies the request's patch. An audit event does not have its type. A list is a JSON patch; anything else is taken as a
+// strategic merge patch, from which merge patches and server-side apply differ only in removing list items.
 func (r request) patched(old kinds.Object) (kinds.Object, error) {
 	o, err := patchObject(old, r.RequestObject.Raw)
 	if err != nil {
@@ -299,7 +297,7 @@ func patchObject[T runtime.Object](o T, patch []byte) (T, error) {
 	return patched, strictjson.UnmarshalCaseSensitivePreserveInts(after, patched)
 }
 
-// scaled returns the StatefulSet with the replicas that were asked for through its scale subresource.
+// scaled returns the StatefulSet with the replicas requested through its scale subresource.
 func (r request) scaled(old kinds.Object) (kinds.Object, error) {
 	set, ok := old.(*appsv1.StatefulSet)
 	if !ok {
@@ -327,7 +325,7 @@ func (r request) scaled(old kinds.Object) (kinds.Object, error) {
 	return newer, nil
 }
 
-// deleteOptions returns those of a delete, from its body, else from its query.
+// deleteOptions returns the options of a delete, from its body or its query.
 func (r request) deleteOptions(old kinds.Object) (*metav1.DeleteOptions, error) {
 	options := &metav1.DeleteOptions{}
 	if r.RequestObject != nil {
@@ -338,7 +336,7 @@ func (r request) deleteOptions(old kinds.Object) (*metav1.DeleteOptions, error) 
 		return nil, errUnreadable
 	}
 	if pod, ok := old.(*corev1.Pod); ok && options.GracePeriodSeconds == nil {
-		// The API server fills it in before it asks a webhook.
+		// The API server sets it before it calls webhooks.
 		options.GracePeriodSeconds = pod.Spec.TerminationGracePeriodSeconds
 	}
 	return options, nil

@@ -15,20 +15,20 @@ import (
 	"github.com/mooring-dev/mooring/policies/statefulset"
 )
 
-// history is the cluster as a log has shown it so far. It holds what is there and what rules read of it, so that it grows
-// with the cluster and not with the log.
+// history is the cluster as far as a log has shown it. It keeps existing objects with the fields that rules read, so it grows with
+// the cluster and not with the log.
 type history struct {
-	// places are the namespaces by name; the one without a name holds what lies in none.
+	// places are the namespaces by name; "" has the cluster-scoped objects.
 	places map[string]*place
-	// shown are the kinds whose requests the log has, and those to whose status: it may leave any of them out.
+	// shown are the kinds whose requests, or status updates, the log has. It may omit any of them.
 	shown map[string]bool
 }
 
-// place is a namespace as far as it has been seen.
+// place is a namespace as far as it was seen.
 type place struct {
-	// whole tells that the namespace was seen from its beginning: what was not seen in it is not there.
+	// whole means that the log has the namespace's creation, so that objects that were not seen do not exist.
 	whole bool
-	// objects are by kind and name. One that is nil is known to be gone.
+	// objects are by kind and name. A nil object was deleted.
 	objects map[*kinds.Kind]map[string]kinds.Object
 }
 
@@ -45,13 +45,13 @@ func (h *history) place(namespace string) *place {
 	return p
 }
 
-// knows tells whether an object of the kind that was not seen in the namespace is not there.
+// knows reports whether an unseen object of the kind does not exist in the namespace.
 func (h *history) knows(kind *kinds.Kind, namespace string) bool {
 	p, ok := h.places[namespace]
 	return ok && p.whole && h.shown[kind.Kind]
 }
 
-// put keeps the object as it is now, or forgets it where that is the end of it.
+// put records the object, or forgets it if this is its end.
 func (h *history) put(o kinds.Object) {
 	kind := kinds.Of(o)
 	if gone(o) {
@@ -63,14 +63,14 @@ func (h *history) put(o kinds.Object) {
 		p.objects[kind] = map[string]kinds.Object{}
 	}
 	if kind.Live {
-		// Of what many controllers write all the time, only what rules read is worth its memory. What somebody changes later is
-		// compared whole.
+		// Of objects that controllers write constantly, only the fields that rules read are kept. The others are kept whole for
+		// comparison.
 		kinds.Trim(o)
 	}
 	p.objects[kind][o.GetName()] = o
 }
 
-// remove takes the object away. That it is gone is kept only where rules ask and would otherwise not know.
+// remove removes the object. The deletion is recorded only if rules need it.
 func (h *history) remove(o kinds.Object) {
 	switch o := o.(type) {
 	case *corev1.Namespace:
@@ -90,15 +90,15 @@ func (h *history) remove(o kinds.Object) {
 	h.forget(kinds.Of(o), o.GetNamespace(), o.GetName())
 }
 
-// forget drops what is known of an object, so that nobody relies on it any more.
+// forget drops what is known of an object.
 func (h *history) forget(kind *kinds.Kind, namespace, name string) {
 	if p := h.places[namespace]; p != nil {
 		delete(p.objects[kind], name)
 	}
 }
 
-// known returns the object, or nil where it was not seen or is gone. A StatefulSet has no status where the log does not have
-// its controller's word, as what was once true of it says nothing.
+// known returns the object, or nil if it was not seen or is gone. If the log has no status updates, a StatefulSet has no status,
+// because an old one means nothing.
 func (h *history) known(kind *kinds.Kind, namespace, name string) kinds.Object {
 	p := h.places[namespace]
 	if p == nil {
@@ -113,8 +113,7 @@ func (h *history) known(kind *kinds.Kind, namespace, name string) kinds.Object {
 	return o
 }
 
-// gone tells whether the API server keeps the object no longer: it is deleted, and neither a finalizer nor time to stop
-// holds it.
+// gone reports whether the object no longer exists: it is deleted, and neither a finalizer nor a grace period keeps it.
 func gone(o kinds.Object) bool {
 	if namespace, ok := o.(*corev1.Namespace); ok && len(namespace.Spec.Finalizers) > 0 {
 		return false
@@ -123,7 +122,7 @@ func gone(o kinds.Object) bool {
 	return o.GetDeletionTimestamp() != nil && len(o.GetFinalizers()) == 0 && (grace == nil || *grace == 0)
 }
 
-// all returns the objects of the kind that were seen, in the order of their names, so that the same log is always judged the same.
+// all returns the objects of the kind in the order of their names, so that results are reproducible.
 func (h *history) all(kind *kinds.Kind, namespace string) []kinds.Object {
 	var all []kinds.Object
 	if p, ok := h.places[namespace]; ok {
@@ -137,7 +136,7 @@ func (h *history) all(kind *kinds.Kind, namespace string) []kinds.Object {
 	return all
 }
 
-// cluster is what rules may ask of a history for one request.
+// cluster answers the rules' questions from a history, for one request.
 type cluster struct {
 	*history
 	user authenticationv1.UserInfo
@@ -146,8 +145,8 @@ type cluster struct {
 
 var _ policies.Cluster = cluster{}
 
-// Get returns the object where it was seen. One that was not is known not to be there where the namespace was seen from its
-// beginning, or where it was seen to go.
+// Get returns the object if it was seen. An unseen object is known not to exist if the namespace was seen from its creation, or if
+// its deletion was seen.
 func (r cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
 	p, ok := r.places[namespace]
 	if !ok {
@@ -157,9 +156,9 @@ func (r cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bo
 	return o, o != nil || seen || r.knows(kind, namespace), nil
 }
 
-// List returns those that were seen. Pods are all where the namespace was seen from its beginning, or where every member of the
-// StatefulSets whose Pods are asked for was; and where the log has no word from the nodes, nobody knows which of them are ready.
-// Of other kinds, one that was not seen can only keep a rule from finding something.
+// List returns the objects that were seen. Pods are complete if the namespace was seen from its creation, or if every member of the
+// selected StatefulSets was seen. Without status updates from the nodes, their readiness is unknown. For other kinds, a missing
+// object can only hide a finding.
 func (r cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	found := slices.DeleteFunc(r.all(kind, namespace), func(o kinds.Object) bool { return !selector.Matches(labels.Set(o.GetLabels())) })
 	switch kind {
@@ -173,7 +172,7 @@ func (r cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return found, true, nil
 }
 
-// sawMembers tells whether what became of each member of the StatefulSets that the selector selects has been seen.
+// sawMembers reports whether each member of the selected StatefulSets was seen.
 func (r cluster) sawMembers(namespace string, selector labels.Selector) bool {
 	selected := false
 	pods := r.places[namespace]
@@ -192,7 +191,7 @@ func (r cluster) sawMembers(namespace string, selector labels.Selector) bool {
 	return selected
 }
 
-// MayBypass is certain only of those who may do anything. Who else may is not in the log.
+// MayBypass is known only for users with all rights. The log does not have the rights of others.
 func (r cluster) MayBypass(string, string) (bool, bool, error) {
 	root := slices.Contains(r.user.Groups, user.SystemPrivilegedGroup)
 	return root, root, nil

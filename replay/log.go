@@ -17,22 +17,21 @@ import (
 )
 
 const (
-	// longestLine is the longest line read, in bytes. An event may carry an object as asked for and as stored.
+	// longestLine is the maximum length of a line, in bytes. An event can have both the requested and the stored object.
 	longestLine = 32 << 20
-	// window is how many events of a log are held to put them in order: API servers finish requests side by side, and may
-	// write down the later one first.
+	// window is how many events are held to sort them: API servers handle requests concurrently, and may log the later one first.
 	window = 64
-	// mostDamage is how many lines of a log may be unreadable before the rest of it is not worth a try.
+	// mostDamage is how many unreadable lines end the reading of a log.
 	mostDamage = 10
 )
 
-// event is an audit event and its place in a log.
+// event is an audit event with its position in a log.
 type event struct {
 	auditv1.Event
 	at report.Position
 }
 
-// logReader reads one audit log, plain or gzipped, and yields its events in order of time.
+// logReader reads an audit log, plain or gzipped, and yields its events in order of time.
 type logReader struct {
 	name   string
 	lines  *bufio.Scanner
@@ -40,9 +39,9 @@ type logReader struct {
 	damage int
 	ended  bool
 	held   byTime
-	// until is the time of the last event that was yielded.
+	// until is the time of the last yielded event.
 	until time.Time
-	// fail is told what cannot be read.
+	// fail is called with what cannot be read.
 	fail func(report.Error)
 }
 
@@ -64,7 +63,7 @@ func newLogReader(name string, in io.Reader, fail func(report.Error)) *logReader
 	return r
 }
 
-// next returns the earliest event that is left, or nil at the end.
+// next returns the earliest remaining event, or nil at the end.
 func (r *logReader) next() *event {
 	for len(r.held) < window && !r.ended {
 		if e := r.read(); e != nil {
@@ -79,7 +78,7 @@ func (r *logReader) next() *event {
 	return e
 }
 
-// read returns the event of the next line, or nil where there is none.
+// read returns the event of the next line, or nil at the end.
 func (r *logReader) read() *event {
 	if !r.lines.Scan() {
 		if err := r.lines.Err(); err != nil && !r.ended {
@@ -97,7 +96,7 @@ func (r *logReader) read() *event {
 	e, err := decodeEvent(line)
 	switch {
 	case err != nil && r.lines.Err() != nil:
-		// Reading failed in the middle of this line.
+		// The read failed within this line.
 		r.stop(unreadable(r.lines.Err()))
 		return nil
 	case err != nil:
@@ -114,7 +113,7 @@ func (r *logReader) read() *event {
 
 func (r *logReader) position() report.Position { return report.Position{File: r.name, Line: r.line} }
 
-// skip leaves one line out, and the rest of the log too where that becomes a habit.
+// skip skips a line, and after too many of them the rest of the log.
 func (r *logReader) skip(why string) {
 	r.fail(report.Error{Position: r.position(), Message: why})
 	if r.damage++; r.damage == mostDamage {
@@ -122,7 +121,7 @@ func (r *logReader) skip(why string) {
 	}
 }
 
-// stop leaves out what is left of the log.
+// stop skips the rest of the log.
 func (r *logReader) stop(why string) {
 	r.ended = true
 	r.fail(report.Error{Position: r.position(), Message: why})
@@ -130,7 +129,7 @@ func (r *logReader) stop(why string) {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
 
-// unreadable says what keeps a log from being read on.
+// unreadable says why a log cannot be read on.
 func unreadable(err error) string {
 	switch {
 	case errors.Is(err, bufio.ErrTooLong):
@@ -141,7 +140,7 @@ func unreadable(err error) string {
 	return "the log cannot be read from here on: " + err.Error()
 }
 
-// decodeEvent reads a line as an audit event. The error says what to do about a line that is none.
+// decodeEvent decodes a line as an audit event. The error has the remedy.
 func decodeEvent(line []byte) (*event, error) {
 	switch trimmed := bytes.TrimLeft(line, " \t\r"); {
 	case bytes.IndexByte(line, 0) >= 0:
@@ -165,7 +164,7 @@ func decodeEvent(line []byte) (*event, error) {
 	return e, nil
 }
 
-// byTime is a heap of events, the earliest first. Events of one instant keep the order of their lines.
+// byTime is a heap of events, the earliest first. Events of the same time keep the order of their lines.
 type byTime []*event
 
 func (h byTime) Len() int      { return len(h) }
@@ -186,7 +185,7 @@ func (h *byTime) Pop() any {
 	return e
 }
 
-// merge yields the events of several logs in order of time: rotated files in any order, or those of several API servers.
+// merge yields the events of several logs in order of time: rotated files in any order, or the logs of several API servers.
 func merge(logs []*logReader, yield func(*event)) {
 	heads := make([]*event, len(logs))
 	for i, log := range logs {

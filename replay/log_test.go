@@ -17,7 +17,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// denials is a log with a denial in its first line after the prelude and in its last.
+// denials returns a log with a denial in the first line after the prelude and in the last.
 func denials() []string {
 	s := threeReady("RequestResponse")
 	s.add("update statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
@@ -30,13 +30,13 @@ func denials() []string {
 func zipped(text string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	// A buffer takes everything.
+	// A buffer never fails.
 	_, _ = io.WriteString(w, text)
 	_ = w.Close()
 	return b.String()
 }
 
-// TestDamagedLogs shows what is said of logs that cannot be read to the end, and that what stands before is judged all the same.
+// TestDamagedLogs checks the errors for damaged logs, and that everything before the damage is judged.
 func TestDamagedLogs(t *testing.T) {
 	lines := denials()
 	first := len(lines) - 4
@@ -51,7 +51,7 @@ func TestDamagedLogs(t *testing.T) {
 	flipped[len(flipped)-6] ^= 0xff
 	for _, c := range []struct {
 		name, log string
-		// denied are the lines of the requests that would have been denied; errors are the beginnings of what is said.
+		// denied are the lines of the denied requests; errors are the beginnings of the errors.
 		denied []int
 		errors []string
 	}{
@@ -140,7 +140,7 @@ func sequence(from, n int) []int {
 	return all
 }
 
-// TestOrder shows that events are judged in order of time, within a log and among several.
+// TestOrder checks that events are judged in order of time, within a log and across logs.
 func TestOrder(t *testing.T) {
 	lines := denials()
 	swapped := slices.Clone(lines)
@@ -171,7 +171,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// endless repeats a log's lines, of one time each, without ever holding them together.
+// endless repeats a log's lines without holding them all in memory.
 type endless struct {
 	lines []string
 	left  int
@@ -191,7 +191,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestMemory shows that what a replay keeps does not grow with the log.
+// TestMemory checks that a replay's memory does not grow with the log.
 func TestMemory(t *testing.T) {
 	lines := denials()
 	again := lines[len(lines)-1:]
@@ -218,7 +218,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// FuzzReplay feeds damaged logs to everything that reads them.
+// FuzzReplay replays damaged logs.
 func FuzzReplay(f *testing.F) {
 	lines := denials()
 	for _, line := range lines {

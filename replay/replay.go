@@ -1,4 +1,4 @@
-// Package replay judges the requests of a recorded audit log by the rules of package policies.
+// Package replay judges the requests of a recorded audit log with the rules of package policies.
 package replay
 
 import (
@@ -14,25 +14,24 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Log is a recorded audit log: the API server's events as JSON, one a line, plain or gzipped.
+// Log is a recorded audit log: the API server's events in JSON lines, plain or gzipped.
 type Log struct {
-	// Name is what messages call it.
+	// Name is the log's name in messages.
 	Name string
 	io.Reader
 }
 
-// Options say how logs are replayed.
+// Options configure a replay.
 type Options struct {
 	Policies *policies.Set
-	// ExcludedNamespaces are those whose requests Mooring is not asked about.
+	// ExcludedNamespaces are the namespaces whose requests do not reach Mooring.
 	ExcludedNamespaces []string
-	// MostListed is how many findings and changes are listed. All are counted.
+	// MostListed limits the listed findings and changes. All are counted.
 	MostListed int
 }
 
-// Logs says what the policies would have made of the requests in the logs, in the order in which the API servers answered
-// them. It reads the logs side by side and holds a few events of each; what it keeps of the cluster grows with the cluster.
-// What cannot be read is among the report's errors.
+// Logs judges the requests in the logs in the order of the API servers' responses. It merges the logs, and holds a few events of
+// each; its model of the cluster grows with the cluster. What cannot be read is in the report's errors.
 func Logs(logs []Log, o Options) report.Report {
 	r := &replay{options: o, history: newHistory(), report: report.Report{Replay: &report.Replay{}}, tally: newTally()}
 	var readers []*logReader
@@ -44,7 +43,7 @@ func Logs(logs []Log, o Options) report.Report {
 	return r.report
 }
 
-// replay is a replay under way.
+// replay is a replay in progress.
 type replay struct {
 	options Options
 	history *history
@@ -80,7 +79,7 @@ func (r *replay) event(e *event) {
 	}
 }
 
-// judge says what the policies have against the request, and counts it.
+// judge judges the request and counts the result.
 func (r *replay) judge(req request, changes []policies.Change, err error) {
 	if err != nil {
 		r.tally.unjudged(err)
@@ -130,7 +129,7 @@ func resource(req request) string {
 	return req.ObjectRef.Resource
 }
 
-// list adds what was found to the report, as far as there is room.
+// list adds the findings to the report, up to the limit.
 func (r *replay) list(about *report.Request, req request, findings []policies.Finding, filled []policies.FilledField, changes []policies.Change) {
 	counts := r.report.Replay
 	listed := func() bool {
@@ -152,7 +151,7 @@ func (r *replay) list(about *report.Request, req request, findings []policies.Fi
 	}
 }
 
-// fill returns the object with the defaults filled in.
+// fill returns the object with the defaults set.
 func fill(o kinds.Object, defaults policies.Filled) (kinds.Object, error) {
 	if len(defaults.Patch) == 0 {
 		return o, nil
@@ -164,7 +163,7 @@ func fill(o kinds.Object, defaults policies.Filled) (kinds.Object, error) {
 	return patchObject(o, patch)
 }
 
-// changes returns what the request changes: one object, or each of a collection.
+// changes returns the changes of the request: one object, or each object of a collection.
 func (r *replay) changes(req request) ([]policies.Change, error) {
 	if req.Verb != "deletecollection" {
 		ch, err := req.change(r.history)

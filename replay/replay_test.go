@@ -16,7 +16,7 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// script is an audit log in the making.
+// script builds an audit log.
 type script struct {
 	lines []string
 	at    time.Time
@@ -26,8 +26,8 @@ func newScript() *script { return &script{at: time.Date(2026, 3, 1, 12, 0, 0, 0,
 
 var groups = map[string]string{"statefulsets": "apps", "poddisruptionbudgets": "policy"}
 
-// add adds the event of a request in the form verb resource[/subresource] [namespace/]name, a second after the one before.
-// More is YAML that says what differs from a request of alice's that succeeded.
+// add adds the event of a request, as verb resource[/subresource] [namespace/]name, a second after the previous one. more is YAML
+// with the differences from a successful request by alice.
 func (s *script) add(what, more string) *script {
 	words := strings.Fields(what)
 	resource, subresource, _ := strings.Cut(words[1], "/")
@@ -72,7 +72,7 @@ const (
 	refusal = `'admission webhook "guard.example" denied the request: no'`
 )
 
-// threeReady is a namespace with a database of three members, all ready, as a log of the level shows how it came to be.
+// threeReady returns a log of the creation of a namespace with a database of three ready members, at this audit level.
 func threeReady(level string) *script {
 	s := newScript().
 		add("create namespaces shop", "{level: "+level+", request: {kind: Namespace, metadata: {name: shop}}}").
@@ -87,7 +87,7 @@ func threeReady(level string) *script {
 	return s
 }
 
-// advanced is the same log about an Advanced StatefulSet.
+// advanced returns the same log about an Advanced StatefulSet.
 func (s *script) advanced() *script {
 	for i, line := range s.lines {
 		s.lines[i] = strings.ReplaceAll(line, `"apiGroup":"apps"`, `"apiGroup":"apps.kruise.io"`)
@@ -108,7 +108,7 @@ func replayed(t *testing.T, profile string, logs ...string) report.Report {
 	return Logs(all, Options{Policies: set, MostListed: 100})
 }
 
-// told returns findings, changes and what could not be judged in words. The lines are counted from the end of the prelude.
+// told returns findings, changes and unjudged requests as text. Lines count from the end of the prelude.
 func told(r report.Report, prelude int) []string {
 	var all []string
 	for _, e := range r.Errors {
@@ -123,8 +123,8 @@ func told(r report.Report, prelude int) []string {
 	return all
 }
 
-// TestReplay says what becomes of requests to a database that was seen from its beginning. The log's level is that of all
-// but the requests themselves.
+// TestReplay checks the results of requests to a database that was seen from its creation. The level is that of all events but the
+// tested requests.
 func TestReplay(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -353,7 +353,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestReplayAdvanced: requests about Advanced StatefulSets are judged as those about StatefulSets.
+// TestReplayAdvanced checks that requests about Advanced StatefulSets are judged like those about StatefulSets.
 func TestReplayAdvanced(t *testing.T) {
 	list := "{kind: StatefulSetList, apiVersion: apps.kruise.io/v1beta1, metadata: {}, items: [" + strings.Replace(database, "{kind", "{apiVersion: apps.kruise.io/v1beta1, kind", 1) + "]}"
 	for name, test := range map[string]struct {
@@ -402,7 +402,7 @@ func TestReplayAdvanced(t *testing.T) {
 	}
 }
 
-// keepFrom leaves out warnings about what the prelude holds: it is no model of a database.
+// keepFrom drops warnings about the prelude's own objects.
 func keepFrom(told []string) []string {
 	var kept []string
 	for _, line := range told {

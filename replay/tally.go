@@ -13,10 +13,10 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// groupings are the properties that a replay is summed up by, in the order in which they are shown.
+// groupings are the properties by which a replay is summed up, in the order of display.
 var groupings = []string{"rule", "user", "tool", "namespace"}
 
-// tally counts requests. It grows with the number of users, tools and namespaces, and not with that of requests.
+// tally counts requests. It grows with the number of users, tools and namespaces, not of requests.
 type tally struct {
 	groups  map[string]map[string]*report.Row
 	reasons map[string]int
@@ -34,14 +34,14 @@ func newTally() *tally {
 // unjudged counts a request that could not be judged.
 func (t *tally) unjudged(why error) { t.reasons[why.Error()]++ }
 
-// outcome is what would have become of a request.
+// outcome is the outcome of a request.
 type outcome struct {
-	// action is the strictest of the findings, empty for none.
+	// action is the strictest action of the findings, empty for none.
 	action  v1alpha1.Action
 	changed bool
 }
 
-// and is what becomes of a request when both are what becomes of it.
+// and combines two outcomes of the same request.
 func (o outcome) and(other outcome) outcome {
 	strictest := slices.IndexFunc([]v1alpha1.Action{v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit}, func(a v1alpha1.Action) bool {
 		return a == o.action || a == other.action
@@ -67,7 +67,7 @@ func (o outcome) addTo(sums *report.Outcomes) {
 	}
 }
 
-// count adds a request with what was found about it.
+// count adds a request with its findings.
 func (t *tally) count(about *report.Request, findings []policies.Finding, filled []policies.FilledField) {
 	rules := map[string]outcome{}
 	for _, f := range findings {
@@ -105,13 +105,13 @@ func (t *tally) add(by, name string, about *report.Request, o outcome) {
 	o.addTo(&row.Outcomes)
 }
 
-// tool is the program that a user agent names first, without its version.
+// tool returns the first program in a user agent, without its version.
 func tool(userAgent string) string {
 	name, _, _ := strings.Cut(userAgent, "/")
 	return name
 }
 
-// into writes the counts down, the most denied first.
+// into writes the counts into the report, the most denied first.
 func (t *tally) into(r *report.Replay) {
 	r.Outcomes = t.sums
 	for _, by := range groupings {

@@ -11,10 +11,10 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Baseline holds findings that were there before, so that only new ones fail.
+// Baseline has known findings, so that only new ones fail.
 type Baseline struct{ known map[string][]v1alpha1.Action }
 
-// ReadBaseline reads what -o json wrote.
+// ReadBaseline reads the output of -o json.
 func ReadBaseline(from io.Reader) (Baseline, error) {
 	var d document
 	if err := json.NewDecoder(from).Decode(&d); err != nil {
@@ -36,8 +36,8 @@ func ReadBaseline(from io.Reader) (Baseline, error) {
 	return b, nil
 }
 
-// Subtract takes the findings out of the report that the baseline knows, unless they have become stricter, and counts them, and those of the
-// baseline that are gone.
+// Subtract removes the baseline's findings from the report unless they have become stricter. It counts them, and the baseline's
+// findings that no longer exist.
 func (r *Report) Subtract(b Baseline) {
 	left := map[string][]v1alpha1.Action{}
 	for fact, actions := range b.known {
@@ -60,7 +60,7 @@ func (r *Report) Subtract(b Baseline) {
 	})
 }
 
-// fact says what was found where in the object, whatever the line and the words, so that it stays the same when lines move.
+// fact identifies a finding by check and place in the object, without line and message, so that it stays the same when lines move.
 func (f Finding) fact() string {
 	what, _ := json.Marshal([]string{
 		f.ID(), f.Path, f.Cluster, filepath.ToSlash(f.Position.File), f.Object.GroupKind().String(), f.Object.Namespace, f.Object.Name,

@@ -7,15 +7,15 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// clusterRow sums up what was found in one cluster.
+// clusterRow sums up a cluster.
 type clusterRow struct {
 	Name                                          string
 	StatefulSets, Denied, Warned, Audited, Errors int
-	// Bytes is what the claims of its StatefulSets ask for, AtRisk the part of it that a delete or a scale-down would delete.
+	// Bytes is the size of its StatefulSets' claims. AtRisk is the part that a delete or a scale-down would delete.
 	Bytes, AtRisk int64
 }
 
-// clusters sums up each cluster, the one with most denials first.
+// clusters returns a row for each cluster, the one with the most denials first.
 func (r Report) clusters() []clusterRow {
 	rows := map[string]*clusterRow{}
 	row := func(name string) *clusterRow {
@@ -61,7 +61,7 @@ func (r Report) clusters() []clusterRow {
 	return all
 }
 
-// AtRisk tells whether a delete or a scale-down of the StatefulSet deletes its claims.
+// AtRisk reports whether a delete or a scale-down of the StatefulSet deletes its claims.
 func (w Workload) AtRisk() bool {
 	return w.Bytes > 0 && (w.WhenDeleted == "Delete" || w.WhenScaled == "Delete")
 }

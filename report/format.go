@@ -7,17 +7,16 @@ import (
 	"slices"
 )
 
-// Format is one way to write an R down.
+// Format is an output format for an R.
 type Format[R any] struct {
-	// Name is what a person types after -o.
+	// Name is the value of -o.
 	Name string
-	// Doc says in a few words whom it is for.
+	// Doc describes the format in a few words.
 	Doc   string
 	write func(io.Writer, R) error
 }
 
-// Formats are all the formats of a report, the one that is written where nobody chose first. The same findings in another order make
-// the same text.
+// Formats are the formats of a report, the default first. The output does not depend on the order of the findings.
 var Formats = []Format[Report]{
 	{"text", "for people: grouped by object, with the lines of the manifest and the remedy", sorted(writeText)},
 	{"json", "for scripts: every finding, and a summary", sorted(writeJSON)},
@@ -28,15 +27,15 @@ var Formats = []Format[Report]{
 	{"policyreport", "for clusters: policy reports in YAML, one for each namespace", sorted(writePolicyReport)},
 }
 
-// sorted has the findings written in the order in which a reader goes through the files or the cluster.
+// sorted sorts the findings by file or object before it writes them.
 func sorted(write func(io.Writer, Report) error) func(io.Writer, Report) error {
 	return func(w io.Writer, r Report) error { return write(w, r.sorted()) }
 }
 
-// Write writes what was found to w.
+// Write writes the report to w.
 func (f Format[R]) Write(w io.Writer, r R) error { return f.write(w, r) }
 
-// sorted returns the report in the order in which a reader goes through the files or the cluster.
+// sorted returns the report with its findings sorted by file or object.
 func (r Report) sorted() Report {
 	r.Findings = slices.SortedStableFunc(slices.Values(r.Findings), func(a, b Finding) int {
 		return cmp.Or(
@@ -63,7 +62,7 @@ func (p Position) compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column), cmp.Compare(p.Template, q.Template))
 }
 
-// String is the form file:line:column, as editors and terminals understand it, and empty for no file.
+// String returns file:line:column, as editors and terminals understand it, or "" without a file.
 func (p Position) String() string {
 	at := p.File
 	if p.Line > 0 {

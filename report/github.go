@@ -9,7 +9,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// writeGitHub writes workflow commands, which GitHub shows beside the lines of a pull request.
+// writeGitHub writes workflow commands, which GitHub shows at the lines of a pull request.
 func writeGitHub(w io.Writer, r Report) error {
 	b := bufio.NewWriter(w)
 	commands := map[v1alpha1.Action]string{v1alpha1.Deny: "error", v1alpha1.Warn: "warning", v1alpha1.Audit: "notice"}
@@ -24,12 +24,12 @@ func writeGitHub(w io.Writer, r Report) error {
 		e.Position.File = r.inRepository(e.Position.File)
 		command(b, "error", e.Position, "not judged", e.text())
 	}
-	// A line that begins with two colons would be a command too; the summary is made of counts and begins with one.
+	// A line that begins with two colons would be a command. The summary begins with a number.
 	fmt.Fprintln(b, r.Summary())
 	return b.Flush()
 }
 
-// Both escapes are those of GitHub's own toolkit.
+// The escapes are those of GitHub's toolkit.
 func command(w io.Writer, name string, at Position, title, message string) {
 	value := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
@@ -46,7 +46,7 @@ func command(w io.Writer, name string, at Position, title, message string) {
 	fmt.Fprintf(w, "::%s %s::%s\n", name, strings.Join(properties, ","), data.Replace(message))
 }
 
-// text is the finding as plain text for a reader that shows the rule and the object by itself.
+// text returns the finding as plain text, for readers that show the rule and the object themselves.
 func (f Finding) text() string {
 	lines := []string{f.Message}
 	if f.Remedy != "" {

@@ -26,7 +26,7 @@ var (
 	pageScript string
 )
 
-// pageTemplate is parsed by whoever writes a page first, as most runs of the command write none.
+// pageTemplate is parsed on first use, because most runs write no page.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"plural": words.Plural[int],
@@ -38,7 +38,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 // page is a report as its page shows it.
 type page struct {
 	Report
-	// Security is the page's own Content-Security-Policy: it may run its one script, and load nothing.
+	// Security is the page's Content-Security-Policy: it may run its one script, and load nothing.
 	Security string
 	Style    template.CSS
 	Script   template.JS
@@ -46,9 +46,9 @@ type page struct {
 	Groups            [][]Finding
 	Rules, Namespaces chart
 	Totals            totals
-	// Fleet sums up each cluster, where there are several.
+	// Fleet sums up each cluster, if there are several.
 	Fleet []clusterRow
-	// Clusters tells whether the objects are of more than one.
+	// Clusters reports whether there are several clusters.
 	Clusters  bool
 	Candidate *candidate
 }
@@ -56,7 +56,7 @@ type page struct {
 // candidate is what a stricter profile adds to the report.
 type candidate struct {
 	Name string
-	// New holds the findings that there would be besides those of today.
+	// New has the additional findings.
 	New    Report
 	Groups [][]Finding
 	Rules  chart
@@ -80,18 +80,18 @@ func (c candidate) Sentence() string {
 		strings.Join(parts, " and "), words.Plural(len(c.Groups), "object"))
 }
 
-// tile is a figure at the top of the page.
+// tile is a number at the top of the page.
 type tile struct {
 	Action, Said string
 	Count        int
 }
 
-// Tile counts what has an action.
+// Tile counts the findings with an action.
 func (p page) Tile(action, said string) tile {
 	return tile{action, said, p.total(v1alpha1.Action(words.Capital(action)))}
 }
 
-// namedChart is a chart with its title. Its bars filter the findings by what Filter says, where it says something.
+// namedChart is a chart with its title. If Filter is set, its bars filter the findings by it.
 type namedChart struct {
 	Filter, Title string
 	bars          chart
@@ -100,10 +100,10 @@ type namedChart struct {
 // mostBars is how many bars a chart shows at first.
 const mostBars = 10
 
-// First are the bars that are shown at first, Rest the others.
+// First returns the bars that are always shown.
 func (c namedChart) First() chart { return c.bars[:min(mostBars, len(c.bars))] }
 
-// Rest are the bars that are shown when asked for.
+// Rest returns the bars that are shown on request.
 func (c namedChart) Rest() chart { return c.bars[min(mostBars, len(c.bars)):] }
 
 // filterBar is a bar of a chart that filters.
@@ -112,15 +112,15 @@ type filterBar struct {
 	bar
 }
 
-// Bar gives a bar what it filters by.
+// Bar returns the bar with what it filters by.
 func (c namedChart) Bar(b bar) filterBar { return filterBar{c.Filter, b} }
 
-// Chart gives a chart its title.
+// Chart returns the chart with its title.
 func (p page) Chart(filter, title string, bars chart) namedChart {
 	return namedChart{filter, title, bars}
 }
 
-// totals adds up the inventory.
+// totals are the sums of the inventory.
 type totals struct {
 	Replicas, Ready int32
 	Claims          int
@@ -160,10 +160,10 @@ func writeHTML(w io.Writer, r Report) error {
 	return pageTemplate().Execute(w, p)
 }
 
-// name is what a candidate is called.
+// name returns the candidate's name.
 func (r Report) name() string { return cmp.Or(r.Subject, "the candidate") }
 
-// stricter returns the candidate's findings that the report has not, or only with a laxer action.
+// stricter returns the candidate's findings that the report does not have, or has with a laxer action.
 func (r Report) stricter() []Finding {
 	type key struct{ cluster, id, object, path, file string }
 	keyOf := func(f Finding) key {
@@ -182,10 +182,10 @@ func (r Report) stricter() []Finding {
 	return added
 }
 
-// chart is a bar for each of several names, the longest first.
+// chart has a bar for each name, the longest first.
 type chart []bar
 
-// bar counts findings by their action.
+// bar counts findings by action.
 type bar struct {
 	Name              string
 	Deny, Warn, Audit int
@@ -193,16 +193,16 @@ type bar struct {
 	Most int
 }
 
-// Total is the bar's length in findings.
+// Total returns the length of the bar in findings.
 func (b bar) Total() int { return b.Deny + b.Warn + b.Audit }
 
-// segment is a part of a bar; Start and Width are percentages of the longest bar.
+// segment is a part of a bar. Start and Width are percentages of the longest bar.
 type segment struct {
 	Action       string
 	Start, Width float64
 }
 
-// Segments are the parts of the bar that are not empty, the strictest first.
+// Segments returns the parts of the bar that are not empty, the strictest first.
 func (b bar) Segments() []segment {
 	var segments []segment
 	start := 0.0
@@ -218,7 +218,7 @@ func (b bar) Segments() []segment {
 	return segments
 }
 
-// chart counts the findings by what name says of each.
+// chart counts the findings by what name returns for each.
 func (r Report) chart(name func(Finding) string) chart {
 	bars := map[string]*bar{}
 	for _, f := range r.Findings {
@@ -246,7 +246,7 @@ func (r Report) chart(name func(Finding) string) chart {
 	return all.sorted()
 }
 
-// chart counts the requests of a replay by one of their properties, those too that are not listed.
+// chart counts the requests of a replay by a property, including those that are not listed.
 func (r Replay) chart(by string) chart {
 	var all chart
 	for _, g := range r.Groups {
@@ -259,7 +259,7 @@ func (r Replay) chart(by string) chart {
 	return all.sorted()
 }
 
-// sorted brings the longest bars first and tells each how long that is.
+// sorted puts the longest bars first, and sets Most.
 func (c chart) sorted() chart {
 	slices.SortFunc(c, func(a, b bar) int {
 		return cmp.Or(cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Deny, a.Deny), cmp.Compare(a.Name, b.Name))
@@ -270,7 +270,7 @@ func (c chart) sorted() chart {
 	return c
 }
 
-// contentSecurity names the style and the script by their hashes, so that nothing else in the page can be either.
+// contentSecurity allows only the page's style and script, by their hashes.
 func contentSecurity() string {
 	hash := func(text string) string {
 		sum := sha256.Sum256([]byte(text))
@@ -279,7 +279,7 @@ func contentSecurity() string {
 	return fmt.Sprintf("default-src 'none'; style-src %s; script-src %s; img-src data:; base-uri 'none'; form-action 'none'", hash(pageCSS), hash(pageScript))
 }
 
-// size is a number of bytes as a person says it.
+// size formats a number of bytes.
 func size(bytes int64) string {
 	value, unit := float64(bytes), 0
 	for value >= 1024 && unit < len(units)-1 {

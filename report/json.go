@@ -7,10 +7,10 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// documentVersion changes when a field goes or changes its meaning.
+// documentVersion changes when a field is removed or changes its meaning.
 const documentVersion = "1"
 
-// document is a report in JSON; docs/output.md promises its fields. Those without omitempty are always there.
+// document is a report in JSON. docs/output.md promises its fields. Fields without omitempty are always present.
 type document struct {
 	Version   string            `json:"version"`
 	Findings  []documentEntry   `json:"findings"`
@@ -105,7 +105,7 @@ func writeJSON(w io.Writer, r Report) error {
 	return indentedJSON(w, documentOf(r))
 }
 
-// indentedJSON writes v for people too: indented, and without escapes that only HTML needs.
+// indentedJSON writes v indented, without HTML escapes.
 func indentedJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// junitSuites and what it holds are the elements that every reader of JUnit's XML knows.
+// junitSuites and its parts are the elements that every reader of JUnit XML knows.
 type junitSuites struct {
 	XMLName xml.Name `xml:"testsuites"`
 	Name    string   `xml:"name,attr"`
@@ -38,7 +38,7 @@ type junitCase struct {
 	Failure *junitProblem `xml:"failure"`
 	Error   *junitProblem `xml:"error"`
 	Skipped *junitSkipped `xml:"skipped"`
-	// Output is what a case says that does not fail.
+	// Output is the text of a case that passes.
 	Output string `xml:"system-out,omitempty"`
 }
 
@@ -52,9 +52,9 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-// writeJUnit writes a test suite for each file, or namespace of a live cluster, with a case for each finding. A case fails
-// where the finding fails the run, and else says what was found and passes. A report without findings is one case that
-// passes, since some readers take a file without any for one that is broken.
+// writeJUnit writes a test suite for each file, or namespace of a live cluster, with a case for each finding. A case fails if the
+// finding fails the run; otherwise its output has the finding. A report without findings has one case that passes, because some
+// readers reject a file without cases.
 func writeJUnit(w io.Writer, r Report) error {
 	all := junitSuites{Name: "mooring"}
 	for _, f := range r.Findings {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Outputs is the value of the flag -o, which may be repeated: FORMAT writes to the standard output, FORMAT=FILE to a file.
-// Where nothing is set, the first of the formats is written to the standard output.
+// Outputs is the value of the repeatable flag -o: FORMAT writes to standard output, FORMAT=FILE to a file. The default is the first
+// format on standard output.
 type Outputs[R any] struct {
 	Formats []Format[R]
 	to      []output[R]
@@ -19,11 +19,11 @@ type Outputs[R any] struct {
 
 type output[R any] struct {
 	format Format[R]
-	// file is empty for the standard output.
+	// file is empty for standard output.
 	file string
 }
 
-// Set adds one output.
+// Set adds an output.
 func (o *Outputs[R]) Set(value string) error {
 	name, file, toFile := strings.Cut(value, "=")
 	format, err := o.find(name)
@@ -49,7 +49,7 @@ func (o *Outputs[R]) Set(value string) error {
 	return nil
 }
 
-// find returns the format of that name, or an error that lists the names there are.
+// find returns the format with this name, or an error that lists the names.
 func (o *Outputs[R]) find(name string) (Format[R], error) {
 	for _, f := range o.Formats {
 		if f.Name == name {
@@ -67,7 +67,7 @@ func (o *Outputs[R]) names() []string {
 	return names
 }
 
-// String is what was set.
+// String returns the flag's value.
 func (o *Outputs[R]) String() string {
 	var all []string
 	for _, out := range o.to {
@@ -80,7 +80,7 @@ func (o *Outputs[R]) String() string {
 	return strings.Join(all, ",")
 }
 
-// Type is what the flag's help calls its value.
+// Type is the placeholder of the value in the help.
 func (o *Outputs[R]) Type() string { return "FORMAT[=FILE]" }
 
 // Usage is the flag's help.
@@ -88,7 +88,7 @@ func (o *Outputs[R]) Usage() string {
 	return fmt.Sprintf("write the report as %s; =FILE writes to a file; may be repeated (default %s)", strings.Join(o.names(), ", "), o.Formats[0].Name)
 }
 
-// Complete offers the formats to the shell, in the form of a value, a tab and what it is for.
+// Complete returns the formats for shell completion: a value, a tab and a description.
 func (o *Outputs[R]) Complete() []string {
 	var all []string
 	for _, f := range o.Formats {
@@ -97,7 +97,7 @@ func (o *Outputs[R]) Complete() []string {
 	return all
 }
 
-// Write writes the report wherever it was asked for. An output that cannot be written does not keep the others from it.
+// Write writes the report to every output. A failed output does not prevent the others.
 func (o *Outputs[R]) Write(r R, stdout io.Writer) error {
 	to := o.to
 	if len(to) == 0 {

@@ -13,10 +13,10 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// PolicyReportAPI is one of the two APIs that policy reports have. Their fields, of those that are written, are the same.
+// PolicyReportAPI is one of the two APIs for policy reports. They have the same fields, as far as Mooring writes them.
 type PolicyReportAPI struct {
 	APIVersion string
-	// Kind is of a report on a namespace, ClusterKind of one on what is in none.
+	// Kind is the kind of a namespace's report, ClusterKind of the report on cluster-scoped objects.
 	Kind, ClusterKind string
 }
 
@@ -26,7 +26,7 @@ var (
 	WGPolicy    = PolicyReportAPI{"wgpolicyk8s.io/v1alpha2", "PolicyReport", "ClusterPolicyReport"}
 )
 
-// PolicyReport is what the findings in one namespace, or in none, come to. It is written in either API.
+// PolicyReport is the report on a namespace, or on cluster-scoped objects. It fits both APIs.
 type PolicyReport struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        PolicyReportMeta    `json:"metadata"`
@@ -34,7 +34,7 @@ type PolicyReport struct {
 	Results         []PolicyResult      `json:"results"`
 }
 
-// PolicyReportMeta is the part of the metadata that is Mooring's to say.
+// PolicyReportMeta is the metadata that Mooring writes.
 type PolicyReportMeta struct {
 	Name        string            `json:"name"`
 	Namespace   string            `json:"namespace,omitempty"`
@@ -51,14 +51,14 @@ type PolicyReportSummary struct {
 	Skip  int `json:"skip"`
 }
 
-// PolicyResult is a finding in the words of a policy report.
+// PolicyResult is a finding as a result of a policy report.
 type PolicyResult struct {
 	Source   string `json:"source"`
 	Policy   string `json:"policy"`
 	Rule     string `json:"rule"`
 	Category string `json:"category"`
 	Severity string `json:"severity"`
-	// Result is fail for what is denied, warn for what is warned about or audited, and skip for what is ignored.
+	// Result is fail for Deny, warn for Warn and Audit, and skip for ignored findings.
 	Result     string                   `json:"result"`
 	Scored     bool                     `json:"scored"`
 	Resources  []corev1.ObjectReference `json:"resources"`
@@ -69,7 +69,7 @@ type PolicyResult struct {
 // PolicyReportName is the name of every report, and the value of its label app.kubernetes.io/managed-by.
 const PolicyReportName = "mooring"
 
-// policyReports returns one report for each namespace, and cluster, that has findings, in the order of the report's own.
+// policyReports returns one report for each cluster and namespace with findings, in the report's order.
 func policyReports(r Report, api PolicyReportAPI) []PolicyReport {
 	type place struct{ cluster, namespace string }
 	var places []place
@@ -92,7 +92,7 @@ func policyReports(r Report, api PolicyReportAPI) []PolicyReport {
 	return all
 }
 
-// PolicyReportOn returns what the findings about a namespace, or about what is in none, come to, in their order.
+// PolicyReportOn returns the report on a namespace, or on cluster-scoped objects, with the findings in their order.
 func PolicyReportOn(namespace string, findings []Finding, api PolicyReportAPI) PolicyReport {
 	report := PolicyReport{
 		TypeMeta: metav1.TypeMeta{APIVersion: api.APIVersion, Kind: api.Kind},
@@ -119,7 +119,7 @@ func PolicyReportOn(namespace string, findings []Finding, api PolicyReportAPI) P
 	return report
 }
 
-// policyResultOf says a finding in the words of a policy report.
+// policyResultOf returns a finding as a result of a policy report.
 func policyResultOf(f Finding) PolicyResult {
 	denied := f.Action == v1alpha1.Deny
 	result := PolicyResult{
@@ -149,7 +149,7 @@ func policyResultOf(f Finding) PolicyResult {
 	return result
 }
 
-// writePolicyReport writes policy reports in YAML. Errors belong to no namespace, and so they stand above as comments.
+// writePolicyReport writes policy reports in YAML. Errors belong to no namespace, so they are comments at the top.
 func writePolicyReport(w io.Writer, r Report) error {
 	b := bufio.NewWriter(w)
 	for _, e := range r.Errors {

@@ -10,7 +10,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// request writes who asked for what, when, and what they were told.
+// request writes the user, the request, its time and the response.
 func (t text) request(r Request) {
 	dry := ""
 	if r.DryRun {
@@ -20,7 +20,7 @@ func (t text) request(r Request) {
 		r.Verb, r.Resource, dry, fmt.Sprintf("(HTTP %d)", r.Code))
 }
 
-// replay writes the sums of a replay.
+// replay writes the totals of a replay.
 func (t text) replay(r Replay) {
 	for _, c := range r.Changes {
 		t.line("", t.bold(c.Object.String()), t.dim(c.Position.File))
@@ -47,7 +47,7 @@ func (t text) replay(r Replay) {
 	t.line("", r.summary())
 }
 
-// summary is the replay in one sentence.
+// summary returns the replay in one sentence.
 func (r Replay) summary() string {
 	return fmt.Sprintf("%d denied, %d warned, %d audited, %d changed: %s judged of %s.",
 		r.Denied, r.Warned, r.Audited, r.Changed, words.Plural(r.Judged, "request"), r.span())
@@ -67,6 +67,6 @@ func (t text) group(g Group) {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\t%s\n", oneLine(cmp.Or(row.Name, "-")), row.Denied, row.Warned, row.Audited, row.Changed,
 			row.First.Format(time.RFC3339), row.Last.Format(time.RFC3339))
 	}
-	// The writer below keeps what goes wrong.
+	// The underlying writer keeps errors.
 	_ = table.Flush()
 }

@@ -1,4 +1,4 @@
-// Package report writes down what the rules found, for people and for tools, and what the rules themselves say.
+// Package report writes findings in formats for people and tools.
 package report
 
 import (
@@ -14,75 +14,74 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// Report is what one run of check, audit or replay found. Every format is a function of it.
+// Report is the result of a check, audit or replay. Every format is a function of it.
 type Report struct {
-	// Command is what made the report: check, audit or replay.
+	// Command is the command that made the report: check, audit or replay.
 	Command string
-	// Subject says in a few words what was judged: the paths of a check, the context of an audit.
+	// Subject describes what was judged: the paths of a check, the context of an audit.
 	Subject string
-	// Time is when it was made.
+	// Time is when the report was made.
 	Time time.Time
-	// Clusters are the contexts of an audit, those too that could not be read.
+	// Clusters are the contexts of an audit, including those that could not be read.
 	Clusters []string
-	// Limit is how many findings the text lists; 0 for all. All are counted.
+	// Limit is the number of findings that the text lists; 0 means all. All are counted.
 	Limit int
-	// Version is that of Mooring, for formats that name their tool.
+	// Version is the version of Mooring, for formats that name their tool.
 	Version  string
 	Findings []Finding
-	// Errors are inputs that could not be judged. What could be is in Findings all the same.
+	// Errors are inputs that could not be judged. Findings has the rest.
 	Errors []Error
 	// Objects and StatefulSets count what was judged.
 	Objects, StatefulSets int
-	// Known counts the findings that a baseline has taken out, Gone those of the baseline that are not found any more.
+	// Known counts the findings that a baseline removed, Gone the baseline's findings that no longer exist.
 	Known, Gone int
-	// Partial counts objects that are only part of one, and were passed over.
+	// Partial counts the skipped objects that are only part of one.
 	Partial int
-	// Root is the path of this folder below the root of its repository, for formats whose readers know files by that.
+	// Root is the path of the current folder in its repository, for formats with paths from the repository's root.
 	Root string
-	// Inventory lists the StatefulSets of a live cluster; a check has none.
+	// Inventory lists the StatefulSets of a live cluster. A check has none.
 	Inventory []Workload
-	// FailOn is the laxest action that fails the run; empty stands for Deny, and Off for none.
+	// FailOn is the laxest action that fails the run. Empty means Deny, Off means none.
 	FailOn v1alpha1.Action
-	// Candidate is what the same objects would be told under a stricter profile, nil where nobody asked. Its Subject names
-	// the profile.
+	// Candidate is the report on the same objects under a stricter profile, which its Subject names. It is nil without one.
 	Candidate *Report
-	// Replay is what a recorded audit log holds besides findings; nil for a check and an audit.
+	// Replay is what a recorded audit log has besides findings. It is nil for a check and an audit.
 	Replay *Replay
 }
 
-// Finding is a finding with the place where it can be put right.
+// Finding is a finding with the place to fix it.
 type Finding struct {
 	policies.Finding
-	// Cluster is the kubeconfig context of a live object; empty for a file.
+	// Cluster is the kubeconfig context of a live object, "" for a file.
 	Cluster  string
 	Position Position
-	// Source is the file that the object is in, where Position is in another.
+	// Source is the file of the object, if Position is in another file.
 	Source string
-	// Lines are those of the file around the offending field, for quoting.
+	// Lines are the lines around the field at fault, to quote.
 	Lines []Line
-	// Renderings are the overlays, or the charts with their values, that the same place leads to this finding in.
+	// Renderings are the overlays, or the charts with their values, that have this finding at the same place.
 	Renderings []string
-	// Ignored is the reason that the object's own annotation gives for not minding the finding.
+	// Ignored is the reason in the object's annotation that ignores the finding.
 	Ignored string
-	// Request is the one that the finding is about, in a replay; Position is then its place in the log.
+	// Request is the request that the finding of a replay is about. Position is then its place in the log.
 	Request *Request
 }
 
-// Position is a place in a manifest. The zero value stands for an object that is in no file.
+// Position is a place in a manifest. The zero value means that the object is in no file.
 type Position struct {
-	// File as it was named on the command line, or below a folder that was.
+	// File is the path as named on the command line, or below a named folder.
 	File string
-	// Line and Column, counted from 1, of the offending field or of its parent where the field is missing.
+	// Line and Column, from 1, are the place of the field at fault, or of its parent if the field is missing.
 	Line, Column int
-	// Template is the path within the chart that the object was rendered from, where there is one.
+	// Template is the path in the chart of the template that rendered the object, if any.
 	Template string
 }
 
-// Line is one line of a manifest.
+// Line is a line of a manifest.
 type Line struct {
 	Number int
 	Text   string
-	// Offending marks the line that the finding is about.
+	// Offending marks the line of the finding.
 	Offending bool
 }
 
@@ -90,18 +89,18 @@ type Line struct {
 type Error struct {
 	Position Position
 	Message  string
-	// Cluster is the kubeconfig context that it is about, if any.
+	// Cluster is the kubeconfig context of the error, if any.
 	Cluster string
-	// Renderings are the overlays, or the charts with their values, that cannot be judged for it, where these are others than its file.
+	// Renderings are the overlays, or the charts with their values, that cannot be judged because of it, if they are not its file.
 	Renderings []string
 }
 
-// String is the error on one line, its place first.
+// String returns the error on one line, its place first.
 func (e Error) String() string {
 	return strings.TrimPrefix(cmp.Or(e.Position.String(), e.Cluster)+": "+oneLine(e.text()), ": ")
 }
 
-// text is the error without its place.
+// text returns the error without its place.
 func (e Error) text() string {
 	if len(e.Renderings) == 0 {
 		return e.Message
@@ -109,22 +108,22 @@ func (e Error) text() string {
 	return e.Message + " (in " + renderings(e.Renderings) + ")"
 }
 
-// Workload is one StatefulSet of a live cluster and what it holds.
+// Workload is a StatefulSet of a live cluster with its claims.
 type Workload struct {
 	Cluster, Namespace, Name string
-	// Replicas are those wanted, Ready those ready.
+	// Replicas is the desired number, Ready the ready ones.
 	Replicas, Ready int32
-	// Claims counts its claims, Bytes adds up what they ask for.
+	// Claims counts its claims, Bytes is their total size.
 	Claims int
 	Bytes  int64
 	// WhenDeleted and WhenScaled are its retention policy.
 	WhenDeleted, WhenScaled string
-	// Profile of its namespace, and whether it is labelled against deletes.
+	// Profile is the profile of its namespace. Protected reports whether it has the protect label.
 	Profile   string
 	Protected bool
 }
 
-// Add adds what another run found, such as that of another cluster.
+// Add adds the result of another run, such as that of another cluster.
 func (r *Report) Add(other Report) {
 	r.Findings = append(r.Findings, other.Findings...)
 	r.Errors = append(r.Errors, other.Errors...)
@@ -139,26 +138,26 @@ func (r *Report) Add(other Report) {
 	}
 }
 
-// Failed tells whether any finding is one that fails the run. What could not be judged is for the caller to answer for.
+// Failed reports whether any finding fails the run. Errors are for the caller to handle.
 func (r Report) Failed() bool { return slices.ContainsFunc(r.Findings, r.Fails) }
 
-// Fails tells whether the finding is one that fails the run.
+// Fails reports whether the finding fails the run.
 func (r Report) Fails(f Finding) bool {
 	return r.FailOn != v1alpha1.Off && f.Ignored == "" && rank(f.Action) >= rank(cmp.Or(r.FailOn, v1alpha1.Deny))
 }
 
-// actions are those that a finding can have, the laxest first.
+// actions are the possible actions of a finding, the laxest first.
 var actions = []v1alpha1.Action{v1alpha1.Audit, v1alpha1.Warn, v1alpha1.Deny}
 
-// rank is the place of an action among the actions, the higher the stricter.
+// rank orders actions: the stricter, the higher.
 func rank(action v1alpha1.Action) int { return slices.Index(actions, action) }
 
-// Count returns how many findings have the action, without those that are ignored.
+// Count returns the number of findings with the action, without ignored ones.
 func (r Report) Count(action v1alpha1.Action) int {
 	return r.count(func(f Finding) bool { return f.Action == action && f.Ignored == "" })
 }
 
-// total is what the report counts with the action: findings, or the requests of a replay.
+// total returns the number of findings, or requests of a replay, with the action.
 func (r Report) total(action v1alpha1.Action) int {
 	if r.Replay == nil {
 		return r.Count(action)
@@ -166,7 +165,7 @@ func (r Report) total(action v1alpha1.Action) int {
 	return map[v1alpha1.Action]int{v1alpha1.Deny: r.Replay.Denied, v1alpha1.Warn: r.Replay.Warned, v1alpha1.Audit: r.Replay.Audited}[action]
 }
 
-// Ignored counts the findings that are ignored.
+// Ignored returns the number of ignored findings.
 func (r Report) Ignored() int {
 	return r.count(func(f Finding) bool { return f.Ignored != "" })
 }
@@ -181,8 +180,8 @@ func (r Report) count(counts func(Finding) bool) int {
 	return n
 }
 
-// Distinct makes one finding of what is the same fact: several renderings of one place have it, whatever they call the object, or
-// several environments share its file.
+// Distinct merges findings that are the same fact: in several renderings of one place, whatever the object's name, or in several
+// environments that share the file.
 func Distinct(findings []Finding) []Finding {
 	type fact struct {
 		at                Position
@@ -202,7 +201,7 @@ func Distinct(findings []Finding) []Finding {
 		}
 		same := slices.IndexFunc(as[is], func(i int) bool {
 			first := distinct[i]
-			// One rendering may have several objects of one place.
+			// A rendering can have several objects from one place.
 			return first.Object.Name == f.Object.Name || !slices.ContainsFunc(f.Renderings, func(r string) bool { return slices.Contains(first.Renderings, r) })
 		})
 		if same < 0 {
@@ -218,7 +217,7 @@ func Distinct(findings []Finding) []Finding {
 	return distinct
 }
 
-// rendered says in how many renderings the finding is, if in several.
+// rendered names the renderings with the finding, if there are several.
 func (f Finding) rendered() string {
 	if len(f.Renderings) < 2 {
 		return ""
@@ -226,7 +225,7 @@ func (f Finding) rendered() string {
 	return "in " + renderings(f.Renderings)
 }
 
-// renderings counts overlays, or charts with their values, and names the first of them.
+// renderings counts overlays, or charts with their values, and names the first ones.
 func renderings(all []string) string {
 	what := "overlay"
 	if slices.ContainsFunc(all, func(r string) bool { return strings.Contains(r, " with ") }) {
@@ -235,7 +234,7 @@ func renderings(all []string) string {
 	return words.Plural(len(all), what) + ": " + words.List(all)
 }
 
-// inRepository is the path of a file below the root of its repository, as far as the report knows that.
+// inRepository returns the path of a file from the root of its repository, if the report knows it.
 func (r Report) inRepository(file string) string {
 	if file == "" || file == "stdin" {
 		return file

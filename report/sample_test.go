@@ -22,7 +22,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// hostile is a text that would break out of its place in any format that did not escape it.
+// hostile is text that breaks out of its place in any format that does not escape it.
 const hostile = `<script>window.broken=1</script>"'&]]>,:%0A::error::x|{{.}}` + "`\\\n::error::y\x1b[31m"
 
 func finding(rule, check string, action v1alpha1.Action, object policies.Ref, path, message, remedy string) Finding {

@@ -16,7 +16,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// The sarif types are the part of SARIF 2.1.0 that is written. One descriptor stands for one check of a rule.
+// The sarif types are the part of SARIF 2.1.0 that Mooring writes. A descriptor is a check of a rule.
 type sarifLog struct {
 	Schema  string     `json:"$schema"`
 	Version string     `json:"version"`
@@ -90,7 +90,7 @@ type sarifResult struct {
 	Suppressions        []sarifSuppression `json:"suppressions,omitempty"`
 }
 
-// sarifSuppression tells that somebody knows of the result, and why it may stay.
+// sarifSuppression means that the result is known and ignored, with the reason.
 type sarifSuppression struct {
 	Kind          string `json:"kind"`
 	Justification string `json:"justification"`
@@ -163,7 +163,7 @@ func writeSARIF(w io.Writer, r Report) error {
 
 var sarifLevels = map[v1alpha1.Action]string{v1alpha1.Deny: "error", v1alpha1.Warn: "warning", v1alpha1.Audit: "note"}
 
-// sarifRules describes each check that found something, by ID.
+// sarifRules describes each check with findings, by ID.
 func sarifRules(r Report) []sarifDescriptor {
 	found := map[string]Finding{}
 	for _, f := range r.Findings {
@@ -195,7 +195,7 @@ func sarifRules(r Report) []sarifDescriptor {
 
 var severityLevels = map[policies.Severity]string{policies.High: "error", policies.Medium: "warning", policies.Low: "note"}
 
-// physicalLocation is the place in a file, or nil for what is in none.
+// physicalLocation returns the place in a file, or nil without one.
 func physicalLocation(p Position, lines []Line) *sarifPhysical {
 	if p.File == "" {
 		return nil
@@ -212,7 +212,7 @@ func physicalLocation(p Position, lines []Line) *sarifPhysical {
 	return at
 }
 
-// artifact names a file by a URI, which is relative to the root of the source where the file was.
+// artifact returns a file's URI, relative to the source root if possible.
 func artifact(file string) sarifArtifact {
 	slashed := path.Clean(filepath.ToSlash(file))
 	if path.IsAbs(slashed) {
@@ -225,8 +225,8 @@ func logicalName(f Finding) string {
 	return strings.TrimPrefix(strings.Join([]string{f.Cluster, f.Object.Namespace, f.Object.Kind, f.Object.Name, f.Path}, "/"), "/")
 }
 
-// fingerprints returns a function that gives each finding a name which stays when lines move: it is made of what was found
-// where in the object, and of a count where that is not unique.
+// fingerprints returns a function that gives each finding an identifier that stays the same when lines move: the check, the place
+// in the object, and a count if that is not unique.
 func fingerprints() func(Finding) string {
 	seen := map[string]int{}
 	return func(f Finding) string {

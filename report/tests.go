@@ -10,25 +10,25 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// Tests are what came of the cases of test files.
+// Tests are the results of test files.
 type Tests struct {
-	// Cases in the order in which they were played.
+	// Cases are the results in the order of play.
 	Cases []TestCase
 	// Errors are test files that could not be read, and cases that could not be played.
 	Errors []Error
 }
 
-// TestCase is one case of a test file.
+// TestCase is the result of a case.
 type TestCase struct {
 	Name     string
 	Position Position
-	// Findings are what the policies say of it.
+	// Findings are the policies' findings.
 	Findings []policies.Finding
-	// Wrong says what is not as the case wants it, nothing where it passes.
+	// Wrong lists the differences from what the case wants, empty if it passes.
 	Wrong []string
 }
 
-// Failed counts the cases that are not as they should be.
+// Failed returns the number of failed cases.
 func (t Tests) Failed() int {
 	n := 0
 	for _, c := range t.Cases {
@@ -39,7 +39,7 @@ func (t Tests) Failed() int {
 	return n
 }
 
-// Summary is the outcome on one line.
+// Summary returns the result on one line.
 func (t Tests) Summary() string {
 	said := fmt.Sprintf("%d passed, %d failed", len(t.Cases)-t.Failed(), t.Failed())
 	if len(t.Errors) > 0 {
@@ -48,7 +48,7 @@ func (t Tests) Summary() string {
 	return said
 }
 
-// TestFormats are the formats of the outcome of tests.
+// TestFormats are the output formats of test results.
 var TestFormats = []Format[Tests]{
 	{"text", "for people: what failed, and a line for each file", writeTestsText},
 	{"json", "for scripts: every case", writeTestsJSON},
@@ -56,7 +56,7 @@ var TestFormats = []Format[Tests]{
 	{"github", "for GitHub Actions: workflow commands that annotate the cases that failed", writeTestsGitHub},
 }
 
-// byFile returns the cases in groups of one file each, in their order.
+// byFile groups the cases by file, in their order.
 func (t Tests) byFile() [][]TestCase {
 	var groups [][]TestCase
 	for _, c := range t.Cases {
@@ -92,7 +92,7 @@ func writeTestsText(w io.Writer, t Tests) error {
 	return b.Flush()
 }
 
-// documentTests is the outcome in JSON; docs/test.md promises its fields.
+// documentTests are the results in JSON. docs/test.md promises its fields.
 type documentTests struct {
 	Version string             `json:"version"`
 	Cases   []documentTestCase `json:"cases"`

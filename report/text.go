@@ -17,16 +17,16 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// paint colours words for a terminal, or leaves them as they are.
+// paint colors words on a terminal.
 type paint bool
 
-// painted tells whether w wants colour: a terminal that can show it, of a person who did not say no. See no-color.org.
+// painted reports whether w is a color terminal, and its user did not turn colors off. See no-color.org.
 func painted(w io.Writer) paint {
 	file, ok := w.(*os.File)
 	return paint(ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())))
 }
 
-// in puts s into the colour of that code, on one line.
+// in returns s in the color with this code, on one line.
 func (p paint) in(code, s string) string {
 	s = oneLine(s)
 	if !p || s == "" {
@@ -35,13 +35,13 @@ func (p paint) in(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// Bold returns what makes words bold on a terminal, and leaves them as they are elsewhere.
+// Bold returns a function that makes words bold on a terminal, and returns them unchanged elsewhere.
 func Bold(w io.Writer) func(string) string { return painted(w).bold }
 
 func (p paint) bold(s string) string { return p.in("1", s) }
 func (p paint) dim(s string) string  { return p.in("2", s) }
 
-// action writes an action in its colour.
+// action returns an action in its color.
 func (p paint) action(a v1alpha1.Action) string {
 	codes := map[v1alpha1.Action]string{v1alpha1.Deny: "1;31", v1alpha1.Warn: "1;33", v1alpha1.Audit: "1;36"}
 	return p.in(codes[a], strings.ToLower(string(a)))
@@ -53,7 +53,7 @@ func writeText(w io.Writer, r Report) error {
 	return b.Flush()
 }
 
-// text writes a report for people. Errors of w are kept by the buffered writer until it is flushed.
+// text writes a report for people. The buffered writer keeps errors until it is flushed.
 type text struct {
 	*bufio.Writer
 	paint
@@ -92,7 +92,7 @@ func (t text) report(r Report) {
 	}
 }
 
-// overview sums up what was found, by cluster and by check, where there is enough to lose sight of it.
+// overview sums up the findings by cluster and by check, if there are many.
 func (t text) overview(r Report) {
 	if r.Replay != nil {
 		return
@@ -113,14 +113,14 @@ func (t text) overview(r Report) {
 	}
 }
 
-// table writes rows of tab-separated cells under a head.
+// table writes rows of tab-separated cells under a heading.
 func (t text) table(head string, rows int, row func(int) string) {
 	table := tabwriter.NewWriter(t, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, head)
 	for i := range rows {
 		fmt.Fprintln(table, row(i))
 	}
-	// The writer below keeps what goes wrong.
+	// The underlying writer keeps errors.
 	_ = table.Flush()
 	t.line("")
 }
@@ -168,7 +168,7 @@ func (t text) quote(lines []Line) {
 	}
 }
 
-// line writes the words that are not empty after the indent, and a line's end.
+// line writes the non-empty words after the indent, and a newline.
 func (t text) line(indent string, words ...string) {
 	said := ""
 	for _, word := range words {
@@ -179,7 +179,7 @@ func (t text) line(indent string, words ...string) {
 	t.WriteString(strings.TrimRight(indent+strings.TrimPrefix(said, " "), " ") + "\n")
 }
 
-// oneLine keeps what others wrote from breaking out of its line or from commanding the terminal.
+// oneLine escapes text so that it stays on its line and cannot control the terminal.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -194,7 +194,7 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// Shown is what the finding is shown as: its action, or ignored.
+// Shown returns the finding's action, or ignored.
 func (f Finding) Shown() string {
 	if f.Ignored != "" {
 		return "ignored"
@@ -202,7 +202,7 @@ func (f Finding) Shown() string {
 	return strings.ToLower(string(f.Action))
 }
 
-// Place is where a reader finds the object: its file, with the template that it was rendered from, or its cluster.
+// Place returns where the object is: its file with its template, or its cluster.
 func (f Finding) Place() string {
 	if f.Position.Template != "" {
 		return f.Position.File + " (from " + f.Position.Template + ")"
@@ -210,8 +210,8 @@ func (f Finding) Place() string {
 	return cmp.Or(f.Source, f.Position.File, f.Cluster)
 }
 
-// byObject returns the findings in groups of one object each: of files in the order of their first, of a cluster those with the
-// strictest and the gravest first.
+// byObject groups the findings by object: those in files in the order of the first finding, those of a cluster with the strictest
+// and most severe first.
 func (r Report) byObject() [][]Finding {
 	type key struct{ cluster, file, object string }
 	at := map[key]int{}
@@ -239,7 +239,7 @@ func (r Report) byObject() [][]Finding {
 	return groups
 }
 
-// checkRow sums up what one check found.
+// checkRow sums up a check.
 type checkRow struct {
 	ID       string
 	Severity policies.Severity
@@ -247,7 +247,7 @@ type checkRow struct {
 	Objects int
 }
 
-// checks sums up each check, the one with most denials first.
+// checks returns a row for each check, the one with the most denials first.
 func (r Report) checks() []checkRow {
 	objects, severity := map[string]map[string]bool{}, map[string]policies.Severity{}
 	for _, f := range r.Findings {
@@ -270,7 +270,7 @@ func (r Report) checks() []checkRow {
 	return rows
 }
 
-// Title says what the report is, of what, and when it was made.
+// Title returns the heading with the date.
 func (r Report) Title() string {
 	if date := r.Date(); date != "" {
 		return r.Heading() + ", " + date
@@ -278,7 +278,7 @@ func (r Report) Title() string {
 	return r.Heading()
 }
 
-// Heading says what the report is, and of what.
+// Heading says what the report is about.
 func (r Report) Heading() string {
 	heading := words.Capital(cmp.Or(r.Command, "report"))
 	if r.Subject != "" {
@@ -287,7 +287,7 @@ func (r Report) Heading() string {
 	return heading
 }
 
-// Date says when the report was made, if that is known.
+// Date returns when the report was made, if known.
 func (r Report) Date() string {
 	if r.Time.IsZero() {
 		return ""
@@ -295,7 +295,7 @@ func (r Report) Date() string {
 	return r.Time.UTC().Format("2006-01-02 15:04 MST")
 }
 
-// Summary is the report in one sentence.
+// Summary returns the report in one sentence.
 func (r Report) Summary() string {
 	if r.Replay != nil {
 		return r.Replay.summary()

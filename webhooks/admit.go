@@ -9,22 +9,21 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// maxUnderWay bounds the reviews that are judged at the same time, in bytes of their bodies. What is decoded takes several
-// times as much, and all of it has to fit into the memory limit of a Pod.
+// maxUnderWay limits the total body size of the reviews being judged, in bytes. A decoded review takes several times its body, and
+// all of them must fit in the Pod's memory limit.
 const maxUnderWay = 4 * maxBody
 
-// leastWeight is what the smallest review counts as, in bytes: it bounds the number of reviews, and of the reads that they
-// ask of the API server.
+// leastWeight is the minimum weight of a review, in bytes. It limits the number of reviews, and so the reads from the API server.
 const leastWeight = 256 << 10
 
-// gate lets in as many reviews as there is room for, and turns the others away while the API server still waits: a
-// webhook that answers nobody in time takes the cluster with it.
+// gate admits as many reviews as there is room for, and rejects the others before the API server's timeout. A webhook that times
+// out on everything takes the cluster down with it.
 type gate struct{ room *semaphore.Weighted }
 
 func newGate() gate { return gate{semaphore.NewWeighted(maxUnderWay)} }
 
-// enter waits until there is room for a review with a body of that many bytes, for as long as ctx lasts. The caller has to
-// call leave in the end. The error is for the API server, whose failure policy then decides.
+// enter waits until there is room for a review of this size, or ctx ends. The caller must call leave. The API server's failure
+// policy handles the error.
 func (g gate) enter(ctx context.Context, size int) (leave func(), err error) {
 	weight := max(int64(size), leastWeight)
 	if err := g.room.Acquire(ctx, weight); err != nil {

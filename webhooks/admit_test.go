@@ -13,8 +13,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 )
 
-// TestShedding fills the gate with reviews that are not answered, and shows that the next one is turned away while its
-// sender still waits, and let in when there is room again.
+// TestShedding fills the gate with pending reviews. The next review must be rejected before its timeout, and admitted once there is
+// room.
 func TestShedding(t *testing.T) {
 	review, err := os.ReadFile("testdata/scale-down.review.json")
 	if err != nil {
@@ -53,7 +53,7 @@ func TestShedding(t *testing.T) {
 	}
 }
 
-// TestGateTakesTheLargest: what may be read must be able to get in.
+// TestGateTakesTheLargest checks that the gate admits the largest review that can be read.
 func TestGateTakesTheLargest(t *testing.T) {
 	leave, err := newGate().enter(t.Context(), maxBody)
 	if err != nil {

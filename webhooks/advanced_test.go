@@ -11,7 +11,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// TestAdvanced: an Advanced StatefulSet is judged as a StatefulSet where both sides of the change can be read as one.
+// TestAdvanced checks that an Advanced StatefulSet is judged as a StatefulSet if both sides of the change convert to one.
 func TestAdvanced(t *testing.T) {
 	const set = "apiVersion: apps.kruise.io/v1beta1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\n"
 	for name, test := range map[string]struct {

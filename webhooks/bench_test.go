@@ -24,17 +24,16 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// raceEnabled tells whether the tests run under the race detector.
+// raceEnabled reports whether the race detector is on.
 var raceEnabled bool
 
-// work is what is measured: one thing that is done for a review, under a name.
+// work is a named part of answering a review, to be measured.
 type work struct {
 	name string
 	do   func(testing.TB)
 }
 
-// works are the parts of answering a review: decoding it and nothing else, which is the floor, and the whole of it under
-// each profile.
+// works are the parts of answering a review: decoding alone, which is the floor, and the whole answer under each profile.
 func works(t testing.TB) []work {
 	var all []work
 	for _, name := range []string{"database-create", "database-grow", "database-update", "scale-up", "claim-create"} {
@@ -71,8 +70,8 @@ func works(t testing.TB) []work {
 	return all
 }
 
-// TestAllocations compares how much each work allocates with the checked-in table, which -update writes. An improvement
-// has to be written down too, or nobody notices when it is lost again.
+// TestAllocations compares the allocations of each work with the checked-in table, which -update writes. An improvement must be
+// written down too, or losing it again goes unnoticed.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too, and takes buffers from their pools at random")
@@ -100,7 +99,7 @@ func TestAllocations(t *testing.T) {
 		if _, err := fmt.Sscan(line, &name, &want); err != nil {
 			t.Fatalf("%s: %q: %v", path, line, err)
 		}
-		// A pool that the garbage collector has just emptied, or another version of Go, is worth a few.
+		// An emptied pool, or another version of Go, makes a few more.
 		tolerated := 2 + want/10
 		if got, ok := measured[name]; !ok || max(got-want, want-got) > tolerated {
 			t.Errorf("%s allocates %d times; %s says %d, and %d more or less are tolerated; go test ./webhooks -run Allocations -update", name, got, path, want, tolerated)
@@ -123,7 +122,7 @@ func BenchmarkReview(b *testing.B) {
 	}
 }
 
-// writer takes an answer and keeps its status alone, so that nothing of the measuring is measured.
+// writer keeps only the status of an answer, so that the measurement does not measure itself.
 type writer struct {
 	header http.Header
 	status int
@@ -133,7 +132,7 @@ func (w *writer) Header() http.Header         { return w.header }
 func (w *writer) Write(b []byte) (int, error) { return len(b), nil }
 func (w *writer) WriteHeader(status int)      { w.status = status }
 
-// recorded returns a recorded review as the API server sends it, without the white space of the file.
+// recorded returns a recorded review as the API server sends it, without the file's white space.
 func recorded(t testing.TB, name string) []byte {
 	t.Helper()
 	review, err := os.ReadFile("testdata/" + name + ".review.json")
@@ -147,7 +146,7 @@ func recorded(t testing.TB, name string) []byte {
 	return compact.Bytes()
 }
 
-// benchReviewer judges by a profile alone, in a cluster that no rule has anything against.
+// benchReviewer judges with a profile alone, in a cluster without findings.
 func benchReviewer(t testing.TB, profile string) *Reviewer {
 	t.Helper()
 	set := databaseClusters(t).set
@@ -170,7 +169,7 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without a channel it keeps nothing, however many rules warn.
+	// Without a channel the recorder drops all Events.
 	r := NewReviewer(clusters, &events.FakeRecorder{})
 	r.policies.Store(compiled)
 	return r

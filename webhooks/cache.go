@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Watched are the informers of a cache, by what they watch.
+// Watched has the informers of a cache, by kind.
 type Watched map[*kinds.Kind]informer
 
 type informer interface {
@@ -27,8 +27,8 @@ type informer interface {
 	GetIndexer() toolscache.Indexer
 }
 
-// Watch has the cache watch each kind that rules read through it, and the Pods of StatefulSets: see member. It does not wait for what
-// there is, so that the first review need not.
+// Watch makes the cache watch each kind that rules read through it, and the Pods of StatefulSets: see member. It does not wait for
+// the cache to sync.
 func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
 	watched := Watched{}
 	for _, kind := range kinds.All {
@@ -44,7 +44,7 @@ func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
 	return watched, nil
 }
 
-// Synced tells whether all that there was is in the cache, save Pods, which are many and can be done without.
+// Synced reports whether the cache has synced. It does not wait for Pods, which are many and not required.
 func (w Watched) Synced() bool {
 	for kind, informer := range w {
 		if kind != kinds.Pod && !informer.HasSynced() {
@@ -54,7 +54,7 @@ func (w Watched) Synced() bool {
 	return true
 }
 
-// names returns the names of those objects of the namespace that match. Nothing is copied: nobody changes it.
+// names returns the names of the matching objects of the namespace. It copies nothing, because no caller changes them.
 func (w Watched) names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) (names []string, ok bool) {
 	informer, ok := w[kind]
 	if !ok || !informer.HasSynced() {
@@ -78,7 +78,7 @@ func (w Watched) names(kind *kinds.Kind, namespace string, match func(kinds.Obje
 	return names, true
 }
 
-// IndexFields has a cache hold the Indexes.
+// IndexFields adds the Indexes to a cache.
 func IndexFields(ctx context.Context, of client.FieldIndexer) error {
 	for _, index := range policies.Indexes {
 		if err := of.IndexField(ctx, index.Kind.New(), index.Name, func(o client.Object) []string { return index.Of(o.(kinds.Object)) }); err != nil {
@@ -88,7 +88,7 @@ func IndexFields(ctx context.Context, of client.FieldIndexer) error {
 	return nil
 }
 
-// Trimmed says of every kind what a cache takes from its objects: what no rule reads in them.
+// Trimmed returns the cache options that trim each kind's objects.
 func Trimmed() map[client.Object]cache.ByObject {
 	trimmed := map[client.Object]cache.ByObject{}
 	for _, kind := range kinds.All {
@@ -101,18 +101,18 @@ func Trimmed() map[client.Object]cache.ByObject {
 	return trimmed
 }
 
-// members selects the Pods that StatefulSets made.
+// members selects the Pods of StatefulSets.
 var members = func() labels.Selector {
 	made, err := labels.NewRequirement(appsv1.StatefulSetPodNameLabel, selection.Exists, nil)
 	utilruntime.Must(err)
 	return labels.NewSelector().Add(*made)
 }()
 
-// member is what the cache keeps of a Pod. Pods are many and change often, and are judged by as they are now; what no name tells is
-// which of them uses a claim.
+// member is what the cache keeps of a Pod. Pods are many and change often, so they are judged live. The cache is only needed to
+// find the Pods that use a claim.
 type member struct {
 	metav1.ObjectMeta
-	// claims are those that do not end in the Pod's name, as those of claim templates do.
+	// claims are the claims whose name does not end in the Pod's, as those of claim templates do.
 	claims []string
 }
 
@@ -130,7 +130,7 @@ func slim(o any) (any, error) {
 	return m, nil
 }
 
-// pod returns a Pod that has what the member has kept.
+// pod returns a Pod with what the member keeps.
 func (m *member) pod() *corev1.Pod {
 	pod := kinds.Pod.New().(*corev1.Pod)
 	pod.Namespace, pod.Name, pod.Labels = m.Namespace, m.Name, map[string]string{appsv1.StatefulSetPodNameLabel: m.Name}
@@ -145,7 +145,7 @@ func (m *member) pod() *corev1.Pod {
 func trim(kind *kinds.Kind) toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(kinds.Object); ok {
-			// What is read from a cache without a copy has the kind that is written in it.
+			// Objects read from a cache without a copy keep the kind that is set on them.
 			object.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 			kinds.Trim(object)
 			share(object)
@@ -154,7 +154,7 @@ func trim(kind *kinds.Kind) toolscache.TransformFunc {
 	}
 }
 
-// share has objects hold in common what is the same in most: it saves a fifth of a large cluster's cache.
+// share lets objects share values that are the same in most of them, which saves a fifth of a large cluster's cache.
 func share(o kinds.Object) {
 	switch o := o.(type) {
 	case *corev1.PersistentVolumeClaim:
@@ -164,7 +164,7 @@ func share(o kinds.Object) {
 			claim := &o.Spec.VolumeClaimTemplates[i]
 			claim.Spec.Resources.Requests = sized(claim.Spec.Resources.Requests)
 		}
-		// A small map takes as much as twenty short strings.
+		// A small map takes as much memory as twenty short strings.
 		template := &o.Spec.Template
 		if maps.Equal(template.Labels, o.Labels) {
 			template.Labels = o.Labels
@@ -175,7 +175,7 @@ func share(o kinds.Object) {
 	}
 }
 
-// sizes holds one list for each size of storage that was asked for: they are few, and a list takes 700 bytes.
+// sizes has one list for each size of storage. There are few sizes, and a list takes 700 bytes.
 var sizes sync.Map
 
 func sized(asked corev1.ResourceList) corev1.ResourceList {

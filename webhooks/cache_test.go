@@ -21,8 +21,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/ruletest"
 )
 
-// TestRulesMissNothingInTheCache judges every rule's cases once more with the cluster as the cache has it, and with what stands in
-// the cluster as the scanner reads it.
+// TestRulesMissNothingInTheCache judges every rule's cases again with the cluster as the cache has it, and objects of a live
+// cluster as the scanner reads them.
 func TestRulesMissNothingInTheCache(t *testing.T) {
 	for _, rule := range rules.All {
 		cases, err := ruletest.Of(rule)
@@ -54,10 +54,10 @@ func TestRulesMissNothingInTheCache(t *testing.T) {
 				}
 				got, err := play.Judge(set)
 				if play.Cluster.Complete && c.Stands == nil && err == nil {
-					// Where to look, the webhook knows from what it watches.
+					// The webhook finds objects with what it watches.
 					got, err = set.Judge(play.Change, watchedCluster{play.Cluster, watch(t, play.Cluster.Objects)})
 				}
-				// What mends a finding holds the object itself, which is not the same one.
+				// The fix holds the object itself, which is another copy.
 				if diff := cmp.Diff(whole, got, cmpopts.IgnoreFields(policies.Finding{}, "Fix")); err != nil || diff != "" {
 					t.Errorf("error %v, verdict (-whole objects +trimmed ones):\n%s", err, diff)
 				}
@@ -66,7 +66,7 @@ func TestRulesMissNothingInTheCache(t *testing.T) {
 	}
 }
 
-// watchedCluster is the cluster, and what a cache that watches it knows.
+// watchedCluster is a cluster with a cache that watches it.
 type watchedCluster struct {
 	policies.Snapshot
 	watched Watched
@@ -76,7 +76,7 @@ func (c watchedCluster) Names(kind *kinds.Kind, namespace string, match func(kin
 	return c.watched.names(kind, namespace, match)
 }
 
-// synced is an informer that has seen what is in the indexer.
+// synced is an informer that has seen the indexer's objects.
 type synced struct{ toolscache.Indexer }
 
 func (synced) HasSynced() bool                  { return true }
@@ -103,8 +103,8 @@ func watch(t *testing.T, objects []kinds.Object) Watched {
 	return watched
 }
 
-// TestTheCacheOnlySaysWhereToLook judges while the cache is behind: a denial rests on what is there, and what a name leads to is found
-// whatever the cache has.
+// TestTheCacheOnlySaysWhereToLook judges while the cache is behind. A denial must rest on live objects, and objects found by name
+// must be found whatever the cache has.
 func TestTheCacheOnlySaysWhereToLook(t *testing.T) {
 	meta := func(name, uid string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(uid)}

@@ -9,17 +9,17 @@ import (
 	"slices"
 )
 
-// Callers says who may call the webhooks: who shows a certificate that an authority in CAFile signed, and goes by one of
-// the Names. The API server shows one where its AdmissionConfiguration gives it a kubeconfig for webhooks.
+// Callers restricts who can call the webhooks: clients with a certificate from an authority in CAFile and one of the Names. The API
+// server presents one if its AdmissionConfiguration has a kubeconfig for webhooks.
 type Callers struct {
-	// CAFile holds PEM certificates. It is read for every connection, so that it may be replaced at any time.
+	// CAFile has PEM certificates. It is read for every connection, so it can be replaced at any time.
 	CAFile string
-	// Names are the common names allowed; any where there are none. An authority that signs for others too, as that of a
-	// cluster's clients does, makes them necessary.
+	// Names are the allowed common names; empty allows all. They are necessary if the authority also signs other certificates, as a
+	// cluster's client CA does.
 	Names []string
 }
 
-// Require makes the configuration of a server refuse everybody else. It returns an error if CAFile cannot be used now.
+// Require configures a server to reject everyone else. It returns an error if CAFile cannot be used now.
 func (c Callers) Require(config *tls.Config) error {
 	if _, err := c.authorities(); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (c Callers) Require(config *tls.Config) error {
 		if err != nil {
 			return nil, err
 		}
-		// Without tickets every connection is verified anew, and against the authorities of today.
+		// Without session tickets, every connection is verified against the current authorities.
 		strict := base.Clone()
 		strict.ClientAuth, strict.ClientCAs, strict.SessionTicketsDisabled = tls.RequireAndVerifyClientCert, authorities, true
 		strict.VerifyConnection = c.named

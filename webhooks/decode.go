@@ -26,7 +26,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// scheme holds the kinds that reviews may be about.
+// scheme has the kinds that reviews can be about.
 var scheme = runtime.NewScheme()
 
 func init() {
@@ -35,47 +35,46 @@ func init() {
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 }
 
-// decode reads JSON with the decoder that becomes encoding/json/v2 in Go 1.27. It is case-sensitive as the API server's own
-// is, and reads each byte once where encoding/json, and sigs.k8s.io/json after it, first look whether all of it is valid.
-// Names that come twice and broken UTF-8 are taken as the API server takes them.
+// decode reads JSON with the decoder that becomes encoding/json/v2 in Go 1.27. It is case-sensitive like the API server's, and
+// reads each byte once, where encoding/json and sigs.k8s.io/json first validate everything. It accepts duplicate names and invalid
+// UTF-8 as the API server does.
 func decode(data []byte, into any, options ...json.Options) error {
 	return json.Unmarshal(data, into, append(options, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))...)
 }
 
-// badRequest is a review that cannot be judged because of what it is. It is answered with HTTP 400, so that the
-// webhook's failure policy decides.
+// badRequest is a review that cannot be judged. It is answered with HTTP 400, so that the webhook's failure policy decides.
 type badRequest struct{ error }
 
 func badRequestf(format string, args ...any) error {
 	return badRequest{fmt.Errorf(format, args...)}
 }
 
-// reviewDecoder reads one AdmissionReview at a time.
+// reviewDecoder decodes one AdmissionReview at a time.
 type reviewDecoder struct {
 	review  *admissionv1.AdmissionReview
 	options json.Options
-	// wanted tells whether the objects of a request are wanted, by what comes before them.
+	// wanted reports whether a request's objects are needed, from the fields before them.
 	wanted func(*admissionv1.AdmissionRequest) bool
 }
 
-// errUnwanted ends the decoding of a review whose objects are not wanted.
+// errUnwanted ends the decoding of a review whose objects are not needed.
 var errUnwanted = errors.New("unwanted")
 
-// reviewDecoders are kept because the decoder learns what to do with each type only once.
+// reviewDecoders are reused, because a decoder analyzes each type only once.
 var reviewDecoders = sync.Pool{New: func() any {
 	d := &reviewDecoder{}
 	d.options = json.WithUnmarshalers(json.UnmarshalFromFunc(d.object))
 	return d
 }}
 
-// object reads an object of the request as what it is, in the same pass as the review: the API server names the kind
-// before it sends the objects. What comes before its kind stays raw, and so do the options.
+// object decodes an object of the request into its type, in the same pass as the review: the API server sends the kind before the
+// objects. Objects before their kind stay raw, as do the options.
 func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtension) error {
 	o, err := newObject(d.review.Request)
 	if err != nil || from.PeekKind() != '{' || into == &d.review.Request.Options {
 		return errors.ErrUnsupported
 	}
-	// The API server sends what there was after what there is to be: who wants the one wants both.
+	// The API server sends oldObject after object: both are needed, or neither.
 	if d.review.Kind != "" && into == &d.review.Request.Object && !d.wanted(d.review.Request) {
 		return errUnwanted
 	}
@@ -83,8 +82,8 @@ func (d *reviewDecoder) object(from *jsontext.Decoder, into *runtime.RawExtensio
 	return json.UnmarshalDecode(from, o, json.WithUnmarshalers(nil))
 }
 
-// decodeReview reads an AdmissionReview and makes sure that there is a request in it. It reads no further than to the objects
-// where they are unwanted, as wanted says of a request that has what the API server sends before them.
+// decodeReview decodes an AdmissionReview and checks that it has a request. If wanted returns false for the fields that the API
+// server sends before the objects, it stops there.
 func decodeReview(body []byte, wanted func(*admissionv1.AdmissionRequest) bool) (review *admissionv1.AdmissionReview, unwanted bool, err error) {
 	d := reviewDecoders.Get().(*reviewDecoder)
 	review = &admissionv1.AdmissionReview{}
@@ -116,9 +115,9 @@ func describe(gvk schema.GroupVersionKind) string {
 	return gvk.GroupVersion().String() + " " + gvk.Kind
 }
 
-// decodeChange turns an admission request into the change that the rules judge. A request to scale becomes an update of
-// its StatefulSet, and an eviction the delete of its Pod, which are looked up in the cluster; where they are gone, the change
-// is nil: the API server says so better.
+// decodeChange converts an admission request into the change that the rules judge. A scale request becomes an update of its
+// StatefulSet, and an eviction the delete of its Pod, both looked up in the cluster. If the object is gone the change is nil: the
+// API server's own error is better.
 func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, clusters Clusters) (*policies.Change, error) {
 	ch := &policies.Change{
 		Operation: req.Operation,
@@ -162,7 +161,7 @@ func decodeChange(ctx context.Context, req *admissionv1.AdmissionRequest, cluste
 	}
 }
 
-// decodeObject returns the object of a field of the request, or nil where there is none.
+// decodeObject returns the object in a field of the request, or nil.
 func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.RawExtension) (kinds.Object, error) {
 	o, _ := in.Object.(kinds.Object)
 	if o == nil {
@@ -182,7 +181,7 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.Ra
 		custom.Resource = req.Resource.Resource
 	}
 	if _, ok := o.(*corev1.Namespace); !ok && o.GetNamespace() == "" {
-		// A request about a Namespace names that namespace as its own, and no object lies in itself.
+		// A request about a Namespace has that namespace as its own, but the object has none.
 		o.SetNamespace(req.Namespace)
 	}
 	if o.GetName() == "" {
@@ -191,7 +190,7 @@ func decodeObject(req *admissionv1.AdmissionRequest, field string, in runtime.Ra
 	return o, nil
 }
 
-// newObject returns an empty object of the kind that the request is about.
+// newObject returns an empty object of the request's kind.
 func newObject(req *admissionv1.AdmissionRequest) (kinds.Object, error) {
 	gvk := schema.GroupVersionKind(req.Kind)
 	typed, err := scheme.New(gvk)
@@ -231,14 +230,15 @@ func scaleChange(ctx context.Context, ch *policies.Change, clusters Clusters) (*
 	if err != nil {
 		return nil, err
 	}
-	// Of what the two sides share nobody changes anything.
+	// No one changes what the two sides share.
 	older, newer := *set, *set
 	older.Spec.Replicas, newer.Spec.Replicas = &oldScale.Spec.Replicas, &newScale.Spec.Replicas
 	ch.Scale, ch.Old, ch.New = true, &older, &newer
 	return ch, nil
 }
 
-// customScaleChange makes of a request to scale a custom resource an update of what is known of it, with the number as a Scale has it.
+// customScaleChange converts a request to scale a custom resource into an update of what is known of it, with the number in
+// spec.replicas.
 func customScaleChange(ctx context.Context, of metav1.GroupVersionResource, ch *policies.Change, clusters Clusters) (*policies.Change, error) {
 	oldScale, newScale, err := scales(ch)
 	if err != nil {
@@ -266,8 +266,8 @@ func customScaleChange(ctx context.Context, of metav1.GroupVersionResource, ch *
 	return ch, nil
 }
 
-// advanced makes StatefulSets of the Advanced StatefulSets that the change is about. Where it cannot, they stay custom resources: a field
-// that is new to Mooring is no reason to refuse.
+// advanced converts the change's Advanced StatefulSets into StatefulSets. If it cannot, they stay custom resources: a field that
+// Mooring does not know is no reason to refuse.
 func advanced(ch *policies.Change) {
 	sides := [2]kinds.Object{ch.Old, ch.New}
 	for i, side := range sides {

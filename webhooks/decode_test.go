@@ -14,8 +14,8 @@ import (
 	kjson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// TestDecodesAsTheAPIServerDoes fills in every field of every kind that is judged and reads it back with the API
-// server's own decoder and with this package's.
+// TestDecodesAsTheAPIServerDoes fills every field of every judged kind, and decodes it with the API server's decoder and with this
+// package's.
 func TestDecodesAsTheAPIServerDoes(t *testing.T) {
 	filler := fuzzer.FuzzerFor(metafuzzer.Funcs, rand.NewSource(1), serializer.NewCodecFactory(scheme)).NilChance(.1).NumElements(1, 2)
 	for gvk, kind := range scheme.AllKnownTypes() {
@@ -45,7 +45,7 @@ func TestDecodesAsTheAPIServerDoes(t *testing.T) {
 	}
 }
 
-// reviewed are those that some rule judges.
+// reviewed are the kinds that a rule judges.
 var reviewed = map[string]bool{
 	"StatefulSet": true, "Scale": true, "PersistentVolumeClaim": true, "PersistentVolume": true, "Service": true,
 	"Pod": true, "Namespace": true, "HorizontalPodAutoscaler": true, "StatefulPolicy": true,

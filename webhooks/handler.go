@@ -18,17 +18,17 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Paths under which the webhooks are registered.
+// The paths of the webhooks.
 const (
 	MutatePath   = "/mutate"
 	ValidatePath = "/validate"
 )
 
-// maxBody is the largest review read, in bytes. The API server takes objects of at most 3 MiB, and an update carries two.
+// maxBody is the maximum size of a review, in bytes. The API server limits objects to 3 MiB, and an update has two.
 const maxBody = 7 << 20
 
-// Handler serves the reviews. A review that cannot be judged is answered with an HTTP error and never with a refusal, so
-// that the webhook's failure policy decides what becomes of the request.
+// Handler serves the reviews. A review that cannot be judged gets an HTTP error, never a refusal, so that the webhook's failure
+// policy decides.
 func (r *Reviewer) Handler(log logr.Logger) http.Handler {
 	mux := http.NewServeMux()
 	gate := newGate()
@@ -37,21 +37,21 @@ func (r *Reviewer) Handler(log logr.Logger) http.Handler {
 	return mux
 }
 
-// webhook is one of the two things that the API server asks for.
+// webhook is one of the two webhook handlers.
 type webhook struct {
 	name string
 	log  logr.Logger
 	gate gate
-	// wanted tells, by all of a request but its objects, whether they can make a difference. Where they cannot, they are not
-	// read, and the answer is yes.
+	// wanted reports, from all of a request but its objects, whether they can make a difference. If not, they are not read and the
+	// request is allowed.
 	wanted func(context.Context, *admissionv1.AdmissionRequest) bool
-	// judge answers a request. Where it returns an error too, the answer is what is said in the place of an HTTP error.
+	// judge answers a request. If it also returns an error, the answer is sent instead of an HTTP error.
 	judge func(context.Context, *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error)
 }
 
 func always(context.Context, *admissionv1.AdmissionRequest) bool { return true }
 
-// refused is an answer that is no review: an HTTP status and the reason.
+// refused is an HTTP error: its status and the reason.
 type refused struct {
 	status int
 	error
@@ -78,7 +78,7 @@ func (h webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer returns the body to send, and what became of the review in a word for the metrics.
+// answer returns the body to send, and the outcome as a label for the metrics.
 func (h webhook) answer(r *http.Request) (body []byte, outcome string, err error) {
 	var uid types.UID
 	defer func() {
@@ -125,17 +125,17 @@ func (h webhook) answer(r *http.Request) (body []byte, outcome string, err error
 	return body, outcome, err
 }
 
-// about adds to the log's lines which request they are about. That has a price, so it is done where a line is written.
+// about adds the request to the log's lines. This is expensive, so it happens only when a line is written.
 func about(log logr.Logger, req *admissionv1.AdmissionRequest) logr.Logger {
 	return log.WithValues("uid", req.UID, "operation", req.Operation, "resource", req.Resource.Resource,
 		"subresource", req.SubResource, "namespace", req.Namespace, "name", req.Name, "user", req.UserInfo.Username)
 }
 
-// bodies are buffers to read reviews into. What is decoded keeps nothing of them.
+// bodies are buffers for reviews. Decoded objects do not refer to them.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// read reads the review that the HTTP request carries, once the gate has room for it, up to its objects where they are unwanted.
-// The caller has to leave the gate.
+// read reads the review from the HTTP request once the gate admits it. It stops at the objects if they are not needed. The caller
+// must leave the gate.
 func (h webhook) read(ctx context.Context, r *http.Request) (request *admissionv1.AdmissionReview, unwanted bool, leave func(), err error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, false, nil, refused{http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type is %q, want application/json", r.Header.Get("Content-Type"))}

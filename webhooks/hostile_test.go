@@ -23,8 +23,8 @@ func send(handler http.Handler, path string, body []byte) (int, string) {
 	return recorder.Code, recorder.Body.String()
 }
 
-// TestHostileReviews sends what an API server would not send, and some of the worst that it would. Nothing panics, what is
-// no review gets an HTTP error, and what is one gets a verdict.
+// TestHostileReviews sends reviews that no API server sends, and some of the worst that it could. There must be no panic, an HTTP
+// error for what is no review, and a verdict for what is.
 func TestHostileReviews(t *testing.T) {
 	scale, err := os.ReadFile("testdata/scale-down.review.json")
 	if err != nil {
@@ -34,7 +34,7 @@ func TestHostileReviews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// with puts text in front of a review's object, where it is a member of the same name or another.
+	// with inserts text before a review's object, as another member with the same or another name.
 	with := func(review []byte, text string) []byte {
 		at := bytes.Index(review, []byte(`"object": {`))
 		if at < 0 {
@@ -83,8 +83,7 @@ func TestHostileReviews(t *testing.T) {
 	}
 }
 
-// FuzzAnnotations puts any text into the annotations by which owners speak to Mooring. None of them lets somebody through
-// who may not bypass, and all are judged.
+// FuzzAnnotations sets Mooring's annotations to any text. No text may let a user without the right through, and all must be judged.
 func FuzzAnnotations(f *testing.F) {
 	f.Add("scale-down", "moved", "2001-01-01T00:00:00Z", "update-strategy")
 	f.Add("scale-down,*", "", "never", "*")

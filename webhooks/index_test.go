@@ -19,7 +19,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// cacheOf returns Mooring's cache of an API server that has these StatefulSets and no others.
+// cacheOf returns Mooring's cache of an API server with only these StatefulSets.
 func cacheOf(t testing.TB, sets []appsv1.StatefulSet) cache.Cache {
 	t.Helper()
 	list, err := json.Marshal(appsv1.StatefulSetList{
@@ -59,7 +59,7 @@ func cacheOf(t testing.TB, sets []appsv1.StatefulSet) cache.Cache {
 	return cached
 }
 
-// sharing returns StatefulSets of one namespace that each have a Secret of their own.
+// sharing returns StatefulSets in one namespace, each with its own Secret.
 func sharing(n int) []appsv1.StatefulSet {
 	sets := make([]appsv1.StatefulSet, n)
 	for i := range sets {
@@ -79,11 +79,11 @@ func secret(name string) kinds.Object {
 	return o
 }
 
-// TestIndex: what is found in the cache's index is believed only while it is there and still says so.
+// TestIndex checks that an object found in the cache's index counts only if it still exists and still matches.
 func TestIndex(t *testing.T) {
 	sets := sharing(4)
 	cached := cacheOf(t, sets)
-	// Since then, one is gone and one needs another Secret.
+	// Since then, one was deleted and one needs another Secret.
 	now := sharing(4)
 	now[2].Spec.Template.Spec.Volumes = nil
 	live := cacheOf(t, append(now[:1:1], now[2:]...))
@@ -108,7 +108,7 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// BenchmarkNeededObject is the question that a delete of a Secret asks, in a namespace of so many StatefulSets.
+// BenchmarkNeededObject measures the lookup for the delete of a Secret, in a namespace of this many StatefulSets.
 func BenchmarkNeededObject(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -17,11 +17,11 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// PolicyLoader keeps a Reviewer's policies those of the cluster. It is a manager's Runnable.
+// PolicyLoader loads the cluster's policies into a Reviewer. It is a manager's Runnable.
 type PolicyLoader struct {
 	Reviewer *Reviewer
 	Cache    cache.Cache
-	// DefaultProfile is for namespaces that choose none.
+	// DefaultProfile is the profile of namespaces that choose none.
 	DefaultProfile string
 	Log            logr.Logger
 }
@@ -50,8 +50,8 @@ func (l *PolicyLoader) Start(ctx context.Context) error {
 	}
 }
 
-// changes tells of each change to objects of these kinds, but for their status, once the cache has them all. It is nil where the
-// context ends before.
+// changes signals each change to objects of these kinds, except to their status, after the cache has synced. It is nil if the
+// context ends first.
 func changes(ctx context.Context, from cache.Cache, of ...client.Object) (<-chan struct{}, error) {
 	changed := make(chan struct{}, 1)
 	notify := func() {
@@ -86,7 +86,7 @@ func changes(ctx context.Context, from cache.Cache, of ...client.Object) (<-chan
 	return changed, nil
 }
 
-// load puts the policies of the moment into force; those that cannot be used are left out and named in the log.
+// load puts the current policies into force. It leaves out and logs those that are invalid.
 func (l *PolicyLoader) load(ctx context.Context) error {
 	var list v1alpha1.StatefulPolicyList
 	if err := l.Cache.List(ctx, &list); err != nil {

@@ -21,8 +21,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// TestMessages keeps in one file all that a user may be told, as kubectl shows it, for somebody to read it through with the
-// eyes of who gets it at night: what happened, why it matters for the data, what to type next.
+// TestMessages keeps all texts that a user can see in one file, as kubectl shows them, so that a person can read them all: what
+// happened, why it matters, what to do next.
 func TestMessages(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("All that Mooring says, as kubectl shows it. Written by go test ./webhooks -run TestMessages -update.\n")
@@ -97,7 +97,7 @@ func tell(t *testing.T, b *strings.Builder, about string, answer *admissionv1.Ad
 	}
 }
 
-// notes are the changes whose findings say why they are not what the rule alone would have made of them.
+// notes are changes with findings that say why their action is not the rule's.
 var notes = []note{
 	{name: "the bypass counts", annotations: "mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: the data has moved", may: true},
 	{name: "the bypass lacks a reason", annotations: "mooring.dev/bypass: scale-down", may: true},
@@ -115,7 +115,7 @@ type note struct {
 	mode                     v1alpha1.Mode
 }
 
-// judge judges three to one, by alice.
+// judge judges a scale-down from three to one by alice.
 func (n note) judge() (policies.Verdict, error) {
 	meta := fmt.Sprintf("metadata: {annotations: {%s}, %s}", n.annotations, n.owner)
 	rule, _ := policies.Find(rules.All, "scale-down")
@@ -142,7 +142,7 @@ func (n note) judge() (policies.Verdict, error) {
 	return play.Judge(set)
 }
 
-// policyChanges are changes to a policy, by their specs.
+// policyChanges are changes to a policy's spec.
 var policyChanges = []struct{ name, old, new string }{
 	{"it excepts what the profile refuses", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
 	{"it sets no profile", "", `{profile: "off"}`},
@@ -172,7 +172,7 @@ func policyOf(t *testing.T, spec string) kinds.Object {
 	return policy
 }
 
-// TestWarningsAreShort holds every warning to the 256 characters that the API server shows whole beside others.
+// TestWarningsAreShort checks that no warning has more than the 256 characters that the API server always shows.
 func TestWarningsAreShort(t *testing.T) {
 	messages, err := os.ReadFile("testdata/messages.txt")
 	if err != nil {

@@ -69,7 +69,7 @@ func init() {
 	metrics.Registry.MustRegister(reviewsTotal, reviewSeconds, findingsTotal, defaultsTotal, bypassesTotal, wouldDenyTotal, exceptionsTotal, panicsTotal,
 		shedTotal, reviewsUnderWay, policiesLoaded, policiesInvalid, registered, ownerKinds)
 	for _, webhook := range []string{"mutate", "validate"} {
-		// The first of what should never be must be seen to come.
+		// Initialize the series, so that the first panic shows as an increase.
 		panicsTotal.WithLabelValues(webhook)
 		reviewsTotal.WithLabelValues(webhook, "error")
 		reviewsTotal.WithLabelValues(webhook, "invalid")

@@ -16,8 +16,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// judgePolicy answers a change to a StatefulPolicy: one that could not be used, or asks for what it forbids, is refused
-// before somebody relies on it, and who leaves something unguarded by it is told what.
+// judgePolicy judges a change to a StatefulPolicy. It refuses an invalid policy, or one that contradicts itself, and warns if the
+// change leaves something unguarded.
 func judgePolicy(set *policies.Set, older, newer kinds.Object, now time.Time) *admissionv1.AdmissionResponse {
 	response := allowed()
 	before, _ := older.(*v1alpha1.StatefulPolicy)
@@ -28,7 +28,7 @@ func judgePolicy(set *policies.Set, older, newer kinds.Object, now time.Time) *a
 		}
 		if _, err := policies.Compile(rules.All, []v1alpha1.StatefulPolicy{*after}, policies.ProfileOff); err != nil {
 			response.Allowed = false
-			// kubectl shows of an Invalid one only its causes, which an error from several fields does not come apart into.
+			// For an Invalid status, kubectl shows only the causes, so each error needs its own.
 			response.Result = &metav1.Status{
 				Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: err.Error(),
 			}

@@ -30,33 +30,33 @@ import (
 
 const (
 	guard, lint = "guard.mooring.dev", "lint.mooring.dev"
-	// guardRules is the annotation of the ValidatingWebhookConfiguration that holds the rules guard is to have.
+	// guardRules is the annotation of the ValidatingWebhookConfiguration with guard's rules.
 	guardRules = "mooring.dev/guard-rules"
-	// probeName is the StatefulPolicy that lint refuses to anybody, and by which Mooring learns that the API server reaches it.
+	// probeName is a StatefulPolicy that lint always refuses. The refusal shows that the API server reaches Mooring.
 	probeName = "mooring-reachable"
 	// probed is the cause of that refusal.
 	probed metav1.CauseType = "Reached"
 )
 
-// Registration gives guard its rules. Guard's failure policy is Fail, so that a cluster in which no replica can answer would
-// refuse every delete that guard is asked about. The chart therefore installs guard without rules, which calls nobody, and
-// the leader writes them once the API server has reached a replica through the Service, its network and its certificate.
+// Registration writes guard's rules. Guard's failure policy is Fail, so in a cluster without a working replica every delete that
+// guard judges is refused. The chart therefore installs guard without rules, and the leader adds them once the API server has
+// reached a replica through the Service, the network and the certificate.
 //
-// It also makes Mooring's namespace the owner of the webhook configurations, so that they go with it.
+// It also makes Mooring's namespace the owner of the webhook configurations, so that they are deleted with it.
 type Registration struct {
-	// Client reads the two configurations from a cache that holds them, see CachedConfigurations; Live reads the namespace.
+	// Client reads the two configurations from a cache, see CachedConfigurations; Live reads the namespace.
 	Client client.Client
 	Live   client.Reader
 
 	Namespace            string
 	Validating, Mutating string
-	// Ready must all pass before the API server is asked to call.
+	// Ready must all pass before the API server is asked to call Mooring.
 	Ready map[string]healthz.Checker
 
 	waiting string // why guard is not registered yet, as it was logged last
 }
 
-// CachedConfigurations is what a manager's cache must hold for a Registration, and all that it may list.
+// CachedConfigurations returns the objects that a manager's cache must hold for a Registration. It may list no others.
 func CachedConfigurations(validating, mutating string) map[client.Object]cache.ByObject {
 	named := func(name string) cache.ByObject {
 		return cache.ByObject{Field: fieldselector.OneTermEqualSelector(metav1.ObjectNameField, name)}
@@ -67,7 +67,7 @@ func CachedConfigurations(validating, mutating string) map[client.Object]cache.B
 	}
 }
 
-// SetupWithManager has the leader reconcile the configurations whenever they change.
+// SetupWithManager makes the leader reconcile the configurations whenever they change.
 func (r *Registration) SetupWithManager(mgr manager.Manager) error {
 	registered.Set(0)
 	return ctrl.NewControllerManagedBy(mgr).Named("registration").
@@ -98,7 +98,8 @@ func (r *Registration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resu
 	return result, errors.Join(err, r.own(ctx, mutating))
 }
 
-// register writes the rules that the annotation holds into guard: at once where it has others, else when it can be called.
+// register copies the rules from the annotation into guard: at once if guard has other rules, otherwise when Mooring can be
+// reached.
 func (r *Registration) register(ctx context.Context, c *admissionregistrationv1.ValidatingWebhookConfiguration) (ctrl.Result, error) {
 	i := slices.IndexFunc(c.Webhooks, func(w admissionregistrationv1.ValidatingWebhook) bool { return w.Name == guard })
 	text, annotated := c.Annotations[guardRules]
@@ -138,8 +139,8 @@ func (r *Registration) register(ctx context.Context, c *admissionregistrationv1.
 	return ctrl.Result{}, nil
 }
 
-// reached returns an error unless this replica is ready and the API server reaches one: it dry-runs the policy that lint
-// refuses. Lint's failure policy lets it pass where nobody answers.
+// reached returns an error unless this replica is ready and the API server reaches one. It creates the policy that lint refuses, as
+// a dry run. If Mooring does not answer, lint's failure policy allows it.
 func (r *Registration) reached(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "/readyz", nil)
 	if err != nil {
@@ -163,7 +164,7 @@ func (r *Registration) reached(ctx context.Context) error {
 	return errors.New("the API server does not reach the webhook. Fix: check the Service's endpoints, NetworkPolicies, and the firewall between API server and nodes")
 }
 
-// judgeProbe is lint's answer to the probe.
+// judgeProbe returns lint's answer to the probe.
 func judgeProbe() *admissionv1.AdmissionResponse {
 	return &admissionv1.AdmissionResponse{Result: &metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusConflict, Reason: metav1.StatusReasonConflict,
@@ -172,7 +173,7 @@ func judgeProbe() *admissionv1.AdmissionResponse {
 	}}
 }
 
-// own makes the namespace an owner of the configuration, where no namespace is one.
+// own makes the namespace an owner of the configuration, unless a namespace already is.
 func (r *Registration) own(ctx context.Context, configuration client.Object) error {
 	owners := configuration.GetOwnerReferences()
 	if slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool { return o.APIVersion == "v1" && o.Kind == "Namespace" }) {
@@ -185,7 +186,7 @@ func (r *Registration) own(ctx context.Context, configuration client.Object) err
 	patch := client.StrategicMergeFrom(configuration.DeepCopyObject().(client.Object), client.MergeFromWithOptimisticLock{})
 	configuration.SetOwnerReferences(append(owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: namespace.Name, UID: namespace.UID}))
 	if err := r.Client.Patch(ctx, configuration, patch); apierrors.IsForbidden(err) {
-		// Where OwnerReferencesPermissionEnforcement is on, this takes the right to delete, which Mooring does not have.
+		// With OwnerReferencesPermissionEnforcement, this requires the right to delete, which Mooring does not have.
 		log.FromContext(ctx).Info("cannot make the namespace the owner of the webhook configurations; when you delete the namespace, delete them too", "reason", err.Error())
 	} else if err != nil {
 		return unlessBehind(err)
@@ -193,7 +194,7 @@ func (r *Registration) own(ctx context.Context, configuration client.Object) err
 	return nil
 }
 
-// unlessBehind drops an error that comes of a cache that is behind. What it has not seen yet wakes us up.
+// unlessBehind drops errors caused by a stale cache. The next event triggers another reconcile.
 func unlessBehind(err error) error {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil

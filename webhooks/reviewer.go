@@ -1,5 +1,5 @@
-// Package webhooks turns AdmissionReviews into changes, has the policies judge them, and answers: yes, no and why not, or
-// yes with a patch.
+// Package webhooks converts AdmissionReviews into changes, judges them with the policies, and answers: allowed, refused with
+// reasons, or allowed with a patch.
 package webhooks
 
 import (
@@ -29,10 +29,10 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Reviewer answers admission requests by the policies of the moment.
+// Reviewer answers admission requests with the current policies.
 type Reviewer struct {
-	// AskAgain has who takes something away while the cluster cannot be read be asked to try again, which kubectl and
-	// client-go do by themselves. It is for a guard that fails closed: the request would be refused anyway, and for good.
+	// AskAgain answers a destructive request with 503 and a retry delay if the cluster cannot be read. kubectl and client-go then
+	// retry by themselves. It is for guard, which would refuse the request anyway.
 	AskAgain bool
 
 	policies atomic.Pointer[policies.Set]
@@ -40,24 +40,24 @@ type Reviewer struct {
 	events   events.EventRecorder
 }
 
-// Clusters is the cluster that a Reviewer looks at, for one request after another.
+// Clusters gives a Reviewer the cluster for each request.
 type Clusters interface {
-	// Around returns what the rules may ask for one request of the user's: as a cache has it or, live, as it is.
+	// Around returns the Cluster for one request of the user: from a cache, or live.
 	Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster
-	// Scaled returns the StatefulSet that a request to scale is about, as new as resourceVersion or newer.
+	// Scaled returns the StatefulSet that a scale request is about, at resourceVersion or newer.
 	Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error)
-	// Custom returns what may be known of a custom resource of which a Scale has this metadata: at least its kind.
+	// Custom returns what is known of a custom resource, given the metadata of its Scale: at least its kind.
 	Custom(ctx context.Context, of schema.GroupVersionResource, meta metav1.ObjectMeta) (*kinds.Custom, error)
-	// Pod returns the Pod as it is.
+	// Pod returns the Pod, read live.
 	Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error)
 }
 
-// NewReviewer returns a Reviewer that leaves Events through recorder. It has no policies yet: see PolicyLoader.
+// NewReviewer returns a Reviewer that creates Events through recorder. It has no policies yet: see PolicyLoader.
 func NewReviewer(clusters Clusters, recorder events.EventRecorder) *Reviewer {
 	return &Reviewer{clusters: clusters, events: recorder}
 }
 
-// validate judges the request by every rule.
+// validate judges the request with every rule.
 func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
 	ch, err := decodeChange(ctx, req, r.clusters)
 	switch bad := (badRequest{}); {
@@ -66,7 +66,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	case err != nil && ch != nil && !ch.Destructive():
 		return nil, err
 	case err != nil:
-		// Only what scales or evicts is looked up.
+		// Only scale requests and evictions are looked up.
 		return r.unread(err)
 	case ch == nil:
 		return allowed(), nil
@@ -77,7 +77,7 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	set := r.policies.Load()
 	cached := r.clusters.Around(ctx, req.UserInfo, false)
 	if ch.Operation == admissionv1.Create {
-		// What Pods it meets, rules ask again.
+		// Rules ask for these Pods again.
 		cached = policies.Remember(cached)
 	}
 	meets, err := ch.MeetsPods(cached)
@@ -90,11 +90,11 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 		if verdict, err = set.Judge(*ch, cached); err != nil {
 			return nil, err
 		}
-		// The cache may be behind: what is refused is refused for what is there now.
+		// The cache may be behind, so a refusal must rest on live objects.
 		live = verdict.Denied()
 	}
 	if live {
-		// Several rules and policies ask the same, and each answer is a request.
+		// Several rules and policies ask the same questions, and each answer costs a request.
 		verdict, err = set.Judge(*ch, policies.Remember(r.clusters.Around(ctx, req.UserInfo, true)))
 	}
 	if err != nil && ch.Destructive() {
@@ -107,8 +107,8 @@ func (r *Reviewer) validate(ctx context.Context, req *admissionv1.AdmissionReque
 	return respond(req, verdict), nil
 }
 
-// unread answers a request that only guard sends, and that cannot be judged because of err. Whatever guard lets through it has
-// read about, so the answer is no; that it may be another one in a second is what an HTTP error cannot tell a client.
+// unread answers a request that only guard judges and that could not be judged because of err. Guard must refuse it. Unlike an HTTP
+// error, this answer tells the client that a retry may succeed.
 func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 	if !r.AskAgain {
 		return nil, err
@@ -121,13 +121,13 @@ func (r *Reviewer) unread(err error) (*admissionv1.AdmissionResponse, error) {
 	}}, err
 }
 
-// mayFill tells whether any policy has something to fill in where the request goes, which most do not. A volume says in
-// itself where it goes, and of a Scale what is asked for may be raised.
+// mayFill reports whether a policy may set defaults for the request; for most namespaces none does. A volume names its namespace in
+// its spec, and the replicas of a Scale may be raised.
 func (r *Reviewer) mayFill(ctx context.Context, req *admissionv1.AdmissionRequest) bool {
 	return req.Namespace == "" || req.SubResource == "scale" || r.policies.Load().Fills(req.Namespace, r.clusters.Around(ctx, req.UserInfo, false))
 }
 
-// mutate fills in the policies' defaults.
+// mutate sets the policies' defaults.
 func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
 	ch, err := decodeChange(ctx, req, r.clusters)
 	if err != nil {
@@ -147,7 +147,7 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 		defaultsTotal.WithLabelValues(f.Rule, f.Policy).Inc()
 	}
 	if ch.Old != nil && !ch.Scale {
-		// Whoever changed something else should hear what else changes in what runs.
+		// A user who changed something else should learn what else changes in a running workload.
 		for _, f := range filled.Fields {
 			response.Warnings = append(response.Warnings, f.String())
 		}
@@ -161,7 +161,7 @@ func (r *Reviewer) mutate(ctx context.Context, req *admissionv1.AdmissionRequest
 	return response, err
 }
 
-// account leaves traces of the verdict: metrics, a log line, and Events on the object for whoever looks at it later.
+// account records the verdict in metrics, the log, and Events on the object.
 func (r *Reviewer) account(ctx context.Context, req *admissionv1.AdmissionRequest, ch *policies.Change, verdict policies.Verdict) {
 	for _, f := range append(slices.Clone(verdict.Findings), verdict.Silenced...) {
 		if f.Exception != "" {
@@ -204,7 +204,7 @@ func (r *Reviewer) account(ctx context.Context, req *admissionv1.AdmissionReques
 	}
 }
 
-// verb is the action an Event names: what was asked for.
+// verb returns the action of an Event: what the request does.
 func verb(ch *policies.Change) string {
 	if ch.Scale {
 		return "Scale"
@@ -212,7 +212,7 @@ func verb(ch *policies.Change) string {
 	return map[admissionv1.Operation]string{admissionv1.Create: "Create", admissionv1.Update: "Update", admissionv1.Delete: "Delete"}[ch.Operation]
 }
 
-// shorten cuts a text to what an Event's note may hold, in bytes.
+// shorten cuts a text to the maximum length of an Event's note, in bytes.
 func shorten(text string) string {
 	const most = 1000
 	if len(text) <= most {
@@ -225,8 +225,8 @@ func allowed() *admissionv1.AdmissionResponse {
 	return &admissionv1.AdmissionResponse{Allowed: true}
 }
 
-// respond writes the verdict as an admission response: denials as a Status with one cause each, warnings as warnings, and
-// all of them as audit annotations.
+// respond converts the verdict into an admission response: denials as a Status with one cause each, warnings as warnings, and all
+// findings as audit annotations.
 func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admissionv1.AdmissionResponse {
 	response := allowed()
 	for _, f := range verdict.With(v1alpha1.Warn) {
@@ -253,13 +253,13 @@ func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admis
 		Details: &metav1.StatusDetails{Name: req.Name, Group: req.Resource.Group, Kind: req.Resource.Resource},
 	}
 	if req.SubResource == "eviction" && !slices.ContainsFunc(denials, func(f policies.Finding) bool { return f.RetryAfter == 0 }) {
-		// By this answer kubectl drain and its like wait, as they do for a PodDisruptionBudget.
+		// With this answer kubectl drain and similar tools wait, as they do for a PodDisruptionBudget.
 		response.Result.Code, response.Result.Reason = http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests
 		response.Result.Details.RetryAfterSeconds = denials[0].RetryAfter
 	}
 	for _, f := range denials {
 		if f.Object.Kind == kinds.HorizontalPodAutoscaler.Kind {
-			// kubectl autoscale drops the reason of a refusal, and prints warnings.
+			// kubectl autoscale hides the reason of a refusal, but prints warnings.
 			f.Action = v1alpha1.Warn
 			response.Warnings = append(response.Warnings, f.String())
 		}
@@ -270,7 +270,7 @@ func respond(req *admissionv1.AdmissionRequest, verdict policies.Verdict) *admis
 	return response
 }
 
-// message is what kubectl prints: each denial in lines of its own, readable without scrolling.
+// message returns what kubectl prints: each denial on its own lines.
 func message(denials []policies.Finding) string {
 	var b strings.Builder
 	for i, f := range denials {
@@ -312,8 +312,7 @@ func fields(filled []policies.FilledField) string {
 	return strings.Join(all, ",")
 }
 
-// deadline is when the API server stops waiting for the answer; reads may take half of the time until then, so that what
-// they find can still be said.
+// deadline returns the API server's timeout for the answer. Reads get half of it, so that there is time left to answer.
 func deadline(r *http.Request) time.Duration {
 	const longest = 30 * time.Second
 	asked, err := time.ParseDuration(r.URL.Query().Get("timeout"))

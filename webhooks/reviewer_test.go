@@ -37,7 +37,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden answers")
 
-// answers is what both webhooks say of one review, in a form that a person can read.
+// answers are both webhooks' answers to a review, in readable form.
 type answers struct {
 	Mutate, Validate response
 }
@@ -52,8 +52,8 @@ type response struct {
 	Message          []string          `json:"message,omitempty"`
 }
 
-// TestReviews answers the reviews that a real API server sent (see test/record) and compares the answers with the golden
-// ones. The cluster around them is the StatefulSet db with three Pods, of which db-0 is not ready.
+// TestReviews answers reviews that a real API server sent (see test/record) and compares the answers with the golden files. The
+// cluster has the StatefulSet db with three Pods, of which db-0 is not ready.
 func TestReviews(t *testing.T) {
 	reviews, err := filepath.Glob("testdata/*.review.json")
 	if err != nil || len(reviews) == 0 {
@@ -88,8 +88,8 @@ func TestReviews(t *testing.T) {
 	}
 }
 
-// TestReadsNoMoreThanItFills shows that the objects of a review are read for their defaults only where a policy has some: one
-// that cannot be decoded shows whether they were.
+// TestReadsNoMoreThanItFills checks that a review's objects are read for defaults only if a policy has some. An object that cannot
+// be decoded shows whether it was read.
 func TestReadsNoMoreThanItFills(t *testing.T) {
 	review := bytes.ReplaceAll(recorded(t, "database-grow"), []byte(`"serviceName":"orders"`), []byte(`"serviceName":{}`))
 	for profile, want := range map[string]int{"baseline": http.StatusOK, "restricted": http.StatusBadRequest} {
@@ -105,7 +105,7 @@ func TestReadsNoMoreThanItFills(t *testing.T) {
 	}
 }
 
-// TestTroubleIsNotARefusal shows that what goes wrong inside is an HTTP error, so that the failure policy decides.
+// TestTroubleIsNotARefusal checks that internal failures are HTTP errors, so that the failure policy decides.
 func TestTroubleIsNotARefusal(t *testing.T) {
 	review, err := os.ReadFile("testdata/scale-down.review.json")
 	if err != nil {
@@ -127,7 +127,7 @@ func TestTroubleIsNotARefusal(t *testing.T) {
 	}
 }
 
-// TestAskAgain shows who is asked to try again: who takes something away while the cluster cannot be read, and nobody else.
+// TestAskAgain checks that only destructive requests are asked to retry if the cluster cannot be read.
 func TestAskAgain(t *testing.T) {
 	unreadable := databaseClusters(t)
 	unreadable.unread = errors.New("the API server does not answer")
@@ -212,7 +212,7 @@ func TestShorten(t *testing.T) {
 	}
 }
 
-// FuzzReview sends bodies of any kind: whatever comes, the answer is an allowance, a refusal or an HTTP error, and no panic.
+// FuzzReview sends any body. The answer must be allowed, refused or an HTTP error, never a panic.
 func FuzzReview(f *testing.F) {
 	paths, err := filepath.Glob("testdata/*.review.json")
 	if err != nil {
@@ -263,7 +263,7 @@ func ask(t testing.TB, handler http.Handler, path string, review []byte) respons
 	return answer
 }
 
-// TestEviction shows that an eviction is judged as the delete of its Pod, with the grace that it gives.
+// TestEviction checks that an eviction is judged as the delete of its Pod with the eviction's grace period.
 func TestEviction(t *testing.T) {
 	review := func(pod string) *admissionv1.AdmissionRequest {
 		return &admissionv1.AdmissionRequest{
@@ -304,7 +304,7 @@ spec:
 	return r
 }
 
-// TestCreateListsItsPodsOnce holds that rules and reviewer share the one answer that is read past the cache.
+// TestCreateListsItsPodsOnce checks that rules and reviewer share one live answer.
 func TestCreateListsItsPodsOnce(t *testing.T) {
 	clusters := &countingClusters{fixedClusters: databaseClusters(t)}
 	namespace := clusters.Objects[1]
@@ -316,7 +316,7 @@ func TestCreateListsItsPodsOnce(t *testing.T) {
 	}
 }
 
-// countingClusters counts how often Pods are listed.
+// countingClusters counts the lists of Pods.
 type countingClusters struct {
 	fixedClusters
 	podLists int
@@ -357,7 +357,7 @@ func (w fixedClusters) Around(context.Context, authenticationv1.UserInfo, bool) 
 	return w.Snapshot
 }
 
-// unreadable has only its namespaces at hand.
+// unreadable can read only its namespaces.
 type unreadable struct {
 	policies.Snapshot
 	err error

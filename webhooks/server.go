@@ -14,16 +14,16 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Server serves a handler over TLS as a manager's Runnable, and stops without losing a request: controller-runtime's own
-// webhook server closes its listener at the first signal, while the API server still sends requests to it.
+// Server serves a handler over TLS as a manager's Runnable, and stops without losing a request. controller-runtime's webhook server
+// closes its listener at the first signal, while the API server still sends requests to it.
 type Server struct {
-	// Listener is where to listen; it is closed when the server stops.
+	// Listener is the listener. Start closes it at the end.
 	Listener       net.Listener
 	Handler        http.Handler
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Callers are who may connect; anybody where nil.
+	// Callers restricts the clients; nil allows all.
 	Callers *Callers
-	// DrainDelay is how long requests are still taken after the stop signal: the time an endpoint needs to be withdrawn.
+	// DrainDelay is how long the server accepts requests after the stop signal: the time until its endpoint is removed.
 	DrainDelay time.Duration
 	Log        logr.Logger
 
@@ -34,12 +34,12 @@ type Server struct {
 // NeedLeaderElection is false: every replica serves.
 func (*Server) NeedLeaderElection() bool { return false }
 
-// Start serves until the context ends, goes on for DrainDelay while Ready says no, and then waits for the reviews under way.
+// Start serves until the context ends, continues for DrainDelay while Ready fails, and then waits for the reviews in flight.
 func (s *Server) Start(ctx context.Context) error {
 	s.running.Add(1)
 	defer s.running.Done()
-	// Behind a Service the API server speaks HTTP/1.1 alone, so nobody needs HTTP/2, whose streams are there to be flooded.
-	// It would start a goroutine for each review, too, whose stack decoding makes grow anew each time.
+	// Behind a Service the API server uses HTTP/1.1, so HTTP/2, whose streams can be flooded, is off. It would also start a
+	// goroutine for each review, whose stack must grow each time.
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	server := &http.Server{
@@ -68,7 +68,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.Log.Info("draining", "delay", s.DrainDelay.String())
 	s.draining.Store(true)
-	// Every answer from now on asks the API server to connect again, to another replica.
+	// From now on, every answer asks the API server to connect to another replica.
 	server.SetKeepAlivesEnabled(false)
 	select {
 	case err := <-failed:
@@ -84,11 +84,11 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Wait returns when Start has: a manager that loses its lease does not wait for what it started, and the reviews under way
-// would be cut off.
+// Wait returns after Start has returned. A manager that loses its lease does not wait for its Runnables, which would cut off the
+// reviews in flight.
 func (s *Server) Wait() { s.running.Wait() }
 
-// Ready is a readiness check: the server is not about to stop.
+// Ready is a readiness check: the server is not stopping.
 func (s *Server) Ready(*http.Request) error {
 	if s.draining.Load() {
 		return errors.New("draining")

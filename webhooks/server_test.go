@@ -14,8 +14,8 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// TestSlowClients opens connections that send their headers, or a body, a byte at a time or not at all, and shows that the
-// server hangs up on each and goes on answering others.
+// TestSlowClients opens connections that send their headers or body one byte at a time, or not at all. The server must close each
+// and keep answering others.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -22,7 +22,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// StatusWriter keeps the status of the cluster's policies. It is a manager's Runnable.
+// StatusWriter writes the status of the cluster's policies. It is a manager's Runnable.
 type StatusWriter struct {
 	Cache  cache.Cache
 	Client client.Client
@@ -32,7 +32,7 @@ type StatusWriter struct {
 // NeedLeaderElection is true: one replica writes.
 func (*StatusWriter) NeedLeaderElection() bool { return true }
 
-// Start writes the status whenever a policy changes, or what policies name, or an exception ends.
+// Start writes the status whenever a policy changes, an object that policies name changes, or an exception ends.
 func (w *StatusWriter) Start(ctx context.Context) error {
 	changed, err := changes(ctx, w.Cache, &v1alpha1.StatefulPolicy{}, &corev1.Namespace{}, &storagev1.StorageClass{})
 	if err != nil || changed == nil {
@@ -58,7 +58,7 @@ func (w *StatusWriter) Start(ctx context.Context) error {
 	}
 }
 
-// write brings every status up to date, and says in how long the next exception ends; 0 for never.
+// write updates every status, and returns the time until the next exception ends; 0 for never.
 func (w *StatusWriter) write(ctx context.Context) (next time.Duration, err error) {
 	var list v1alpha1.StatefulPolicyList
 	if err := w.Cache.List(ctx, &list); err != nil {

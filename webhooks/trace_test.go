@@ -17,7 +17,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// TestModesLeaveATrace shows what somebody finds after a week in which nothing was refused.
+// TestModesLeaveATrace checks what can be found after a week in which nothing was refused.
 func TestModesLeaveATrace(t *testing.T) {
 	for mode, want := range map[string]struct {
 		event  string
@@ -53,7 +53,7 @@ func TestModesLeaveATrace(t *testing.T) {
 	}
 }
 
-// TestOneWarningForIdenticalFindings shows that nobody is told the same twice.
+// TestOneWarningForIdenticalFindings checks that a warning is not repeated.
 func TestOneWarningForIdenticalFindings(t *testing.T) {
 	f := policies.Finding{Rule: "spread", Check: "together", Action: v1alpha1.Warn, Message: "They are together."}
 	other := f

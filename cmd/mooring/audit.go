@@ -71,7 +71,7 @@ The exit code is 1 if there is a finding that --fail-on names, 2 if something co
   mooring audit --context=prod -n shop -n billing -o policyreport`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// What the library would log, the report says.
+			// The report has what the library would log.
 			ctrl.SetLogger(logr.Discard())
 			found, err := o.run(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
@@ -115,10 +115,10 @@ The exit code is 1 if there is a finding that --fail-on names, 2 if something co
 	return cmd
 }
 
-// atOnce is how many clusters are audited at the same time.
+// atOnce is the number of clusters audited concurrently.
 const atOnce = 8
 
-// run audits the clusters. The error says that the question makes no sense; a cluster that cannot be audited is in the report.
+// run audits the clusters. An error means invalid arguments; a cluster that cannot be audited is in the report.
 func (o *auditOptions) run(ctx context.Context, stderr io.Writer) (report.Report, error) {
 	var found report.Report
 	if err := errors.Join(o.parse(), o.filter.check()); err != nil {
@@ -150,7 +150,7 @@ func (o *auditOptions) run(ctx context.Context, stderr io.Writer) (report.Report
 			return nil
 		})
 	}
-	// What goes wrong is in the reports.
+	// Errors are in the reports.
 	_ = clusters.Wait()
 	bar.clear()
 	for i, name := range names {
@@ -163,10 +163,10 @@ func (o *auditOptions) run(ctx context.Context, stderr io.Writer) (report.Report
 	return found, nil
 }
 
-// thisCluster is what a cluster is called that no context names.
+// thisCluster is the name of a cluster without a context.
 const thisCluster = "this cluster"
 
-// inContext has every kubectl command of the report name the context that it is about.
+// inContext adds the context to every kubectl command of the report.
 func inContext(r *report.Report, context string) {
 	named := func(text *string) {
 		*text = strings.ReplaceAll(*text, "kubectl ", "kubectl --context="+words.Shell(context)+" ")
@@ -197,7 +197,7 @@ func (o *auditOptions) parse() error {
 	return nil
 }
 
-// cluster audits one cluster and adds what it finds to the report.
+// cluster audits a cluster and adds the result to the report.
 func (o *auditOptions) cluster(ctx context.Context, name string, candidates *policies.Set, bar *progress, found *report.Report) error {
 	config, err := o.config(name).ClientConfig()
 	if err != nil {
@@ -222,7 +222,7 @@ func (o *auditOptions) cluster(ctx context.Context, name string, candidates *pol
 	return audit.Cluster(ctx, reader, options, found)
 }
 
-// config returns how to reach the cluster of the context; the current one for no name.
+// config returns the client configuration of the context, or of the current one.
 func (o *auditOptions) config(name string) clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
@@ -231,7 +231,7 @@ func (o *auditOptions) config(name string) clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
 }
 
-// clusters returns the contexts to audit; an empty one stands for the cluster that this process runs in.
+// clusters returns the contexts to audit. An empty one is the cluster that this process runs in.
 func (o *auditOptions) clusters() ([]string, error) {
 	raw, err := o.config("").RawConfig()
 	if err != nil {
@@ -267,7 +267,7 @@ func (o *auditOptions) completeContexts(*cobra.Command, []string, string) ([]str
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// progress shows how far the audit of several clusters has come.
+// progress shows the progress of an audit of several clusters.
 type progress struct {
 	*reading
 	stderr             io.Writer
@@ -281,7 +281,7 @@ func newProgress(to io.Writer, clusters int) *progress {
 	return p
 }
 
-// counter returns what counts the objects of one more cluster.
+// counter returns a function that counts the objects of one more cluster.
 func (p *progress) counter() func(namespace string, judged, total int) {
 	var lastJudged, lastTotal int
 	return func(_ string, judged, total int) {
@@ -292,7 +292,7 @@ func (p *progress) counter() func(namespace string, judged, total int) {
 	}
 }
 
-// done counts a cluster that is finished.
+// done counts a finished cluster.
 func (p *progress) done() {
 	p.finished.Add(1)
 	p.tell()
@@ -302,7 +302,7 @@ func (p *progress) tell() {
 	p.show(int(p.judged.Load()), int(p.total.Load()), fmt.Sprintf("objects, %d of %s finished", p.finished.Load(), words.Plural(p.clusters.Load(), "cluster")))
 }
 
-// say writes a line for the user above the progress.
+// say writes a line above the progress.
 func (p *progress) say(line string) {
 	p.Lock()
 	defer p.Unlock()

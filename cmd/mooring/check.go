@@ -110,8 +110,7 @@ See docs/check.md.`,
 	return cmd
 }
 
-// run judges what the paths name. The error says that the question makes no sense; inputs that cannot be judged are in the
-// report.
+// run judges the paths. An error means invalid arguments; inputs that cannot be judged are in the report.
 func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, error) {
 	failOn, err := failOnAction(o.failOn)
 	if err != nil {
@@ -183,7 +182,7 @@ func (o *checkOptions) run(cmd *cobra.Command, paths []string) (report.Report, e
 	return found, nil
 }
 
-// nothingIn is the error that a path holds nothing to judge.
+// nothingIn returns the error for a path without objects to judge.
 func nothingIn(path string) report.Error {
 	if path == manifests.Stdin {
 		path = "stdin"
@@ -194,7 +193,7 @@ func nothingIn(path string) report.Error {
 	}
 }
 
-// globs compiles patterns of paths, in which ** stands for any number of folders.
+// globs compiles path patterns, in which ** matches any number of folders.
 func globs(patterns []string) ([]glob.Glob, error) {
 	var all []glob.Glob
 	for _, pattern := range patterns {
@@ -207,7 +206,7 @@ func globs(patterns []string) ([]glob.Glob, error) {
 	return all, nil
 }
 
-// reading shows how far the reading has come, once that takes a while, on a terminal.
+// reading shows the progress on a terminal, once reading takes a while.
 type reading struct {
 	sync.Mutex
 	to    io.Writer
@@ -231,7 +230,7 @@ func (r *reading) show(done, of int, what string) {
 	}
 }
 
-// clear takes the line away, once nobody reads any more.
+// clear removes the line.
 func (r *reading) clear() {
 	if r.shown {
 		fmt.Fprint(r.to, "\r\x1b[K")

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// mooring runs the program with these arguments in a folder of these files.
+// mooring runs the program with these arguments in a folder with these files.
 func mooring(t *testing.T, files map[string]string, stdin string, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -26,7 +26,7 @@ func mooring(t *testing.T, files map[string]string, stdin string, args ...string
 	return here(stdin, args...)
 }
 
-// here runs the program in the folder that the test is in.
+// here runs the program in the test's folder.
 func here(stdin string, args ...string) (code int, out, errOut string) {
 	root := newRoot()
 	var stdout, stderr bytes.Buffer
@@ -55,7 +55,7 @@ spec:
 `)
 }
 
-// TestCheck says what the command ends with and prints.
+// TestCheck checks the exit code and the output.
 func TestCheck(t *testing.T) {
 	files := map[string]string{
 		"plain/db.yaml":                     killed("db", "2"),
@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestNothingPassesUnread says that exit code 0 means that what was named was judged.
+// TestNothingPassesUnread checks that exit code 0 means that everything named was judged.
 func TestNothingPassesUnread(t *testing.T) {
 	chart := map[string]string{"Chart.yaml": "apiVersion: v2\nname: chart\nversion: 1.0.0\n", "templates/db.yaml": killed("db", "2")}
 	schema := map[string]string{"values.schema.json": `{"properties": {"a": {"$ref": "http://127.0.0.1:9/a.json"}}}`, "values.yaml": "a: 1\n"}
@@ -142,7 +142,7 @@ func TestNothingPassesUnread(t *testing.T) {
 	}
 }
 
-// TestCheckLetsBe says which findings neither fail nor are listed.
+// TestCheckLetsBe checks which findings are neither listed nor fail.
 func TestCheckLetsBe(t *testing.T) {
 	ignoring := func(value string) string {
 		return strings.Replace(killed("db", "2"), "{name: db}", `{name: db, annotations: {mooring.dev/ignore: "`+value+`"}}`, 1)
@@ -199,7 +199,8 @@ func TestCheckLetsBe(t *testing.T) {
 	}
 }
 
-// TestFixLeavesWhatNeedsADecision says that fix neither drops a port's translation nor makes a Service that suits one of two.
+// TestFixLeavesWhatNeedsADecision checks that fix neither drops a port's translation nor adds a Service that fits only one of two
+// StatefulSets.
 func TestFixLeavesWhatNeedsADecision(t *testing.T) {
 	one, two := strings.Replace(killed("a", "1"), "serviceName: a", "serviceName: both", 1), strings.Replace(killed("b", "1"), "serviceName: b", "serviceName: both", 1)
 	for _, tc := range []struct{ name, file, says string }{
@@ -215,8 +216,8 @@ func TestFixLeavesWhatNeedsADecision(t *testing.T) {
 	}
 }
 
-// TestPlacesBelowTheRepositorysRoot says that what annotates pull requests knows files as the repository has them, wherever the program
-// runs and however the files are named.
+// TestPlacesBelowTheRepositorysRoot checks that formats for pull requests have paths from the repository's root, wherever the
+// program runs and however the files are named.
 func TestPlacesBelowTheRepositorysRoot(t *testing.T) {
 	files := map[string]string{
 		".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "",

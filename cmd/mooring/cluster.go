@@ -19,7 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// connect has what is not among the files looked up in the cluster of --context.
+// connect makes lookups of objects that are not in the files use the cluster of --context.
 func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) error {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
@@ -39,7 +39,7 @@ func (o *checkOptions) connect(ctx context.Context, j *manifests.Judgement) erro
 		return err
 	}
 	j.Live = webhooks.NewClusters(live, live, nil, live).Around(ctx, authenticationv1.UserInfo{}, true)
-	// One clear answer is better than one for each object.
+	// One clear error is better than one for each object.
 	if _, _, err := policies.Get[*corev1.Namespace](j.Live, "", j.Namespace); err != nil && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("cannot read the cluster of %s: %w", o.context, err)
 	}

@@ -58,7 +58,7 @@ func explain(cmd *cobra.Command, args []string, asJSON bool) error {
 	default:
 		return ruledoc.WriteTable(out, all)
 	}
-	// A finding is headed rule/check, and that is what a person copies.
+	// Users copy rule/check from a finding.
 	id, _, _ := strings.Cut(args[0], "/")
 	i := slices.IndexFunc(all, func(r ruledoc.Rule) bool { return r.ID == id })
 	switch {
@@ -70,7 +70,7 @@ func explain(cmd *cobra.Command, args []string, asJSON bool) error {
 	return all[i].WriteText(out, report.Bold(out))
 }
 
-// completeRule offers the rules to the shell.
+// completeRule returns the rules for shell completion.
 func completeRule(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {

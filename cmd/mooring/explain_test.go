@@ -43,7 +43,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// runExplain runs the command; __complete stands for the shell's question after it.
+// runExplain runs the command; with __complete it asks for shell completion.
 func runExplain(args string) (string, error) {
 	cmd := newExplain()
 	var out bytes.Buffer

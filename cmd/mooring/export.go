@@ -80,7 +80,7 @@ profiles, and reads no cluster.`,
 	return cmd
 }
 
-// read fills in what is to be exported.
+// read sets what to export.
 func (o *exportOptions) read(cmd *cobra.Command) error {
 	o.export.Defaults = o.defaults
 	if len(o.files) == 0 && len(o.export.Profiles) == 0 {

@@ -15,13 +15,13 @@ import (
 // failOnNames are the values of --fail-on, the strictest first.
 var failOnNames = []string{"deny", "warn", "audit", "never"}
 
-// addFailOnFlag gives the command the flag --fail-on.
+// addFailOnFlag adds the flag --fail-on.
 func addFailOnFlag(cmd *cobra.Command, failOn *string) {
 	cmd.Flags().StringVar(failOn, "fail-on", "deny", "lowest action for exit code 1: "+strings.Join(failOnNames, ", "))
 	registerCompletions(cmd, map[string][]string{"fail-on": failOnNames})
 }
 
-// failOnAction returns the action that the flag names, Off for never.
+// failOnAction returns the flag's action, Off for never.
 func failOnAction(name string) (v1alpha1.Action, error) {
 	actions := []v1alpha1.Action{v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Audit, v1alpha1.Off}
 	if i := slices.Index(failOnNames, name); i >= 0 {
@@ -30,7 +30,7 @@ func failOnAction(name string) (v1alpha1.Action, error) {
 	return "", fmt.Errorf("--fail-on=%q is not valid. Fix: use %s", name, strings.Join(failOnNames, ", "))
 }
 
-// verdict returns an error if there are findings of the action that --fail-on names, or of a stricter one.
+// verdict returns an error if there are findings with the action of --fail-on or a stricter one.
 func verdict(r report.Report, failOn string) error {
 	if !r.Failed() {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// ruleFilter are the flags that choose whose findings count.
+// ruleFilter has the flags that select rules.
 type ruleFilter struct{ only, skip []string }
 
 func (f *ruleFilter) add(cmd *cobra.Command) {
@@ -25,7 +25,7 @@ func (f *ruleFilter) add(cmd *cobra.Command) {
 	}
 }
 
-// check says which of the names is that of no rule.
+// check returns an error for a name that is no rule or check.
 func (f *ruleFilter) check() error {
 	for flag, names := range map[string][]string{"only": f.only, "skip": f.skip} {
 		for _, name := range names {
@@ -37,7 +37,7 @@ func (f *ruleFilter) check() error {
 	return nil
 }
 
-// apply leaves out what is not to be reported.
+// apply removes the findings that are not selected.
 func (f *ruleFilter) apply(r *report.Report) {
 	names := func(all []string, found report.Finding) bool {
 		return slices.Contains(all, found.Rule) || slices.Contains(all, found.ID())
@@ -50,7 +50,7 @@ func (f *ruleFilter) apply(r *report.Report) {
 	}
 }
 
-// completeChecks offers the rules and their checks to the shell.
+// completeChecks returns the rules and their checks for shell completion.
 func completeChecks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var all []string
 	for _, r := range rules.All {
@@ -62,7 +62,7 @@ func completeChecks(*cobra.Command, []string, string) ([]string, cobra.ShellComp
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// baselineFlags are the flags that let findings be which were there before.
+// baselineFlags has the flags for known findings.
 type baselineFlags struct{ read, write string }
 
 func (b *baselineFlags) add(cmd *cobra.Command) {
@@ -71,7 +71,7 @@ func (b *baselineFlags) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("baseline", "write-baseline")
 }
 
-// apply takes what is known out of the report.
+// apply removes known findings from the report.
 func (b *baselineFlags) apply(r *report.Report) error {
 	if b.read == "" {
 		return nil

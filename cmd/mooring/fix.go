@@ -84,7 +84,7 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 		}
 	}
 	if o.diff {
-		// What is no diff would keep patch from reading it.
+		// Other text in the output would keep patch from reading the diff.
 		out = cmd.ErrOrStderr()
 	}
 	o.summarize(out, fixes, charts)
@@ -97,7 +97,7 @@ func (o *fixOptions) run(cmd *cobra.Command, paths []string) error {
 	return nil
 }
 
-// summarize says what was done and what was not.
+// summarize prints what was fixed and what was not.
 func (o *fixOptions) summarize(out io.Writer, fixes manifests.Fixes, charts []string) {
 	if !o.diff {
 		for _, r := range fixes.Made {

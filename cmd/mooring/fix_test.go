@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestFix says what the command ends with, which is what a CI job goes by, and what it prints where.
+// TestFix checks the exit code, which CI jobs use, and the output.
 func TestFix(t *testing.T) {
 	const (
 		service = "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec:\n  selector: {app: db}\n"

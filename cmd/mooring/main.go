@@ -48,7 +48,7 @@ func run(root *cobra.Command) int {
 	return 2
 }
 
-// asPlugin has the help say kubectl mooring where kubectl has started this as its plugin, which it knows by the file's name.
+// asPlugin makes the help say kubectl mooring if kubectl started this program as a plugin, which the file name shows.
 func asPlugin(root *cobra.Command, program string) {
 	name := strings.TrimSuffix(filepath.Base(program), ".exe")
 	if plugin, ok := strings.CutPrefix(name, "kubectl-"); ok {
@@ -56,11 +56,10 @@ func asPlugin(root *cobra.Command, program string) {
 	}
 }
 
-// foundError says that what was asked for was found, which the program ends with 1 for. Any other error says that something
-// could not be understood or read, and ends it with 2.
+// foundError means that there are findings: the exit code is 1. With any other error, such as invalid or unreadable input, it is 2.
 type foundError struct{ error }
 
-// buildVersion is the linker's version, or the one of the module that was built.
+// buildVersion returns the linker's version, or that of the module.
 func buildVersion() string {
 	if version != "" {
 		return version

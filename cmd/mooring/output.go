@@ -6,7 +6,7 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// addOutputFlag gives the command the flag -o, whose values land in outputs.
+// addOutputFlag adds the flag -o, with its values in outputs.
 func addOutputFlag[R any](cmd *cobra.Command, outputs *report.Outputs[R], formats []report.Format[R]) {
 	outputs.Formats = formats
 	cmd.Flags().VarP(outputs, "output", "o", outputs.Usage())
@@ -15,7 +15,7 @@ func addOutputFlag[R any](cmd *cobra.Command, outputs *report.Outputs[R], format
 
 func registerCompletions(cmd *cobra.Command, values map[string][]string) {
 	for flag, choices := range values {
-		// It fails only for a flag that is not there.
+		// It fails only if the flag does not exist.
 		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// policyFlags are the flags that say by which policies to judge.
+// policyFlags has the flags that select the policies to judge by.
 type policyFlags struct {
 	files   []string
 	profile string
@@ -34,7 +34,7 @@ func (p *policyFlags) read() ([]v1alpha1.StatefulPolicy, error) {
 	return all, nil
 }
 
-// readPolicies reads a file of StatefulPolicies. The error names the file and the line of one that cannot be used.
+// readPolicies reads a file of StatefulPolicies. The error names the file and line of an invalid one.
 func readPolicies(name string) ([]v1alpha1.StatefulPolicy, error) {
 	set := manifests.Loader{}.Load(name)
 	found, errs := set.Policies()

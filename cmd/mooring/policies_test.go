@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestCheckRefusesWhatTheClusterRefuses plays the table that the tests on a real API server play too.
+// TestCheckRefusesWhatTheClusterRefuses plays the table that the tests on a real API server also play.
 func TestCheckRefusesWhatTheClusterRefuses(t *testing.T) {
 	text, err := os.ReadFile("../../policies/crd/testdata/policies.yaml")
 	if err != nil {

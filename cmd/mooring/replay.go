@@ -68,7 +68,7 @@ The exit code is 2 if a line could not be read, and 0 otherwise.`,
 	return cmd
 }
 
-// openLogs opens the files; - is the standard input. The caller has to call the function, also after an error.
+// openLogs opens the files; - is standard input. The caller must call the returned function, even after an error.
 func openLogs(files []string, stdin io.Reader) ([]replay.Log, func(), error) {
 	var logs []replay.Log
 	var opened []io.Closer

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// repositoryCase is what somebody has in a repository, and what the program says of it.
+// repositoryCase is a repository with the expected output.
 type repositoryCase struct {
-	// name is that of the file or the folder with the same in MOORING_CASES, if it is there.
+	// name is the file or folder in MOORING_CASES with the same content, if any.
 	name string
-	// files are what is there, committed; change is what is written over them afterwards.
+	// files are the committed files; change is written over them afterwards.
 	files, change map[string]string
 	args          string
 	code          int
@@ -29,7 +29,7 @@ func claims(name, class string) string {
 	return "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: " + name + "}\nspec: {accessModes: [ReadWriteOnce], storageClassName: " + class + ", volumeName: " + name + ", resources: {requests: {storage: 1Gi}}}\n"
 }
 
-// database is a StatefulSet without anything to complain of, but for what its files lack.
+// database is a StatefulSet without findings, except for objects missing from its files.
 func database(name, replicas string) string {
 	return strings.Replace(killed(name, replicas), "Seconds: 0", "Seconds: 30", 1)
 }
@@ -104,7 +104,7 @@ var repositoryCases = []repositoryCase{
 	},
 }
 
-// TestRepositories plays what went wrong on public repositories, in small.
+// TestRepositories plays small versions of problems in public repositories.
 func TestRepositories(t *testing.T) {
 	for _, tc := range repositoryCases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestRepositories(t *testing.T) {
 	}
 }
 
-// TestGivenRepositories plays the same on what MOORING_CASES holds of it, as it was found.
+// TestGivenRepositories plays the originals in MOORING_CASES.
 func TestGivenRepositories(t *testing.T) {
 	given := os.Getenv("MOORING_CASES")
 	if _, err := os.Stat(given); given == "" || err != nil {
@@ -145,7 +145,7 @@ func TestGivenRepositories(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tc.name == "overlay-on-overlay" {
-				// What is there is the change. Before, there was no dr, and nothing was patched.
+				// The files have the changed state. Before, there was no dr, and nothing was patched.
 				for _, name := range []string{"overlays/prod/patch.yaml", "overlays/dr/kustomization.yaml", "overlays/prod/kustomization.yaml"} {
 					text, err := os.ReadFile(name)
 					if err != nil {
@@ -165,7 +165,7 @@ func TestGivenRepositories(t *testing.T) {
 	}
 }
 
-// play commits what is in this folder, changes it, and runs the program.
+// play commits the files of this folder, changes them, and runs the program.
 func (tc repositoryCase) play(t *testing.T) {
 	t.Helper()
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "before"}} {

@@ -136,7 +136,7 @@ already, and writes policy reports and metrics.`,
 func newLogger(level string) (logr.Logger, error) {
 	zapConfig := zap.NewProductionConfig()
 	zapConfig.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	// A refusal must be in the log even if there are many; and a failed read is not a bug whose stack is worth a page.
+	// Every refusal must be logged, even if there are many. A failed read is no bug that needs a stack trace.
 	zapConfig.Sampling, zapConfig.DisableStacktrace = nil, true
 	if err := zapConfig.Level.UnmarshalText([]byte(level)); err != nil {
 		return logr.Logger{}, fmt.Errorf("--log-level: %w", err)
@@ -150,7 +150,7 @@ func newLogger(level string) (logr.Logger, error) {
 
 func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	ctrl.SetLogger(log)
-	// Some of what the kernel counts against the container's limit is not Go's; and the limit may change while the Pod runs.
+	// The container's limit also covers memory that is not Go's, and the limit can change while the Pod runs.
 	if _, err := memlimit.Set(memlimit.WithRefreshInterval(ctx, time.Minute)); err != nil {
 		log.Error(err, "cannot read the container's memory limit, so the heap has no limit")
 	}
@@ -175,7 +175,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        "mooring-leader",
 		LeaderElectionNamespace: o.namespace,
-		// The lease is given back on the way out, so that the next leader need not wait for it to run out.
+		// Release the lease at the end, so that the next leader need not wait until it expires.
 		LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
@@ -246,7 +246,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	)
 }
 
-// buildInfo is a metric that is always 1 and tells which Mooring runs.
+// buildInfo is a metric that is always 1, with the version in its labels.
 func buildInfo() prometheus.Collector {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "mooring_build_info", Help: "1, with the version that runs.",
@@ -256,7 +256,7 @@ func buildInfo() prometheus.Collector {
 	return info
 }
 
-// metrics says how metrics are served: to those who may read them, under the webhook's certificate, unless told otherwise.
+// metrics configures the metrics server: with authorization and the webhook's certificate by default.
 func (o serveOptions) metrics(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) metricsserver.Options {
 	if !o.metricsSecure {
 		return metricsserver.Options{BindAddress: o.metricsAddress}
@@ -283,8 +283,7 @@ func certificate(mgr ctrl.Manager, o serveOptions) (certs.Source, error) {
 	}
 }
 
-// cachesReady is a readiness check: what reviews are judged by is what the cluster holds. What only the scanner watches
-// holds no review up.
+// cachesReady is a readiness check: the caches that reviews need have synced. Those of the scanner do not matter.
 func cachesReady(watched webhooks.Watched) healthz.Checker {
 	return func(*http.Request) error {
 		if !watched.Synced() {

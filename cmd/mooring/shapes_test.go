@@ -19,16 +19,16 @@ import (
 
 var updateShapes = flag.Bool("shapes", false, "write docs/measurements/shapes.md")
 
-// shape is how a repository keeps its manifests.
+// shape is a way to organize manifests in a repository.
 type shape struct {
 	name string
-	// files by their names; what begins with -> is a link.
+	// files by name; a content that begins with -> is a link.
 	files map[string]string
-	// args are those of check; "." where there are none.
+	// args are the arguments of check, by default ".".
 	args string
 }
 
-// headless is a Service without a cluster IP, and budgeted a database of three with all that belongs to it.
+// headless is a Service without a cluster IP.
 func headless(name string) string {
 	return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\nspec: {clusterIP: None, selector: {app: " + name + "}, ports: [{port: 5432}]}\n"
 }
@@ -59,7 +59,7 @@ func all(of ...map[string]string) map[string]string {
 	return files
 }
 
-// inJSON writes a StatefulSet as programs do.
+// inJSON returns a StatefulSet as programs write it.
 func inJSON(name string) string {
 	return `{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "` + name + `"}, "spec": {"serviceName": "` + name + `", "replicas": 3, "selector": {"matchLabels": {"app": "` + name + `"}}, ` +
 		`"template": {"metadata": {"labels": {"app": "` + name + `"}}, "spec": {"containers": [{"name": "db", "image": "db:1", "readinessProbe": {"tcpSocket": {"port": 1}}}]}}}}`
@@ -142,7 +142,7 @@ Kubernetes objects were judged, how many of them are StatefulSets, how many inpu
 | --- | --- | --- | --- | --- | --- | --- |
 `
 
-// TestShapes says that the page of shapes is true.
+// TestShapes checks that the page of shapes is current.
 func TestShapes(t *testing.T) {
 	page, err := filepath.Abs("../../docs/measurements/shapes.md")
 	if err != nil {
@@ -167,7 +167,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// row builds the repository and checks it.
+// row creates the repository and checks it.
 func (s shape) row(t *testing.T) string {
 	plain := maps.Clone(s.files)
 	maps.DeleteFunc(plain, func(_, text string) bool { return strings.HasPrefix(text, "->") })

@@ -68,7 +68,7 @@ The exit code is 0 if every case passes, 1 if one fails, and 2 if a test file co
 	return cmd
 }
 
-// once plays the tests that the paths name, and returns the files that they were read from.
+// once plays the tests in the paths, and returns the files that it read.
 func (o *testOptions) once(cmd *cobra.Command, paths []string) ([]string, error) {
 	names, err := ruletest.Find(paths)
 	if err != nil {
@@ -137,7 +137,7 @@ func (o *testOptions) again(cmd *cobra.Command, paths []string) error {
 		if err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "mooring:", err)
 		}
-		// Editors put a new file in the place of the old one, which only the folder shows.
+		// Editors replace a file, which only a watch on the folder shows.
 		for _, name := range append(foldersBelow(paths), reads...) {
 			if info, err := os.Stat(name); err == nil && !info.IsDir() {
 				name = filepath.Dir(name)
@@ -153,7 +153,7 @@ func (o *testOptions) again(cmd *cobra.Command, paths []string) error {
 	}
 }
 
-// changed waits for a change, and until no other follows at once. It tells whether there was one before the context ended.
+// changed waits for a change, and until no other follows. It reports whether there was one before the context ended.
 func changed(ctx context.Context, changes *fsnotify.Watcher, stderr io.Writer) bool {
 	var settled <-chan time.Time
 	for {
@@ -172,7 +172,7 @@ func changed(ctx context.Context, changes *fsnotify.Watcher, stderr io.Writer) b
 	}
 }
 
-// foldersBelow returns the folders among the paths and those below them, where test files may come to be.
+// foldersBelow returns the folders in the paths and below them, where test files can be created.
 func foldersBelow(paths []string) []string {
 	var all []string
 	for _, path := range paths {

@@ -16,7 +16,7 @@ const (
 	oneAtOnce = "- name: one\n  ready: [0, 1, 2, 3, 4]\n  old: {kind: StatefulSet}\n  new: {kind: StatefulSet, spec: {replicas: 4}}\n"
 )
 
-// TestTest says what mooring test ends with and prints.
+// TestTest checks the exit code and the output of mooring test.
 func TestTest(t *testing.T) {
 	for _, tc := range []struct {
 		name, args, tests string
@@ -55,7 +55,7 @@ func TestTest(t *testing.T) {
 	}
 }
 
-// TestTestPage says that the example in docs/test.md is the one that passes.
+// TestTestPage checks that the example in docs/test.md passes.
 func TestTestPage(t *testing.T) {
 	t.Chdir("../..")
 	page, err := os.ReadFile("docs/test.md")

@@ -28,7 +28,7 @@ func newVersion() *cobra.Command {
 	return cmd
 }
 
-// commit is the revision that was built, as far as the build says.
+// commit returns the revision of the build, if known.
 func commit() string {
 	revision, dirty := "unknown", ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -98,7 +98,7 @@ func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rende
 type tracing struct {
 	filesys.FileSystem
 	folder string
-	// alone tells that no other kustomization is built meanwhile.
+	// alone means that no other kustomization is built meanwhile.
 	alone bool
 	// stopped says why a file was not handed out.
 	stopped error

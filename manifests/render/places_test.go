@@ -103,7 +103,7 @@ func TestPlaceInValues(t *testing.T) {
 	}
 }
 
-// TestErrorsOnce says that several overlays that fail for one cause are one error, at the cause's place.
+// TestErrorsOnce checks that several overlays that fail for one cause are one error, at the cause's place.
 func TestErrorsOnce(t *testing.T) {
 	const in = " (in 3 overlays: o-0, o-1 and o-2)"
 	for _, tc := range []struct {
@@ -146,7 +146,7 @@ func TestErrorsOnce(t *testing.T) {
 	}
 }
 
-// TestFactsOnce says that what several overlays have of their base is found once, whatever they call it.
+// TestFactsOnce checks that what several overlays have of their base is found once, whatever they call it.
 func TestFactsOnce(t *testing.T) {
 	t.Chdir(t.TempDir())
 	files := map[string]string{"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": plain}
@@ -165,7 +165,7 @@ func TestFactsOnce(t *testing.T) {
 	}
 }
 
-// TestOverlayBehindALink says that the objects of a linked overlay come from their files too.
+// TestOverlayBehindALink checks that the objects of a linked overlay come from their files too.
 func TestOverlayBehindALink(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{"real/prod/kustomization.yaml": "resources: [db.yaml]\n", "real/prod/db.yaml": plain})
@@ -177,7 +177,7 @@ func TestOverlayBehindALink(t *testing.T) {
 	}
 }
 
-// TestLoadRestrictor says that a file outside of the kustomization's folder is read where that is asked for.
+// TestLoadRestrictor checks that a file outside of the kustomization's folder is read where that is asked for.
 func TestLoadRestrictor(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{"prod/kustomization.yaml": "resources: [../shared/db.yaml]\n", "shared/db.yaml": plain})

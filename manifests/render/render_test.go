@@ -244,7 +244,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// TestKubeVersion says that charts are rendered for the Kubernetes whose types are compiled in.
+// TestKubeVersion checks that charts are rendered for the Kubernetes whose types are compiled in.
 func TestKubeVersion(t *testing.T) {
 	module, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
 	if err != nil {
@@ -392,7 +392,7 @@ func TestObjectsKnowTheirFiles(t *testing.T) {
 	}
 }
 
-// TestBaseHadNoSuchValuesFile says that a values file that is new had nothing to say of the chart before.
+// TestBaseHadNoSuchValuesFile checks that a values file that is new had nothing to say of the chart before.
 func TestBaseHadNoSuchValuesFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", with(nil))
@@ -500,7 +500,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestBaseOfAnOverlayOnAnOverlay says that an overlay is still compared that another has come to build on.
+// TestBaseOfAnOverlayOnAnOverlay checks that an overlay is still compared that another has come to build on.
 func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{
@@ -523,7 +523,7 @@ func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
 	}
 }
 
-// TestBaseOfAChartWithDependenciesThatGitIgnores says that what was downloaded into a chart is taken for what it had before, unless it
+// TestBaseOfAChartWithDependenciesThatGitIgnores checks that what was downloaded into a chart is taken for what it had before, unless it
 // was locked to others.
 func TestBaseOfAChartWithDependenciesThatGitIgnores(t *testing.T) {
 	for name, lock := range map[string]string{"the same lock": "digest: a\n", "another lock": "digest: b\n"} {

@@ -9,8 +9,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// guards is when baseline can refuse a request that takes something away. All deletes do, and the updates named here. What
-// baseline only warns of is left to lint: an outage must not refuse more than Mooring does.
+// guards is true if baseline can refuse the request: all deletes, and these updates. What baseline only warns about is left to
+// lint, because an outage must not refuse more than Mooring does.
 func guards(c call) condition {
 	switch {
 	case c == call{kinds.StatefulSet, "", admissionv1.Update}:
@@ -22,14 +22,14 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 		return LowersScale
 
 	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Update}:
-		// A claim that is being deleted is about to lose the finalizer that keeps it while a Pod uses it.
+		// A Terminating claim is about to lose the finalizer that keeps it while a Pod uses it.
 		return `oldObject.metadata.?deletionTimestamp.hasValue() &&
 'kubernetes.io/pvc-protection' in oldObject.metadata.?finalizers.orValue([]) &&
 !('kubernetes.io/pvc-protection' in object.metadata.?finalizers.orValue([])) ||
 ` + ownerIsNew
 
 	case c == call{kinds.PersistentVolumeClaim, "", admissionv1.Delete}:
-		// A claim that was never bound, or has lost its volume, holds no data.
+		// A claim that was never bound, or is Lost, holds no data.
 		return `!(oldObject.?status.?phase.orValue('') in ['Pending', 'Lost']) ||
 ` + isProtected
 
@@ -45,27 +45,27 @@ object.spec.?ordinals.?start.orValue(0) != oldObject.spec.?ordinals.?start.orVal
 	return never
 }
 
-// isProtected is when what is deleted is labelled against it.
+// isProtected is true if the deleted object has the protect label.
 const isProtected = `oldObject.metadata.?labels[?'mooring.dev/protect'].orValue('') == 'true'`
 
-// LowersScale is when a request to scale asks for less. A Scale has no replicas field when it asks for none.
+// LowersScale is true if a scale request asks for less. A Scale without the replicas field asks for none.
 const LowersScale = `object.?spec.?replicas.orValue(0) < oldObject.?spec.?replicas.orValue(0)`
 
-// members is when the Pod may be a StatefulSet's. An eviction says no more of it than its name.
+// members is true if the Pod may be a StatefulSet's. An eviction has only the Pod's name.
 func members(c call) condition {
 	if c.subresource == "eviction" {
 		return `request.name.matches('-[0-9]+$')`
 	}
-	// Node agents know that a Pod has stopped.
+	// Kubelets know that a Pod has stopped.
 	return `oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'StatefulSet') &&
 !request.userInfo.username.startsWith('system:node:')`
 }
 
-// ownerIsNew is when an update adds an owner. If that does not exist, the garbage collector deletes the object.
+// ownerIsNew is true if an update adds an owner. If the owner does not exist, the garbage collector deletes the object.
 const ownerIsNew = `object.metadata.?ownerReferences.orValue([]).exists(o,
   !oldObject.metadata.?ownerReferences.orValue([]).exists(before, before.uid == o.uid))`
 
-// lints is when a request that guard does not judge is judged: both entries judge every rule, so that one call is enough.
+// lints is true if the request is judged, but not by guard. Both entries judge all rules, so one call is enough.
 func lints(c call) condition {
 	concerned, guarded := concerns(c), guards(c)
 	switch {
@@ -79,11 +79,11 @@ func lints(c call) condition {
 	return condition(fmt.Sprintf("(\n%s\n) && !(\n%s\n)", indented(concerned), indented(guarded)))
 }
 
-// concerns is when a request is worth judging, be it by guard or by lint.
+// concerns is true if guard or lint must judge the request.
 func concerns(c call) condition {
 	switch {
 	case c.kind == kinds.Deployment:
-		// Deployments are judged in files and audits. To be asked about each would cost a cluster more than it brings.
+		// Deployments are judged in files and audits only: a call for each would cost too much.
 		return never
 	case c == call{kinds.Pod, "", admissionv1.Update}:
 		return members(c) + ` &&
@@ -91,15 +91,15 @@ oldObject.metadata.?labels.orValue({}).exists(name, object.metadata.?labels[?nam
 	case c.kind == kinds.Pod:
 		return members(c)
 	case c == call{kinds.Node, "", admissionv1.Update}:
-		// Nodes are updated all day, and seldom by people.
+		// Nodes are updated constantly, and seldom by people.
 		return `object.spec.?taints.orValue([]).exists(t, t.effect == 'NoExecute' &&
   !oldObject.spec.?taints.orValue([]).exists(was, was.key == t.key && was.effect == t.effect && was.?value == t.?value))`
 	case c == call{kinds.Node, "", admissionv1.Delete}:
-		// Whoever put a finalizer on it empties it first.
+		// The controller of a finalizer drains the node first.
 		return `oldObject.?status.?conditions.orValue([]).exists(c, c.type == 'Ready' && c.status == 'True') &&
 oldObject.metadata.?finalizers.orValue([]).size() == 0`
 	case c.kind == kinds.Secret && c.operation == admissionv1.Delete:
-		// Helm keeps each revision of a release in one.
+		// Helm stores each revision of a release in one.
 		return `oldObject.?type.orValue('') != 'helm.sh/release.v1'`
 	case c == call{kinds.Service, "", admissionv1.Delete}:
 		// It can give Pods their names.
@@ -107,24 +107,24 @@ oldObject.metadata.?finalizers.orValue([]).size() == 0`
 	case c.operation == admissionv1.Delete && c.kind.Replaceable:
 		return always
 	case c == call{kinds.StatefulSet, "scale", admissionv1.Update}:
-		// The members that are added are a majority of all, or the first.
+		// The added members are a majority, or the first members.
 		return `object.?spec.?replicas.orValue(0) - oldObject.?spec.?replicas.orValue(0) > object.?spec.?replicas.orValue(0) / 2`
 	case c.subresource != "" || c.operation == admissionv1.Delete:
 		return never
 	case c.operation == admissionv1.Create:
 		return always
 	case c.kind == kinds.PersistentVolumeClaim:
-		// Claims are updated eight times in their life by controllers. Guard judges the updates that matter.
+		// Controllers update a claim eight times in its life. Guard judges the updates that matter.
 		return never
 	case c.kind == kinds.PersistentVolume:
-		// It is not kept any more, or taken from its claim.
+		// It is no longer kept, or is removed from its claim.
 		return `oldObject.spec.?persistentVolumeReclaimPolicy.orValue('') == 'Retain' && object.spec.?persistentVolumeReclaimPolicy.orValue('') != 'Retain' ||
 oldObject.?status.?phase.orValue('') == 'Bound' && object.spec.?claimRef.?uid != oldObject.spec.?claimRef.?uid`
 	}
 	return changes(c.kind)
 }
 
-// changes is when an update changes what rules read of the kind's spec.
+// changes is true if an update changes fields of the kind's spec that rules read.
 func changes(kind *kinds.Kind) condition {
 	fields := kind.Spec()
 	if len(fields) > 6 {
@@ -137,8 +137,8 @@ func changes(kind *kinds.Kind) condition {
 	return condition(strings.Join(differ, " ||\n"))
 }
 
-// fills is when there may be something to fill in: a StatefulSet that is new or changes, a volume that is made for a claim, and
-// the replicas that an autoscaler may have instead of those it asks for.
+// fills is true if there may be defaults to set: for a new or changed StatefulSet, for a volume created for a claim, and for the
+// replicas that an autoscaler asks for.
 func fills(c call) condition {
 	switch {
 	case c.kind == kinds.PersistentVolume:

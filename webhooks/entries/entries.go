@@ -1,5 +1,5 @@
-// Package entries says which requests the API server asks Mooring about: the rules and conditions of its three webhook entries,
-// as they follow from what the rules judge. The chart takes them from here.
+// Package entries defines the requests for which the API server calls Mooring: the rules and conditions of its three webhooks,
+// derived from what the rules judge. The chart uses them.
 package entries
 
 import (
@@ -18,19 +18,19 @@ import (
 // Entry is one webhook of a webhook configuration.
 type Entry struct {
 	Rules []admissionregistrationv1.RuleWithOperations `json:"rules"`
-	// When is a CEL expression, true of the requests under these rules that matter. It must never err: with failurePolicy Fail an
-	// error refuses the request. So it looks at the resource before it reads a field (object is null in a DELETE, oldObject in a
-	// CREATE), and reads a field that may be absent as object.spec.?field.
+	// When is a CEL expression, true of the requests to judge. It must never fail, because with failurePolicy Fail an error refuses
+	// the request. So it checks the resource before it reads a field (object is null in a DELETE, oldObject in a CREATE), and reads
+	// optional fields as object.spec.?field.
 	When string `json:"when"`
 }
 
-// Entries are the webhooks of Mooring's configurations.
+// Entries are Mooring's webhooks.
 type Entries struct {
-	// Defaults fills in what policies default.
+	// Defaults sets the policies' defaults.
 	Defaults Entry `json:"defaults"`
-	// Lint judges what is written. Without an answer the API server goes on.
+	// Lint judges creates and updates. If Mooring does not answer, the API server allows the request.
 	Lint Entry `json:"lint"`
-	// Guard judges what cannot be put right later. Without an answer the API server refuses.
+	// Guard judges what cannot be undone. If Mooring does not answer, the API server refuses the request.
 	Guard Entry `json:"guard"`
 }
 
@@ -41,7 +41,7 @@ type call struct {
 	operation   admissionv1.Operation
 }
 
-// condition is a CEL expression; the constants are what needs none.
+// condition is a CEL expression; the constants need none.
 type condition string
 
 const (
@@ -49,7 +49,7 @@ const (
 	never  condition = "false"
 )
 
-// For returns the entries that have the rules see every request that they judge.
+// For returns the entries with which the rules see every request that they judge.
 func For(rules []policies.Rule) Entries {
 	var judged, filled []call
 	for _, rule := range rules {
@@ -73,7 +73,7 @@ func For(rules []policies.Rule) Entries {
 		Lint:     entry(judged, lints),
 		Guard:    entry(judged, guards),
 	}
-	// A policy that cannot be used is refused before somebody relies on it.
+	// An invalid policy is refused before anyone relies on it.
 	entries.Lint.Rules = append(entries.Lint.Rules, admissionregistrationv1.RuleWithOperations{
 		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update, admissionregistrationv1.Delete},
 		Rule:       rule(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, "statefulpolicies", admissionregistrationv1.ClusterScope),
@@ -81,7 +81,7 @@ func For(rules []policies.Rule) Entries {
 	return entries
 }
 
-// withSubresources returns the call and those that ask for the same through a subresource.
+// withSubresources returns the call, and the calls for the same change through a subresource.
 func withSubresources(c call) []call {
 	switch {
 	case c.kind == kinds.StatefulSet && c.operation == admissionv1.Update:
@@ -92,7 +92,7 @@ func withSubresources(c call) []call {
 	return []call{c}
 }
 
-// entry returns the entry for those of the calls that have a condition other than never.
+// entry returns the entry for the calls whose condition is not never.
 func entry(calls []call, when func(call) condition) Entry {
 	var e Entry
 	var branches []string
@@ -118,7 +118,7 @@ func entry(calls []call, when func(call) condition) Entry {
 	return e
 }
 
-// add adds a rule, or the resource to the rule before that is the same in all else.
+// add adds a rule, or adds the resource to the previous rule if all else is equal.
 func (e *Entry) add(kind *kinds.Kind, subresource string, operations []admissionregistrationv1.OperationType) {
 	resource := kind.Resource
 	if subresource != "" {

@@ -15,8 +15,8 @@ import (
 	"github.com/mooring-dev/mooring/webhooks/entries"
 )
 
-// TestEveryRuleIsAsked: the API server asks about each kind and operation that a rule judges. Which of these requests matter is
-// tested where the chart is rendered, with the API server's own code.
+// TestEveryRuleIsAsked checks that the API server calls Mooring for each kind and operation that a rule judges. Which of these
+// requests matter is tested on the rendered chart, with the API server's own code.
 func TestEveryRuleIsAsked(t *testing.T) {
 	all := entries.For(rules.All)
 	for _, rule := range rules.All {
@@ -35,7 +35,7 @@ func TestEveryRuleIsAsked(t *testing.T) {
 							slices.Contains(r.Operations, admissionregistrationv1.OperationType(operation))
 					})
 				})
-				// About owners the API server asks where there are some: see the registration of mooring-owners.
+				// For owners the API server calls only if there are any: see the registration of mooring-owners.
 				if want := trigger.Kind != kinds.Deployment && slices.Contains(kinds.All, trigger.Kind); asked != want {
 					t.Errorf("%s: %s of a %s is asked about: %v, want %v", rule.ID, operation, trigger.Kind.Kind, asked, want)
 				}
@@ -44,8 +44,8 @@ func TestEveryRuleIsAsked(t *testing.T) {
 	}
 }
 
-// TestGuardHoldsWhatBaselineDenies: while nobody answers, guard refuses. Of each kind of request that it is asked about, baseline
-// must be able to refuse one.
+// TestGuardHoldsWhatBaselineDenies checks that baseline can refuse a request of each kind that guard judges, because guard refuses
+// them all if Mooring does not answer.
 func TestGuardHoldsWhatBaselineDenies(t *testing.T) {
 	var baseline v1alpha1.Rules
 	for _, rule := range rules.All {

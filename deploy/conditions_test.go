@@ -34,11 +34,11 @@ import (
 // oldest is the first Kubernetes version that the chart supports.
 var oldest = version.MajorMinor(1, 30)
 
-// request is what the API server asks its webhooks about.
+// request is a request for which the API server may call webhooks.
 type request struct {
 	user     string
 	old, new runtime.Object
-	// grace is that of a delete, in seconds.
+	// grace is the grace period of a delete, in seconds.
 	grace int64
 }
 
@@ -81,7 +81,7 @@ func TestConditions(t *testing.T) {
 		{"delete", request{old: statefulSet()}, guard},
 		{"garbage collector deletes a StatefulSet", request{user: collector, old: statefulSet()}, nil},
 
-		// What they are made of.
+		// Their claims and volumes.
 		{"StatefulSet controller makes a claim", request{user: sets, new: &corev1.PersistentVolumeClaim{}}, nil},
 		{"user makes a claim", request{new: &corev1.PersistentVolumeClaim{}}, lint},
 		{"binder updates a claim", request{old: &corev1.PersistentVolumeClaim{}, new: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}}}, nil},
@@ -206,8 +206,8 @@ func TestConditions(t *testing.T) {
 	})
 }
 
-// TestNoRequestIsJudgedTwice goes through all updates of replicas and ordinals: guard is called if and only if a Pod may
-// go, at most one of guard and lint is called, and no condition errs.
+// TestNoRequestIsJudgedTwice covers all updates of replicas and ordinals: guard is called if and only if a Pod may go, at most one
+// of guard and lint is called, and no condition fails.
 func TestNoRequestIsJudgedTwice(t *testing.T) {
 	type spec struct{ replicas, start int32 } // -1: absent
 	var specs []spec
@@ -250,7 +250,7 @@ func TestNoRequestIsJudgedTwice(t *testing.T) {
 	}
 }
 
-// TestConditionsCompile compiles each condition as the oldest supported API server does when it is applied.
+// TestConditionsCompile compiles each condition as the oldest supported API server does.
 func TestConditionsCompile(t *testing.T) {
 	for _, w := range entries(t, render(t, nil)) {
 		if len(w.GetMatchConditions()) == 0 {
@@ -267,7 +267,7 @@ func TestConditionsCompile(t *testing.T) {
 	}
 }
 
-// TestGuardGoesWithMooring: what is left of the webhook configurations after the rights of Mooring are gone calls nobody.
+// TestGuardGoesWithMooring checks that the webhook configurations call nothing after Mooring's rights are gone.
 func TestGuardGoesWithMooring(t *testing.T) {
 	guard := validating(t, render(t, nil))
 	if got := calledWhile(t, installed(false), []runtime.Object{guard}, request{old: statefulSet()}); got != nil {
@@ -275,7 +275,8 @@ func TestGuardGoesWithMooring(t *testing.T) {
 	}
 }
 
-// TestGuardIsInstalledWithoutRules: it refuses what nobody judges, so it calls nobody before a replica gives it its rules.
+// TestGuardIsInstalledWithoutRules checks that guard calls nothing before a replica adds its rules, because without a replica it
+// would refuse everything.
 func TestGuardIsInstalledWithoutRules(t *testing.T) {
 	c := validating(t, render(t, nil))
 	for _, w := range c.Webhooks {
@@ -285,7 +286,7 @@ func TestGuardIsInstalledWithoutRules(t *testing.T) {
 	}
 }
 
-// installed is an authorizer that says whether Mooring's service account may write its lease.
+// installed is an authorizer that decides whether Mooring's service account can write its lease.
 func installed(is bool) authorizer.Authorizer {
 	return authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 		if is && a.GetUser().GetName() == "system:serviceaccount:elsewhere:mooring" && a.GetNamespace() == "elsewhere" && a.GetName() == "mooring-leader" {
@@ -295,7 +296,7 @@ func installed(is bool) authorizer.Authorizer {
 	})
 }
 
-// called returns the names of the webhooks that the API server calls, found with its own code.
+// called returns the names of the webhooks that the API server calls, determined with its own code.
 func called(t *testing.T, objects []runtime.Object, r request) []string {
 	t.Helper()
 	return calledWhile(t, installed(true), objects, r)
@@ -327,8 +328,8 @@ func calledWhile(t *testing.T, may authorizer.Authorizer, objects []runtime.Obje
 	return names
 }
 
-// entries returns the webhooks as the API server reads them. All of them get failurePolicy Fail, or else an error of a
-// condition would look like one that does not hold.
+// entries returns the webhooks as the API server reads them. All get failurePolicy Fail, because otherwise a failing condition
+// looks like a false one.
 func entries(t *testing.T, objects []runtime.Object) []webhook.WebhookAccessor {
 	fail := admissionregistrationv1.Fail
 	var all []webhook.WebhookAccessor
@@ -352,7 +353,7 @@ func entries(t *testing.T, objects []runtime.Object) []webhook.WebhookAccessor {
 	return all
 }
 
-// guardRules are those that Mooring gives guard.
+// guardRules returns the rules that Mooring gives guard.
 func guardRules(t *testing.T, c *admissionregistrationv1.ValidatingWebhookConfiguration) (all []admissionregistrationv1.RuleWithOperations) {
 	t.Helper()
 	if err := yaml.UnmarshalStrict([]byte(c.Annotations["mooring.dev/guard-rules"]), &all); err != nil {
@@ -361,7 +362,7 @@ func guardRules(t *testing.T, c *admissionregistrationv1.ValidatingWebhookConfig
 	return all
 }
 
-// attributes says the request in the API server's words. A delete carries no name, as a deletecollection does not.
+// attributes converts the request for the API server's code. A delete has no name, like one in a deletecollection.
 func (r request) attributes(t *testing.T) admission.Attributes {
 	t.Helper()
 	operation, about, name, namespace := admission.Update, r.new, "db", "default"

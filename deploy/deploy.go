@@ -1,5 +1,5 @@
-// Package deploy renders what Mooring needs in a cluster from its Helm chart, the one source, with Helm's own packages.
-// It is a module of its own, so that Helm's dependencies are not Mooring's.
+// Package deploy renders Mooring's Helm chart with Helm's own packages. It is a separate module, so that Helm's dependencies are
+// not Mooring's.
 package deploy
 
 import (
@@ -16,7 +16,7 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 )
 
-// Namespace is where install.yaml puts Mooring.
+// Namespace is the namespace in install.yaml.
 const Namespace = "mooring-system"
 
 // all: because go:embed leaves out names that begin with an underscore, such as _helpers.tpl.
@@ -24,7 +24,7 @@ const Namespace = "mooring-system"
 //go:embed all:chart
 var files embed.FS
 
-// InstallYAML returns what install.yaml must hold.
+// InstallYAML returns the content of install.yaml.
 func InstallYAML() ([]byte, error) {
 	values := map[string]any{"namespace": map[string]any{"create": true}}
 	rendered, err := Render(values, Namespace)
@@ -34,9 +34,9 @@ func InstallYAML() ([]byte, error) {
 	return append([]byte("# rendered from deploy/chart by `make render`, do not edit\n"), rendered...), nil
 }
 
-// Render renders the chart for the namespace, with these values over its own, to YAML documents in the order in which they
-// can be applied: CustomResourceDefinitions, the rest as Helm installs it, webhook configurations last. It returns an error
-// that names the value if one is not as the chart's schema wants it.
+// Render renders the chart for the namespace, with these values over its own. It returns YAML documents in the order to apply them:
+// CustomResourceDefinitions, the rest as Helm installs it, webhook configurations last. The error names a value that the chart's
+// schema rejects.
 func Render(values map[string]any, namespace string) ([]byte, error) {
 	mooring, err := load()
 	if err != nil {
@@ -47,7 +47,7 @@ func Render(values map[string]any, namespace string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Strict: a template that reads a value which values.yaml does not have is an error.
+	// Strict makes it an error if a template reads a value that is not in values.yaml.
 	rendered, err := engine.Engine{Strict: true}.Render(mooring, context)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func Render(values map[string]any, namespace string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// load reads the chart that is embedded in this package.
+// load reads the embedded chart.
 func load() (*chart.Chart, error) {
 	root, err := fs.Sub(files, "chart")
 	if err != nil {

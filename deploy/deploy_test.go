@@ -45,7 +45,7 @@ func TestGeneratedIsFresh(t *testing.T) {
 	}
 }
 
-// TestInventory says what install.yaml holds, and in which order it is applied.
+// TestInventory checks the objects of install.yaml and their order.
 func TestInventory(t *testing.T) {
 	rendered, err := InstallYAML()
 	if err != nil {
@@ -82,7 +82,7 @@ func TestInventory(t *testing.T) {
 	}
 }
 
-// TestValues renders with each kind of value set. That all of it decodes strictly is checked on the way.
+// TestValues renders each kind of value. All objects must decode strictly.
 func TestValues(t *testing.T) {
 	has := func(t *testing.T, objects []runtime.Object, want string) bool {
 		return slices.ContainsFunc(inventory(t, objects), func(line string) bool { return strings.HasSuffix(line, want) })
@@ -280,7 +280,7 @@ func TestSchemaNamesTheBadValue(t *testing.T) {
 	}
 }
 
-// TestAuditRoleOnlyReads: whoever may audit may change nothing.
+// TestAuditRoleOnlyReads checks that the audit role cannot change anything.
 func TestAuditRoleOnlyReads(t *testing.T) {
 	for _, r := range roleNamed(t, render(t, nil), "mooring-audit").Rules {
 		for _, verb := range r.Verbs {
@@ -321,7 +321,7 @@ func TestRBACHasNoWildcards(t *testing.T) {
 	}
 }
 
-// TestNamespaceSelector: the cluster and Mooring itself must come up while nobody answers.
+// TestNamespaceSelector checks that the cluster and Mooring itself can start while no replica answers.
 func TestNamespaceSelector(t *testing.T) {
 	objects := render(t, map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"sandbox"}}})
 	selectors := map[string]*metav1.LabelSelector{}
@@ -380,7 +380,7 @@ func decode(t *testing.T, documents []byte) []runtime.Object {
 		}
 		object, _, err := decoder.Decode(document, nil, nil)
 		if runtime.IsNotRegisteredError(err) && (strings.Contains(string(document), "apiVersion: cert-manager.io/") || strings.Contains(string(document), "apiVersion: monitoring.coreos.com/")) {
-			// Its types would be a dependency of this module for no more than this; its CRDs are asked where it runs.
+			// Importing its types would add a dependency; its CRDs are tested in a cluster.
 			foreign := &unstructured.Unstructured{}
 			object, err = foreign, yaml.Unmarshal(document, &foreign.Object)
 		}
@@ -391,7 +391,7 @@ func decode(t *testing.T, documents []byte) []runtime.Object {
 	}
 }
 
-// inventory has a line for each object: apiVersion, kind and name.
+// inventory returns a line for each object: apiVersion, kind and name.
 func inventory(t *testing.T, objects []runtime.Object) []string {
 	t.Helper()
 	var lines []string
@@ -406,7 +406,7 @@ func inventory(t *testing.T, objects []runtime.Object) []string {
 	return lines
 }
 
-// validating returns the configuration that has webhooks from the beginning; the other gets one from Mooring.
+// validating returns the configuration that is installed with webhooks; Mooring adds one to the other.
 func validating(t *testing.T, objects []runtime.Object) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	t.Helper()
 	return only[*admissionregistrationv1.ValidatingWebhookConfiguration](t, slices.DeleteFunc(slices.Clone(objects), func(o runtime.Object) bool {
@@ -415,7 +415,7 @@ func validating(t *testing.T, objects []runtime.Object) *admissionregistrationv1
 	}))
 }
 
-// only returns the one object of a type.
+// only returns the only object of a type.
 func only[T runtime.Object](t *testing.T, objects []runtime.Object) T {
 	t.Helper()
 	var found []T

@@ -10,7 +10,7 @@ import (
 	"helm.sh/helm/v3/pkg/lint/support"
 )
 
-// choices are values that change what is rendered, each beside the chart's own. Every combination of them is tried.
+// choices are values that change the rendered objects. All combinations are tested.
 var choices = []map[string]any{
 	{"namespace": map[string]any{"create": true}},
 	{"replicas": 1},
@@ -22,7 +22,8 @@ var choices = []map[string]any{
 	{"defaultProfile": "restricted", "nativeFallback": map[string]any{"enabled": true}},
 }
 
-// TestEveryCombinationRenders renders each combination of the choices: the schema takes it, and all objects decode strictly.
+// TestEveryCombinationRenders renders each combination of the choices. The schema must accept it, and all objects must decode
+// strictly.
 func TestEveryCombinationRenders(t *testing.T) {
 	for combination := range 1 << len(choices) {
 		if objects := render(t, combined(combination)); len(objects) == 0 {
@@ -41,7 +42,7 @@ func TestLint(t *testing.T) {
 		t.Run(fmt.Sprintf("%07b", combination), func(t *testing.T) {
 			result := lint.AllWithKubeVersion("chart", combined(combination), "elsewhere", nil)
 			for _, m := range result.Messages {
-				// An icon is no more than a recommendation.
+				// An icon is only a recommendation.
 				if m.Severity >= support.WarningSev {
 					t.Error(m)
 				}
@@ -50,7 +51,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// combined returns the values of those choices whose bit is set.
+// combined returns the values of the choices whose bit is set.
 func combined(combination int) map[string]any {
 	values := map[string]any{}
 	for i, choice := range choices {
@@ -61,7 +62,7 @@ func combined(combination int) map[string]any {
 	return values
 }
 
-// deepCopy keeps the choices as they are, for merging writes into what it merges.
+// deepCopy keeps the choices unchanged, because merging modifies its arguments.
 func deepCopy(values map[string]any) map[string]any {
 	copied := maps.Clone(values)
 	for k, v := range copied {

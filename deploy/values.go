@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Documented is the chart's README.md and its values.schema.json with the descriptions that the comments in values.yaml give.
+// Documented returns the chart's README.md, and its values.schema.json with the descriptions from the comments in values.yaml.
 func Documented() (readme, schema []byte, err error) {
 	text, err := fs.ReadFile(files, "chart/values.yaml")
 	if err != nil {
@@ -48,7 +48,7 @@ An admission webhook that keeps stateful workloads safe. See [install, upgrade, 
 | --- | --- | --- |
 `
 
-// describe writes a row for each value below the mapping, and its comment into the schema.
+// describe writes a row for each value below the mapping, and adds its comment to the schema.
 func describe(out *bytes.Buffer, mapping *yaml.Node, prefix string, schema map[string]any) error {
 	properties, _ := schema["properties"].(map[string]any)
 	for i := 0; i < len(mapping.Content); i += 2 {

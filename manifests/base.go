@@ -16,10 +16,10 @@ import (
 	"strings"
 )
 
-// LoadChange loads what the paths hold, and what they held before: in a git revision, or in another folder that has the same
-// paths, or that is the one path's earlier self. The files of both are named as they are now. Nothing is checked out. A
-// kustomization that is rendered by itself on one side is so on the other, though others have come to build on it, or no longer
-// do. The error says that base is neither a revision nor a folder; what could not be read is among the errors of the sets.
+// LoadChange loads what the paths hold now and in base: a git revision, or a folder with the same paths, or with an earlier state
+// of the one path. Files of both sets have their present names. Nothing is checked out. A kustomization that is rendered by itself
+// on one side is rendered by itself on the other too, even if others build on it there. The error means that base is neither a
+// revision nor a folder; what could not be read is in the sets' errors.
 func (l Loader) LoadChange(base string, paths ...string) (now, was *Set, err error) {
 	now = l.Load(paths...)
 	l.Stdin, l.whole = nil, map[string]bool{}
@@ -68,10 +68,10 @@ func (l Loader) base(base string, paths []string) (*Set, error) {
 	return l.moved(moved), nil
 }
 
-// move is a path that is called another.
+// move renames a path.
 type move struct{ from, to string }
 
-// moved loads the paths, and calls what is in them as though they were the others.
+// moved loads the paths under their new names.
 func (l Loader) moved(moves []move) *Set {
 	l.alias = func(name string) string {
 		for _, m := range moves {
@@ -101,7 +101,7 @@ func (l Loader) moved(moves []move) *Set {
 	return set
 }
 
-// merge adds what another set holds.
+// merge adds the content of another set.
 func (s *Set) merge(other *Set) {
 	s.Files, s.Errors = append(s.Files, other.Files...), append(s.Errors, other.Errors...)
 	s.Objects += other.Objects
@@ -109,7 +109,7 @@ func (s *Set) merge(other *Set) {
 	maps.Copy(s.failed, other.failed)
 }
 
-// withValues is a loader that renders charts with other files in place of the values files: none where was says "".
+// withValues returns a loader that renders charts with other values files: was returns the file for a name, "" for none.
 func (l Loader) withValues(was func(name string) string) Loader {
 	var files []string
 	for _, name := range l.Release.ValueFiles {
@@ -126,7 +126,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// git runs git in the folder and returns what it prints. The error has what it says.
+// git runs git in the folder and returns its output. The error has git's message.
 func git(folder string, args ...string) (string, error) {
 	out, err := exec.Command("git", append([]string{"-C", folder}, args...)...).Output()
 	var exit *exec.ExitError
@@ -136,7 +136,7 @@ func git(folder string, args ...string) (string, error) {
 	return strings.TrimSuffix(string(out), "\n"), err
 }
 
-// BelowRoot returns the path of this folder below the root of its git repository; empty if it is in none.
+// BelowRoot returns the path of this folder from the root of its git repository, "" if there is none.
 func BelowRoot() string {
 	prefix, err := git(".", "rev-parse", "--show-prefix")
 	if err != nil {
@@ -145,7 +145,7 @@ func BelowRoot() string {
 	return filepath.FromSlash(strings.TrimSuffix(prefix, "/"))
 }
 
-// resolve returns the top folder of the work tree that this process is in, and the commit that base names.
+// resolve returns the top folder of this process's work tree, and the commit that base names.
 func resolve(base string) (top, commit string, err error) {
 	if strings.HasPrefix(base, "-") {
 		return "", "", errors.New("a revision must not begin with a dash")
@@ -160,7 +160,7 @@ func resolve(base string) (top, commit string, err error) {
 	return top, commit, err
 }
 
-// revision loads the paths as they were in a commit. Their files are put into a temporary folder for as long as that takes.
+// revision loads the paths as they were in a commit, from files in a temporary folder.
 func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 	temporary, err := os.MkdirTemp("", "mooring-base-")
 	if err != nil {
@@ -208,7 +208,7 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 		return ""
 	})
 	if renders(temporary) {
-		// Kustomizations may build on any folder of the repository, and charts on other charts.
+		// Kustomizations can build on any folder of the repository, and charts on other charts.
 		if err := extract(top, commit, temporary, []string{"."}); err != nil {
 			return nil, err
 		}
@@ -225,7 +225,7 @@ func (l Loader) revision(top, commit string, paths []string) (*Set, error) {
 	return l.moved(moved), nil
 }
 
-// relative returns the path as git has it below the top folder of its work tree, empty if it lies elsewhere.
+// relative returns the path in git's form, from the top folder of the work tree, or "" if it is outside.
 func relative(top, path string) (string, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -241,7 +241,7 @@ func relative(top, path string) (string, error) {
 	return rel, nil
 }
 
-// resolveLinks resolves symbolic links of a path that need not be there any more.
+// resolveLinks resolves the symbolic links in a path that may no longer exist.
 func resolveLinks(path string) (string, error) {
 	resolved, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, os.ErrNotExist) {
@@ -251,7 +251,7 @@ func resolveLinks(path string) (string, error) {
 	return filepath.Join(parent, filepath.Base(path)), err
 }
 
-// renders reports whether a kustomization or a chart is in the folder.
+// renders reports whether the folder has a kustomization or a chart.
 func renders(folder string) bool {
 	found := false
 	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
@@ -264,8 +264,8 @@ func renders(folder string) bool {
 	return found || err != nil
 }
 
-// vendor copies to the charts of an earlier revision what the charts folders of today hold and git does not know: dependencies
-// are often downloaded and not committed. Of another version than the earlier Chart.lock's they would not be the same.
+// vendor copies the content of today's charts folders that git does not have to the charts of the earlier revision, because
+// dependencies are often not committed. It skips a chart whose Chart.lock had other versions.
 func vendor(top, earlier string) error {
 	return filepath.WalkDir(earlier, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !isChart(path) {
@@ -295,14 +295,14 @@ func vendor(top, earlier string) error {
 	})
 }
 
-// sameFile reports whether both files hold the same, or neither is there.
+// sameFile reports whether both files have the same content, or neither exists.
 func sameFile(a, b string) bool {
 	one, err1 := os.ReadFile(a)
 	other, err2 := os.ReadFile(b)
 	return (err1 == nil) == (err2 == nil) && bytes.Equal(one, other)
 }
 
-// extract writes the files that a commit has below the paths into a folder.
+// extract writes a commit's files below the paths into a folder.
 func extract(top, commit, into string, paths []string) error {
 	list, err := git(top, append([]string{"ls-tree", "-r", "-z", "--full-tree", commit, "--"}, paths...)...)
 	if err != nil {
@@ -310,7 +310,7 @@ func extract(top, commit, into string, paths []string) error {
 	}
 	var ids, names []string
 	for entry := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
-		// mode, type and object, and the name after a tab. Links and submodules are not followed.
+		// A line has mode, type and object, then a tab and the name. Links and submodules are skipped.
 		about, name, _ := strings.Cut(entry, "\t")
 		words := strings.Fields(about)
 		if len(words) == 3 && strings.HasPrefix(words[0], "100") && filepath.IsLocal(name) {
@@ -327,12 +327,12 @@ func extract(top, commit, into string, paths []string) error {
 		return err
 	}
 	err = unpack(bufio.NewReader(pipe), names, into)
-	// What is left unread after an error would keep git waiting.
+	// Read the rest after an error, so that git does not block.
 	_, err2 := io.Copy(io.Discard, pipe)
 	return errors.Join(err, err2, batch.Wait())
 }
 
-// unpack reads git's batch of objects and writes each to the file of its name.
+// unpack reads git's batch of objects and writes each to its file.
 func unpack(batch *bufio.Reader, names []string, into string) error {
 	for _, name := range names {
 		header, err := batch.ReadString('\n')

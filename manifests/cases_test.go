@@ -16,8 +16,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/ruletest"
 )
 
-// TestRulesMissNothingInFiles judges every rule's cases once more with their objects as they are read from files, where what no
-// rule reads is skipped: written in block style, as people write, and in flow style, as programs do.
+// TestRulesMissNothingInFiles judges every rule's cases again with objects read from files, where the decoder skips fields that no
+// rule reads: in block style, as people write YAML, and in flow style, as programs do.
 func TestRulesMissNothingInFiles(t *testing.T) {
 	for style, write := range map[string]func(any) ([]byte, error){"block": yaml.Marshal, "flow": json.Marshal} {
 		for _, rule := range rules.All {
@@ -56,7 +56,7 @@ func TestRulesMissNothingInFiles(t *testing.T) {
 					}
 					if play.Change.New != nil {
 						if play.Change.New = read(play.Change.New); play.Change.New == nil {
-							// It is not worth decoding: nothing is found in it.
+							// It is not decoded, because it has no findings.
 							if len(whole.Findings) > 0 {
 								t.Errorf("not read, and the whole object has %v", whole.Findings)
 							}

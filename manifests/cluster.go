@@ -14,33 +14,33 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// index finds the objects of a set by their names.
+// index finds the objects of a set by name.
 type index struct {
 	kinds map[inNamespace][]*Document
 	names map[policies.Ref][]*Document
 	// folders are the contested objects of each folder. See File.contested.
 	folders map[string][]int
-	// together means that every file sees every other.
+	// together means that every file sees every other file.
 	together bool
-	// complete means that an object that is not in the set does not exist, so far as files can hold it.
+	// complete means that an object that is not in the set does not exist, if files can hold its kind.
 	complete bool
-	// live is asked for what is not among the files, if set.
+	// live, if set, is asked for objects that are not in the files.
 	live policies.Cluster
-	// tell is told once, by forbidden, of each that may not be asked for.
+	// tell is called once, by forbidden, for each resource that cannot be read.
 	tell      func(error)
 	forbidden sync.Map
 }
 
 type inNamespace struct{ kind, namespace string }
 
-// identity is what makes two documents the same object: not the version of its kind.
+// identity returns what identifies an object: everything but the version of its kind.
 func identity(o kinds.Object) policies.Ref {
 	ref := policies.RefTo(o)
 	ref.APIVersion = ""
 	return ref
 }
 
-// shared are the kinds that sets of files for several places hold alike.
+// shared are the kinds that sets of files for several environments have in common.
 var shared = []string{"Namespace", "StorageClass", "StatefulPolicy"}
 
 func newIndex(documents []*Document, together bool) *index {
@@ -71,9 +71,8 @@ func newIndex(documents []*Document, together bool) *index {
 	return x
 }
 
-// cluster is what one file sees of a set: everything but its alternatives. Two folders that hold the same object, such as
-// those of two environments, are alternatives, and so are two such files of one folder. Of several objects of one name it
-// sees the nearest.
+// cluster is what one file sees of a set: everything but its alternatives. Two folders with the same object, such as those of two
+// environments, are alternatives, as are two such files in one folder. Of several objects with the same name, it sees the nearest.
 type cluster struct {
 	policies.Nobody
 	*index
@@ -92,7 +91,7 @@ func (c cluster) sees(f *File) bool {
 	return !common(c.folders[f.Folder], c.folders[c.from.Folder])
 }
 
-// common reports whether two ascending lists have a number in common.
+// common reports whether two ascending lists share a number.
 func common(a, b []int) bool {
 	for len(a) > 0 && len(b) > 0 {
 		switch {
@@ -107,7 +106,7 @@ func common(a, b []int) bool {
 	return false
 }
 
-// nearness orders files by how near they are: the file itself, its folder, and the rest by how much of the path is the same.
+// nearness orders files by distance: the file itself, its folder, then others by how much of the path they share.
 func (c cluster) nearness(f *File) int {
 	const itself, sameFolder = 1 << 30, 1 << 29
 	switch {
@@ -135,7 +134,7 @@ func (c cluster) nearest(documents []*Document) *Document {
 	return found
 }
 
-// Get returns the object of that name. One that is not among the files is asked for live, where there is a cluster to ask.
+// Get returns the object with this name, from the files or else from the live cluster, if there is one.
 func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
 	if d := c.nearest(c.names[policies.Ref{Kind: kind.Kind, Namespace: namespace, Name: name}]); d != nil && kinds.Of(d.Object) == kind {
 		return d.Object, true, nil
@@ -147,13 +146,13 @@ func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bo
 	return nil, c.knowsAll(kind), nil
 }
 
-// knowsAll reports whether what is not among the files does not exist. Pods and nodes never are, and claims of StatefulSets are made by
-// their controller.
+// knowsAll reports whether an object that is not in the files does not exist. Files never have Pods, nodes, or claims of
+// StatefulSets, which the controller creates.
 func (c cluster) knowsAll(kind *kinds.Kind) bool {
 	return c.complete && !kind.Live && kind != kinds.PersistentVolumeClaim
 }
 
-// List returns the objects of a namespace, with those that are only live.
+// List returns the objects of a namespace, including those that are only live.
 func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	var found []kinds.Object
 	names := map[string]bool{}
@@ -183,7 +182,7 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return found, known, err
 }
 
-// permitted makes unknown of what may not be read.
+// permitted returns unknown if the error says that the object cannot be read.
 func (x *index) permitted(kind *kinds.Kind, namespace string, o kinds.Object, known bool, err error) (kinds.Object, bool, error) {
 	if x.refused(kind, namespace, err) {
 		return nil, false, nil
@@ -191,7 +190,7 @@ func (x *index) permitted(kind *kinds.Kind, namespace string, o kinds.Object, kn
 	return o, known, err
 }
 
-// refused reports whether the cluster lets nobody know, and says so once for each kind and namespace.
+// refused reports whether the cluster forbids the read, and reports that once for each kind and namespace.
 func (x *index) refused(kind *kinds.Kind, namespace string, err error) bool {
 	if !apierrors.IsForbidden(err) {
 		return false
@@ -204,7 +203,7 @@ func (x *index) refused(kind *kinds.Kind, namespace string, err error) bool {
 	return true
 }
 
-// autoscaled reports whether an autoscaler among the files scales the StatefulSet.
+// autoscaled reports whether an autoscaler in the files scales the StatefulSet.
 func (c cluster) autoscaled(set *appsv1.StatefulSet) bool {
 	for _, autoscaler := range []string{"HorizontalPodAutoscaler", "ScaledObject"} {
 		for _, d := range c.kinds[inNamespace{autoscaler, set.Namespace}] {
@@ -216,7 +215,7 @@ func (c cluster) autoscaled(set *appsv1.StatefulSet) bool {
 	return false
 }
 
-// stored returns the live object of the document's name, or nil if there is none, or nobody to ask.
+// stored returns the live object of the document, or nil if there is none or no live cluster.
 func (c cluster) stored(o kinds.Object) (kinds.Object, error) {
 	kind := kinds.Of(o)
 	if c.live == nil || kind != kinds.StatefulSet && kind != kinds.Service {
@@ -227,7 +226,7 @@ func (c cluster) stored(o kinds.Object) (kinds.Object, error) {
 	if older == nil || err != nil {
 		return nil, err
 	}
-	// A client leaves out what it asked for, and protobuf the kind of each claim template.
+	// A client drops the kind that it requested, and protobuf that of the claim templates.
 	kinds.Normalise(older)
 	older.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 	return older, nil

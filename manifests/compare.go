@@ -16,7 +16,7 @@ import (
 // pair is one object before and after; either may be missing.
 type pair struct{ was, now *Document }
 
-// subject is the document that findings about the pair are about.
+// subject returns the document that findings on the pair are about.
 func (p pair) subject() *Document {
 	if p.now != nil {
 		return p.now
@@ -24,8 +24,8 @@ func (p pair) subject() *Document {
 	return p.was
 }
 
-// compare pairs the objects of two sets. Where several files hold the same object, the nearest files go together: those of
-// the same path, then those of the same folder. What is left over on one side is new, or gone.
+// compare pairs the objects of two sets. If several files have the same object, the nearest files are paired: those with the same
+// path, then those in the same folder. Objects without a pair are new or deleted.
 func compare(older, newer []*Document) []pair {
 	was := map[policies.Ref][]*Document{}
 	for _, d := range older {
@@ -64,8 +64,8 @@ func compare(older, newer []*Document) []pair {
 	return pairs
 }
 
-// nearness is that of the two files, which are of two sets: the same file of the same rendering is nearer than one of the same
-// folder, and of files elsewhere none is nearer than another.
+// nearness compares two files of two sets: the same file of the same rendering is nearest, then one in the same folder. All others
+// are equally far.
 func (p pair) nearness() int {
 	switch was, now := p.was.File, p.now.File; {
 	case was.Folder != now.Folder:
@@ -76,7 +76,7 @@ func (p pair) nearness() int {
 	return 2
 }
 
-// likeness tells which of several copies has moved where: one that has not changed, or else the one with the most of its path.
+// likeness ranks the copies that an object may have moved to: an unchanged one first, then the one that shares most of the path.
 func (p pair) likeness() int {
 	same := 0
 	if equality.Semantic.DeepEqual(p.was.Object, p.now.Object) {
@@ -91,7 +91,7 @@ func (p pair) likeness() int {
 	return same
 }
 
-// renamed returns, for the StatefulSets that are gone, those that have come in their place under another name.
+// renamed returns the StatefulSet that replaces each deleted one under another name.
 func renamed(pairs []pair) map[*Document]*appsv1.StatefulSet {
 	to := map[*Document]*appsv1.StatefulSet{}
 	var added []*Document
@@ -121,8 +121,8 @@ func renamed(pairs []pair) map[*Document]*appsv1.StatefulSet {
 	return to
 }
 
-// sameWork reports whether two StatefulSets of different names run the same: Pods that are selected alike, or the same images
-// on claims of the same names.
+// sameWork reports whether two StatefulSets with different names run the same: they select the same Pods, or have the same images
+// and claim names.
 func sameWork(a, b *appsv1.StatefulSet) bool {
 	if a.Namespace != b.Namespace {
 		return false
@@ -143,7 +143,7 @@ func runs(set *appsv1.StatefulSet) []string {
 	return of
 }
 
-// change is what becomes of one object.
+// change returns the change of the pair's object.
 func (p pair) change(c cluster, renamed map[*Document]*appsv1.StatefulSet) (policies.Change, error) {
 	if p.now == nil {
 		return policies.Change{Operation: admissionv1.Delete, Old: p.was.Object, InFiles: true, Replacement: renamed[p.was]}, nil
@@ -165,7 +165,7 @@ func (p pair) change(c cluster, renamed map[*Document]*appsv1.StatefulSet) (poli
 	older, ok1 := ch.Old.(*appsv1.StatefulSet)
 	newer, ok2 := ch.New.(*appsv1.StatefulSet)
 	if ok1 && ok2 && p.now.silent && c.autoscaled(newer) {
-		// The number is the autoscaler's, and stays what it is. The object itself is what others are judged beside meanwhile.
+		// The autoscaler owns the number, so it stays. Other objects are still judged with the object in the file.
 		kept := *newer
 		kept.Spec.Replicas = older.Spec.Replicas
 		ch.New = &kept

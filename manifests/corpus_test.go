@@ -42,8 +42,8 @@ func judgeChart(t *testing.T, chart, profile string) (*Set, report.Report) {
 	return set, r
 }
 
-// TestCorpusPositions checks that the line and column of every finding really are those of its field, or of the innermost
-// parent that is there. It looks at the text and not at the parser's tree.
+// TestCorpusPositions checks that the line and column of every finding are those of its field, or of the innermost existing parent.
+// It reads the text, not the parser's tree.
 func TestCorpusPositions(t *testing.T) {
 	checked := 0
 	for _, chart := range corpus(t) {
@@ -68,8 +68,8 @@ func TestCorpusPositions(t *testing.T) {
 
 var segment = regexp.MustCompile(`\[(\d+)\]|[^.\[\]]+`)
 
-// holdsField reports whether the path, or as much of it as is there, leads to the place. It goes up from the place: each key
-// above it that is indented less has to be the segment before.
+// holdsField reports whether the path, or its existing part, leads to this place. It goes up from there: each less indented key
+// must be the previous segment.
 func holdsField(lines []string, line, column int, path string) bool {
 	var names []string
 	for _, s := range segment.FindAllString(path, -1) {
@@ -92,7 +92,7 @@ func holdsField(lines []string, line, column int, path string) bool {
 			indent = at
 		}
 	}
-	// The place is the field itself or a parent of it; the root has any first key.
+	// The place is the field or a parent of it; the root is the first key.
 	return len(above) <= len(names) && slices.Equal(above, names[:len(above)])
 }
 
@@ -102,7 +102,7 @@ func quotes(f report.Finding, lines []string) bool {
 	})
 }
 
-// TestCorpusSparse checks that what is left out of Pod templates makes no difference.
+// TestCorpusSparse checks that skipping parts of Pod templates makes no difference.
 func TestCorpusSparse(t *testing.T) {
 	by, err := policies.Compile(rules.All, nil, "restricted")
 	if err != nil {
@@ -122,7 +122,7 @@ func TestCorpusSparse(t *testing.T) {
 	}
 }
 
-// TestCorpusCounts prints how many findings each rule has in each chart. make corpus shows it.
+// TestCorpusCounts prints the number of findings of each rule in each chart, for make corpus.
 func TestCorpusCounts(t *testing.T) {
 	for _, profile := range []string{"baseline", "restricted"} {
 		table := map[string]map[string]int{}
@@ -154,8 +154,8 @@ func TestCorpusCounts(t *testing.T) {
 	}
 }
 
-// TestCorpusHeadlessService holds what was found by reading the charts: every finding of headless-service was compared with
-// the Service and the StatefulSet it is about.
+// TestCorpusHeadlessService has the results of reading the charts by hand: every finding of headless-service was compared with the
+// Service and the StatefulSet.
 func TestCorpusHeadlessService(t *testing.T) {
 	var got []string
 	for _, chart := range corpus(t) {
@@ -171,7 +171,7 @@ func TestCorpusHeadlessService(t *testing.T) {
 	}
 }
 
-// The four name a Service that has a cluster IP of its own, and one that is not in the chart.
+// These four name a Service with a cluster IP, or one that is not in the chart.
 var readByHand = []string{
 	"airflow.yaml rel-airflow-triggerer not-headless",
 	"grafana-loki.yaml rel-grafana-loki-ingester not-headless",

@@ -18,8 +18,8 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// decode finds the file's documents and decodes those that rules read. It returns how many Kubernetes objects there were,
-// and what could not be read.
+// decode finds the file's documents and decodes those that rules read. It returns the number of Kubernetes objects, and what could
+// not be read.
 func (f *File) decode() (objects int, errs []report.Error) {
 	for _, c := range f.chunks() {
 		d := decoder{File: f, chunk: c, text: f.Data[c.start:c.end]}
@@ -31,7 +31,7 @@ func (f *File) decode() (objects int, errs []report.Error) {
 	return objects, errs
 }
 
-// chunks are the file's documents: those of YAML, or a stream of JSON objects.
+// chunks returns the file's documents, from YAML or a stream of JSON objects.
 func (f *File) chunks() []chunk {
 	if trimmed := bytes.TrimSpace(f.Data); len(trimmed) == 0 || trimmed[0] != '{' {
 		return split(f.Data)
@@ -41,7 +41,7 @@ func (f *File) chunks() []chunk {
 	for at, line := 0, 1; stream.More(); {
 		var raw stdjson.RawMessage
 		if stream.Decode(&raw) != nil {
-			// It is YAML's flow style, or broken, which the YAML parser says better.
+			// It is YAML in flow style, or invalid, which the YAML parser explains better.
 			return split(f.Data)
 		}
 		end := int(stream.InputOffset())
@@ -54,7 +54,7 @@ func (f *File) chunks() []chunk {
 	return chunks
 }
 
-// decoder decodes one document.
+// decoder decodes a document.
 type decoder struct {
 	*File
 	chunk
@@ -78,13 +78,13 @@ func (d *decoder) document() {
 		d.objects++
 		return
 	case !sure && !bytes.Contains(d.text, []byte("kind")):
-		// Whatever it is, it is no Kubernetes object.
+		// It is no Kubernetes object.
 		return
 	}
 	t, err := d.parse(name)
 	if err != nil {
 		line, message := place(err)
-		// Of a text that ends too soon the parser names the line after it.
+		// For a text that ends too early, the parser names the line after the last.
 		line = min(max(line, 1), 1+bytes.Count(d.text, []byte("\n")))
 		d.fail(d.line+line-1, 0, "%s", message)
 		return
@@ -101,7 +101,7 @@ func (d *decoder) document() {
 	d.object(t, "")
 }
 
-// parse parses the document, or as much as rules read of it.
+// parse parses the document, or the part that rules read.
 func (d *decoder) parse(kind string) (*tree, error) {
 	if d.sparse && (kind == "StatefulSet" || kind == "Deployment") {
 		if t, err := parse(sparse(d.text)); err == nil {
@@ -111,7 +111,7 @@ func (d *decoder) parse(kind string) (*tree, error) {
 	return parse(d.text)
 }
 
-// object decodes the object at the path, or those of a List.
+// object decodes the object at the path, or the objects of a List.
 func (d *decoder) object(t *tree, item string) {
 	name, apiVersion := t.scalar(item+"kind"), t.scalar(item+"apiVersion")
 	line, column := t.position(item)
@@ -130,7 +130,7 @@ func (d *decoder) object(t *tree, item string) {
 	d.known(t, item, name, apiVersion)
 }
 
-// known decodes an object if it is of a kind that rules read.
+// known decodes an object if rules read its kind.
 func (d *decoder) known(t *tree, item, name, apiVersion string) {
 	if meant := nearMiss(apiVersion, name); meant != "" {
 		line, column := t.position(item + "kind")
@@ -142,7 +142,7 @@ func (d *decoder) known(t *tree, item, name, apiVersion string) {
 	}
 }
 
-// item decodes one of a List, which takes its kind from the list's where it names none.
+// item decodes an item of a List, which has the kind of the list if it names none.
 func (d *decoder) item(t *tree, item, name, apiVersion string) {
 	switch node := t.find(item); {
 	case node == nil || node.Kind != yaml.MappingNode:
@@ -176,13 +176,13 @@ func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 		d.fail(d.line+line-1, column, "the %s cannot be read: %v", name, err)
 		return
 	}
-	// Whatever the version, it was decoded into the one that the rules know.
+	// Every version is decoded into the one that the rules use.
 	o.GetObjectKind().SetGroupVersionKind(gvkOf(o, apiVersion, name))
 	if k.clusterScoped {
 		o.SetNamespace("")
 	}
 	if o.GetObjectKind().GroupVersionKind().GroupVersion().String() != apiVersion {
-		// Another version of the kind may have the fields.
+		// Another version of the kind may have these fields.
 		unknown = nil
 	}
 	d.documents = append(d.documents, &Document{
@@ -191,13 +191,13 @@ func (d *decoder) typed(t *tree, item string, k kind, name, apiVersion string) {
 	})
 }
 
-// skipped reports whether the field stands below one that may have been skipped. See sparse.
+// skipped reports whether the field is below one that may have been skipped. See sparse.
 func skipped(path string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(path, separatesSegments), unread.Has)
 }
 
-// into decodes what stands at the path into the object, and returns the fields that its kind does not have. Where it fails, it
-// returns the path of the field.
+// into decodes the value at the path into the object, and returns the fields that its kind does not have. On failure, it returns
+// the path of the field.
 func (t *tree) into(item string, o kinds.Object) (unknown []string, path string, err error) {
 	text, err := appendJSON(nil, t.find(item), 0)
 	if err != nil {
@@ -210,11 +210,11 @@ func (t *tree) into(item string, o kinds.Object) (unknown []string, path string,
 		return unknown, path, err
 	}
 	if len(unknown) > 0 {
-		// It would guard nothing.
+		// Ignoring it would guard nothing.
 		return nil, unknown[0], fmt.Errorf("unknown field %q", unknown[0])
 	}
 	if err != nil && path == "" {
-		// Of a size or a time that is none, the type's own decoder knows no field, and the API server's schema does.
+		// For an invalid quantity or duration the type's decoder does not name the field. The API server's schema does.
 		object := map[string]any{}
 		if json.UnmarshalCaseSensitivePreserveInts(text, &object) != nil {
 			return nil, "", err
@@ -226,7 +226,7 @@ func (t *tree) into(item string, o kinds.Object) (unknown []string, path string,
 	return nil, path, err
 }
 
-// pathIn returns the path of the field that a decoder's error is about, if it is about one.
+// pathIn returns the path of the field in a decoder's error, if any.
 func pathIn(err error) string {
 	var mistyped *stdjson.UnmarshalTypeError
 	if errors.As(err, &mistyped) {
@@ -239,7 +239,7 @@ func pathIn(err error) string {
 	return ""
 }
 
-// place returns the line of a YAML parser's error, 0 if it names none, and what it says of it.
+// place returns the line of a YAML parser's error, 0 if it has none, and its message.
 func place(err error) (line int, message string) {
 	var broken *yaml.LoadError
 	if errors.As(err, &broken) {
@@ -248,14 +248,13 @@ func place(err error) (line int, message string) {
 	return 0, err.Error()
 }
 
-// Bounds of what a document may be once its aliases are followed. No object that an API server takes comes near.
+// The limits of a document once its aliases are resolved. No valid object comes close.
 const (
 	maxDepth = 200
 	maxJSON  = 16 << 20
 )
 
-// appendJSON writes the node as JSON, the way that kubectl reads YAML: of a key that stands twice the last counts, and yes
-// and no are booleans.
+// appendJSON writes the node as JSON, the way kubectl reads YAML: the last of duplicate keys wins, and yes and no are booleans.
 func appendJSON(b []byte, n *yaml.Node, depth int) ([]byte, error) {
 	if depth > maxDepth || len(b) > maxJSON {
 		return nil, errors.New("it is nested too deeply, or its aliases refer to each other")
@@ -294,7 +293,7 @@ func appendJSON(b []byte, n *yaml.Node, depth int) ([]byte, error) {
 	return appendScalar(b, n), nil
 }
 
-// oldBooleans are those of YAML 1.1, which Kubernetes reads.
+// oldBooleans are the booleans of YAML 1.1, which Kubernetes reads.
 var oldBooleans = map[string]string{
 	"y": "true", "Y": "true", "yes": "true", "Yes": "true", "YES": "true", "on": "true", "On": "true", "ON": "true",
 	"n": "false", "N": "false", "no": "false", "No": "false", "NO": "false", "off": "false", "Off": "false", "OFF": "false",
@@ -330,7 +329,7 @@ func appendString(b []byte, s string) []byte {
 	return append(b, text...)
 }
 
-// fields yields a mapping's keys and values, those that it merges in included.
+// fields yields a mapping's keys and values, including merged ones.
 func fields(n *yaml.Node, depth int) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		last := lastKeys(n)
@@ -361,8 +360,8 @@ func fields(n *yaml.Node, depth int) iter.Seq2[string, *yaml.Node] {
 	}
 }
 
-// lastKeys tells of the key at an index whether none of the same name comes after it. Most mappings are so small that
-// looking through them is faster than a map.
+// lastKeys returns a function that reports whether the key at an index is the last with its name. Most mappings are so small that a
+// search is faster than a map.
 func lastKeys(n *yaml.Node) func(i int) bool {
 	const small = 64
 	if len(n.Content) <= small {
@@ -384,7 +383,7 @@ func lastKeys(n *yaml.Node) func(i int) bool {
 
 const mergeTag = "!!merge"
 
-// merges returns the mappings that a mapping merges in: those that its << key names, or that are in the list there.
+// merges returns the mappings that a mapping merges with its << key.
 func merges(n *yaml.Node) []*yaml.Node {
 	var found []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -404,7 +403,7 @@ func merges(n *yaml.Node) []*yaml.Node {
 	return found
 }
 
-// follow returns what an alias stands for, and any other node as it is.
+// follow returns the target of an alias, and any other node unchanged.
 func follow(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias

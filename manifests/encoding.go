@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// notUTF8 says in what encoding a text is that Kubernetes does not read, or "" where it is UTF-8.
+// notUTF8 returns the encoding of a text that Kubernetes does not read, or "" for UTF-8.
 func notUTF8(data []byte) string {
 	for _, mark := range []struct{ bytes, name string }{
 		{"\xff\xfe\x00\x00", "UTF-32LE"}, {"\x00\x00\xfe\xff", "UTF-32BE"}, {"\xff\xfe", "UTF-16LE"}, {"\xfe\xff", "UTF-16BE"},

@@ -25,25 +25,25 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Fixes are what can be done about a set's files, and what cannot.
+// Fixes are the possible fixes of a set's files, and what is left.
 type Fixes struct {
-	// Files are those that change, in their order.
+	// Files are the changed files, in order.
 	Files []FixedFile
-	// Made are the changes, and Left what has a mechanical remedy that fits it not; each is a finding or a default.
+	// Made are the changes. Left are the mechanical remedies that do not fit. Each is a finding or a default.
 	Made, Left []Remedy
-	// Remaining counts the findings that only a person can do something about.
+	// Remaining counts the findings that only a person can fix.
 	Remaining int
-	// Errors are what could not be read or judged. Everything else is fixed all the same.
+	// Errors are what could not be read or judged. Everything else is fixed.
 	Errors []report.Error
 }
 
-// FixedFile is one file before and after.
+// FixedFile is a file before and after.
 type FixedFile struct {
 	Name          string
 	Before, After []byte
 }
 
-// Remedy is one thing that was done, or that was not and why.
+// Remedy is an applied fix, or one that was not applied with the reason.
 type Remedy struct {
 	Position report.Position
 	Object   policies.Ref
@@ -55,9 +55,9 @@ func (r Remedy) String() string {
 	return fmt.Sprintf("%s: %s: %s (%s)", r.Position, r.Object, r.Message, r.Rule)
 }
 
-// Fix works out what the policies' defaults would fill in at admission, and the remedies that need no decision: a governing
-// Service without a cluster IP becomes headless, and a headless Service or a PodDisruptionBudget that is missing comes after
-// its StatefulSet. Nothing is written. The set is one of Loader.Sources; of the judgement, Base and Live play no part.
+// Fix returns the edits that set the policies' defaults and apply the remedies that need no decision: a governing Service becomes
+// headless, and a missing headless Service or PodDisruptionBudget is added after its StatefulSet. It writes nothing. The set must
+// come from Loader.Sources. The judgement's Base and Live are ignored.
 func (s *Set) Fix(j Judgement) Fixes {
 	documents, _ := s.wholes()
 	prepare(documents, j.Namespace)
@@ -82,19 +82,19 @@ type fixer struct {
 	Fixes
 	policies *policies.Set
 	index    *index
-	// all are the files, those too that hold nothing which rules read.
+	// all are the files, including those without objects that rules read.
 	all     []*File
 	edits   map[spot]*edit
 	created []*Document
 }
 
-// spot is a document of a file: the items of a List share theirs.
+// spot is a document of a file. The items of a List share theirs.
 type spot struct {
 	file  *File
 	start int
 }
 
-// edit is what becomes of a document: its text, and the documents that come after it.
+// edit is a document's new text, with the documents added after it.
 type edit struct {
 	was, text []byte
 	after     [][]byte
@@ -108,7 +108,7 @@ func (f *fixer) edit(d *Document) *edit {
 	return f.edits[at]
 }
 
-// fix collects the edits that are due to one StatefulSet.
+// fix collects the edits for a StatefulSet.
 func (f *fixer) fix(d *Document, set *appsv1.StatefulSet) error {
 	c := cluster{index: f.index, from: d.File}
 	if err := f.defaults(d, set, c); err != nil {
@@ -118,7 +118,7 @@ func (f *fixer) fix(d *Document, set *appsv1.StatefulSet) error {
 	if err != nil {
 		return err
 	}
-	// What is added comes in this order: the Service, which the Pods need first.
+	// Documents are added in this order: the Service first, because the Pods need it.
 	slices.SortStableFunc(verdict.Findings, func(a, b policies.Finding) int { return cmp.Compare(b.Rule, a.Rule) })
 	for _, finding := range verdict.Findings {
 		at := Remedy{Position: d.Position(finding.Path), Object: policies.RefTo(set), Rule: finding.Rule}
@@ -144,13 +144,13 @@ func (f *fixer) left(r Remedy, format string, args ...any) {
 	f.Left = append(f.Left, r)
 }
 
-// defaults writes what the policies fill in where the file is silent.
+// defaults sets the policies' defaults for fields that are not in the file.
 func (f *fixer) defaults(d *Document, set *appsv1.StatefulSet, c cluster) error {
 	sent, err := appendJSON(nil, d.parsed().find(d.Item), 0)
 	if err != nil {
 		return err
 	}
-	// What the file says is what a client-side apply of it would send, whatever metadata it was exported with.
+	// Judge the file as what a client-side apply sends, whatever metadata it was exported with.
 	set = set.DeepCopy()
 	set.ManagedFields = nil
 	metav1.SetMetaDataAnnotation(&set.ObjectMeta, corev1.LastAppliedConfigAnnotation, string(sent))
@@ -169,7 +169,7 @@ func (f *fixer) defaults(d *Document, set *appsv1.StatefulSet, c cluster) error 
 	return nil
 }
 
-// plain is a field's value as a string or a number.
+// plain returns a field's value as a string or a number.
 func plain(value any) (any, error) {
 	text, err := stdjson.Marshal(value)
 	if err != nil {
@@ -183,7 +183,7 @@ func plain(value any) (any, error) {
 	return n, stdjson.Unmarshal(text, &n)
 }
 
-// set writes one field.
+// set sets a field.
 func (f *fixer) set(at Remedy, d *Document, path string, value any) {
 	e := f.edit(d)
 	text, err := setField(e.text, d.Item+path, value)
@@ -195,7 +195,7 @@ func (f *fixer) set(at Remedy, d *Document, path string, value any) {
 	f.made(at, "%s: %v", path, value)
 }
 
-// mend sets the fields of an object that is among the files.
+// mend sets the fields of an object in the files.
 func (f *fixer) mend(at Remedy, set *appsv1.StatefulSet, c cluster, fix policies.Fix) {
 	at.Object = policies.RefTo(fix.Object)
 	d := c.nearest(c.names[identity(fix.Object)])
@@ -223,16 +223,16 @@ func (f *fixer) mend(at Remedy, set *appsv1.StatefulSet, c cluster, fix policies
 		f.set(at, d, s.Path, s.Value)
 	}
 	if governs {
-		// The next StatefulSet that it governs finds it so.
+		// The next StatefulSet with this Service sees the change.
 		service.Spec.ClusterIP = corev1.ClusterIPNone
 	}
 }
 
-// neededByClients says what clients would miss of a Service that becomes headless.
+// neededByClients says what clients lose if a Service becomes headless.
 func (f *fixer) neededByClients(service *corev1.Service) string {
 	for _, p := range service.Spec.Ports {
 		if to := p.TargetPort.String(); to != "0" && to != "" && to != fmt.Sprint(p.Port) {
-			// Where a port has a name it may be any number.
+			// A named port can be any number.
 			return fmt.Sprintf("its port %d has the targetPort %s, and a headless Service does not translate ports", p.Port, to)
 		}
 	}
@@ -242,8 +242,8 @@ func (f *fixer) neededByClients(service *corev1.Service) string {
 	return ""
 }
 
-// calledByIP returns the file of whoever needs the Service's cluster IP: a container that reads it from its environment, or the API
-// server, which resolves the Services of webhooks and API extensions to it.
+// calledByIP returns the file of an object that needs the Service's cluster IP: a container that reads it from its environment, or
+// a webhook or API service, whose Service the API server resolves to it.
 func (f *fixer) calledByIP(service *corev1.Service) string {
 	variable := []byte(strings.ToUpper(strings.ReplaceAll(service.Name, "-", "_")) + "_SERVICE_HOST")
 	named := regexp.MustCompile(`(?m)^\s*"?name"?: *["']?` + regexp.QuoteMeta(service.Name) + `["']?,?\s*$`)
@@ -262,7 +262,7 @@ func (f *fixer) calledByIP(service *corev1.Service) string {
 
 var byServer = regexp.MustCompile(`(?m)^kind: *"?(APIService|MutatingWebhookConfiguration|ValidatingWebhookConfiguration|CustomResourceDefinition)\b`)
 
-// add adds an object in a document of its own after the StatefulSet's, unless one that was added serves it too.
+// add adds an object as a document after the StatefulSet's, unless an object that was already added serves it too.
 func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, c cluster, fix policies.Fix) {
 	ref := policies.RefTo(fix.Object)
 	for _, other := range f.created {
@@ -289,7 +289,7 @@ func (f *fixer) add(at Remedy, d *Document, set *appsv1.StatefulSet, c cluster, 
 	f.made(at, "%s added", ref)
 }
 
-// serves reports whether an object that was added does for the StatefulSet what the wanted one is to do.
+// serves reports whether an added object does what the wanted one would do for the StatefulSet.
 func serves(added, wanted kinds.Object, set *appsv1.StatefulSet) bool {
 	budget, ok := added.(*policyv1.PodDisruptionBudget)
 	if _, too := wanted.(*policyv1.PodDisruptionBudget); ok && too {
@@ -298,7 +298,7 @@ func serves(added, wanted kinds.Object, set *appsv1.StatefulSet) bool {
 	return identity(added) == identity(wanted)
 }
 
-// suitsOthers says what the object would do to other workloads among the files, where it is not for this StatefulSet alone.
+// suitsOthers says what the object would do to other workloads in the files, or "".
 func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, c cluster) string {
 	if c.nearest(c.names[identity(o)]) != nil {
 		return fmt.Sprintf("%s exists but does not select its Pods: correct its selector", policies.RefTo(o))
@@ -321,7 +321,7 @@ func (f *fixer) suitsOthers(o kinds.Object, set *appsv1.StatefulSet, c cluster) 
 	return ""
 }
 
-// workloads are the other StatefulSets and Deployments of the namespace.
+// workloads yields the namespace's other StatefulSets and Deployments.
 func (c cluster) workloads(but *appsv1.StatefulSet) iter.Seq[kinds.Object] {
 	return func(yield func(kinds.Object) bool) {
 		for _, kind := range []*kinds.Kind{kinds.StatefulSet, kinds.Deployment} {
@@ -344,8 +344,7 @@ func podLabels(o kinds.Object) labels.Set {
 	return nil
 }
 
-// file puts a file's edits together. If the documents would not mean what they are to, as a text that ends with the file may
-// not, the file is left alone.
+// file combines a file's edits. If the documents would not mean what they should, the file is left unchanged.
 func (f *fixer) file(file *File) {
 	var starts []int
 	for at, e := range f.edits {
@@ -375,8 +374,8 @@ func (f *fixer) file(file *File) {
 	f.Files = append(f.Files, fixed)
 }
 
-// writeWithAfter writes a document and those that come after it. Where the document's last line has no end, the last line
-// afterwards has none.
+// writeWithAfter writes a document and those added after it. If the document's last line has no newline, neither has the new last
+// line.
 func writeWithAfter(to *bytes.Buffer, e *edit, newline string) {
 	to.Write(e.text)
 	ended := bytes.HasSuffix(e.text, []byte("\n"))
@@ -392,7 +391,7 @@ func writeWithAfter(to *bytes.Buffer, e *edit, newline string) {
 	}
 }
 
-// verify compares what the documents of a fixed file mean with what they are to mean.
+// verify compares the meaning of a fixed file's documents with what it should be.
 func (f *fixer) verify(file *File, data []byte) error {
 	var want [][]byte
 	for _, c := range file.chunks() {

@@ -40,7 +40,7 @@ func setField(text []byte, path string, value any) ([]byte, error) {
 	return nil, errors.New("changing the text there would change other fields too, for example because an anchor shares it")
 }
 
-// meaning is what a document says, as kubectl reads it, in the form that JSON decodes to.
+// meaning returns a document's content as kubectl reads it, in decoded JSON.
 func meaning(text []byte) (any, error) {
 	t, err := parse(text)
 	if err != nil || t == nil {
@@ -55,13 +55,13 @@ func (t *tree) meaning() (any, error) {
 		return nil, err
 	}
 	var says any
-	// Numbers are kept as they are written: as floats, different ones may be the same.
+	// Numbers are kept as written: as floats, different ones can be equal.
 	d := stdjson.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	return says, d.Decode(&says)
 }
 
-// assign sets the field at the path of segments, with the objects around it.
+// assign sets the field at the path, and creates its parents.
 func assign(in any, path []string, value any) error {
 	last := len(path) - 1
 	for i, segment := range path {
@@ -91,7 +91,7 @@ func assign(in any, path []string, value any) error {
 	return errors.New("the path names no field")
 }
 
-// jsonOf is the value as a decoder of JSON returns it.
+// jsonOf returns the value as a JSON decoder returns it.
 func jsonOf(value any) any {
 	if s, ok := value.(string); ok {
 		return s
@@ -99,14 +99,14 @@ func jsonOf(value any) any {
 	return stdjson.Number(fmt.Sprint(value))
 }
 
-// editor puts a field into the text of a document.
+// editor edits the text of a document.
 type editor struct {
 	*tree
 	text  []byte
 	value any
 }
 
-// candidates yields texts with the field at the path, those that read best first. Some may be wrong.
+// candidates yields texts with the field at the path, the most readable first. Some may be wrong.
 func (e editor) candidates(path []string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		var key *yaml.Node
@@ -130,7 +130,7 @@ func (e editor) candidates(path []string) iter.Seq[[]byte] {
 	}
 }
 
-// replace puts the field where a null or an empty string stands, which may be nothing at all after the key's colon.
+// replace sets the field where a null or an empty string is, which may be no text at all after the key's colon.
 func (e editor) replace(key, node *yaml.Node, rest []string, yield func([]byte) bool) {
 	if key == nil {
 		return
@@ -151,7 +151,7 @@ func (e editor) replace(key, node *yaml.Node, rest []string, yield func([]byte) 
 	}
 }
 
-// insertInFlow makes the field the first of a mapping in braces.
+// insertInFlow inserts the field at the beginning of a mapping in braces.
 func (e editor) insertInFlow(node *yaml.Node, rest []string, yield func([]byte) bool) {
 	open := e.offset(node.Line, node.Column)
 	brace := bytes.IndexByte(e.text[open:], '{')
@@ -176,8 +176,7 @@ func (e editor) insertInFlow(node *yaml.Node, rest []string, yield func([]byte) 
 	yield(splice(e.text, at, at, field+between))
 }
 
-// insertInBlock makes the field a line of its own, or several: after the last field that fits one line, or else before
-// every other field.
+// insertInBlock inserts the field on its own lines: after the last field that is on one line, or else before all fields.
 func (e editor) insertInBlock(key, node *yaml.Node, rest []string, yield func([]byte) bool) {
 	indent := strings.Repeat(" ", node.Content[0].Column-1)
 	lines := e.block(rest, indent, e.step(key, node))
@@ -195,7 +194,7 @@ func (e editor) insertInBlock(key, node *yaml.Node, rest []string, yield func([]
 	yield(splice(e.text, at, at, lines))
 }
 
-// step is how much deeper than its key a mapping is indented here, two spaces where nothing tells.
+// step returns how much a mapping is indented more than its key, by default two spaces.
 func (e editor) step(key, node *yaml.Node) int {
 	if key != nil {
 		if step := node.Content[0].Column - key.Column; step > 0 {
@@ -205,18 +204,18 @@ func (e editor) step(key, node *yaml.Node) int {
 	return 2
 }
 
-// lineAfter puts whole lines after the one of that number.
+// lineAfter inserts whole lines after the line with this number.
 func (e editor) lineAfter(number int, lines string) []byte {
 	at := e.offset(number+1, 1)
 	if at == len(e.text) && !bytes.HasSuffix(e.text, []byte("\n")) {
-		// The last line has no end, and is to have none afterwards.
+		// The last line has no newline, and the result should not have one.
 		newline := e.newline()
 		return splice(e.text, at, at, newline+strings.TrimSuffix(lines, newline))
 	}
 	return splice(e.text, at, at, lines)
 }
 
-// block is the field in lines of their own.
+// block returns the field on its own lines.
 func (e editor) block(path []string, indent string, step int) string {
 	var b strings.Builder
 	for i, name := range path {
@@ -229,7 +228,7 @@ func (e editor) block(path []string, indent string, step int) string {
 	return b.String()
 }
 
-// flow is the field as it stands between braces, or the value alone for no path.
+// flow returns the field as it is in braces, or only the value for an empty path.
 func (e editor) flow(path []string) string {
 	if len(path) == 0 {
 		return e.scalar()
@@ -258,7 +257,7 @@ func (e editor) scalar() string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// json reports whether the document is JSON, as near as that matters.
+// json reports whether the document is JSON, as far as it matters.
 func (e editor) json() bool {
 	return e.root.Kind == yaml.MappingNode && e.root.Style&yaml.FlowStyle != 0 && len(e.root.Content) > 0 &&
 		e.root.Content[0].Style&yaml.DoubleQuotedStyle != 0
@@ -266,7 +265,7 @@ func (e editor) json() bool {
 
 func (e editor) newline() string { return newlineOf(e.text) }
 
-// newlineOf is what ends the text's lines.
+// newlineOf returns the newline of the text.
 func newlineOf(text []byte) string {
 	if i := bytes.IndexByte(text, '\n'); i > 0 && text[i-1] == '\r' {
 		return "\r\n"
@@ -274,7 +273,7 @@ func newlineOf(text []byte) string {
 	return "\n"
 }
 
-// offset returns where a line and a column, counted from 1 and in characters, are in the text.
+// offset returns the offset in the text of a line and a column, from 1 and in characters.
 func (e editor) offset(line, column int) int {
 	at := 0
 	for ; line > 1; line-- {
@@ -294,7 +293,7 @@ func (e editor) offset(line, column int) int {
 	return len(e.text)
 }
 
-// splice returns the text with what is between two places replaced.
+// splice returns the text with the part between two offsets replaced.
 func splice(text []byte, start, end int, with string) []byte {
 	out := make([]byte, 0, len(text)+len(with))
 	out = append(out, text[:start]...)

@@ -9,9 +9,9 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Sources loads the manifests that may be written to: the files that the paths name, and of folders what Load takes for
-// plain files. Of a kustomization they are the files among its resources, not its patches; those that lie elsewhere than
-// below the paths are there for the rules to see. Of a chart there are none. Skipped are the charts that the paths hold.
+// Sources loads the manifests that can be fixed: the named files and, in folders, what Load reads as plain files. Of a
+// kustomization these are the files among its resources, not its patches; those outside the paths are only context for the rules.
+// Charts are skipped and returned.
 func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
 	s := sources{roots: paths, outside: map[string]bool{}}
 	l.entire = true
@@ -44,7 +44,7 @@ func (l Loader) Sources(paths ...string) (set *Set, skipped []string) {
 	return set, slices.Compact(skipped)
 }
 
-// chartOf returns the chart that a path is in, if it is in one.
+// chartOf returns the chart that contains the path, or "".
 func chartOf(path string) string {
 	folder, err := filepath.Abs(path)
 	for err == nil {
@@ -60,14 +60,14 @@ func chartOf(path string) string {
 	return ""
 }
 
-// sources follows kustomizations to the files that they are made of.
+// sources follows kustomizations to their files.
 type sources struct {
 	roots   []string
 	outside map[string]bool
 	visited []string
 }
 
-// resources adds the files among the kustomization's resources, and what those of its folders add.
+// resources adds the files among the kustomization's resources, and those of its folders.
 func (s *sources) resources(w *walk, folder string) {
 	folder = filepath.Clean(folder)
 	if slices.Contains(s.visited, folder) {
@@ -80,7 +80,7 @@ func (s *sources) resources(w *walk, folder string) {
 		return
 	}
 	for _, resource := range slices.Concat(k.Resources, k.Bases, k.Components) {
-		// What is neither is an address of somewhere else.
+		// Anything else is a remote address.
 		switch path := filepath.Join(folder, resource); {
 		case isFile(path) && chartOf(path) == "":
 			w.file(path)
@@ -91,7 +91,7 @@ func (s *sources) resources(w *walk, folder string) {
 	}
 }
 
-// isBelow reports whether the path is the root's or of something in it.
+// isBelow reports whether the path is the root or below it.
 func isBelow(root, path string) bool {
 	root, err := filepath.Abs(root)
 	if err != nil {

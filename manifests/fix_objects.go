@@ -10,7 +10,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// documentOf writes an object in the style of the document that it comes after, and in a namespace only if that names one.
+// documentOf returns an object in the style of the document before it, with a namespace only if that has one.
 func documentOf(o kinds.Object, after *Document) ([]byte, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
@@ -22,7 +22,7 @@ func documentOf(o kinds.Object, after *Document) ([]byte, error) {
 		unstructured.RemoveNestedField(fields, "metadata", "namespace")
 	}
 	if ports, ok, _ := unstructured.NestedSlice(fields, "spec", "ports"); ok {
-		// That of a port which names none is the port itself; the type writes a zero.
+		// A missing targetPort equals the port; the type writes a zero.
 		for _, port := range ports {
 			delete(port.(map[string]any), "targetPort")
 		}
@@ -40,7 +40,7 @@ func documentOf(o kinds.Object, after *Document) ([]byte, error) {
 	return text.Bytes(), e.Close()
 }
 
-// indentOf is how many spaces a document's mappings are indented by. The first one below its root tells.
+// indentOf returns how many spaces a document's mappings are indented by, from the first one below the root.
 func indentOf(root *yaml.Node) int {
 	for i := 1; i < len(root.Content); i += 2 {
 		n := root.Content[i]
@@ -51,7 +51,7 @@ func indentOf(root *yaml.Node) int {
 	return 2
 }
 
-// compact reports whether the lists below a node stand under their keys, and not further in. One that does tells.
+// compact reports whether lists below a node start in the column of their keys. The first list decides.
 func compact(n, key *yaml.Node) bool {
 	if n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && key != nil {
 		return n.Column == key.Column

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// fixing is a judgement by the policy of the golden files.
+// fixing returns a judgement with the golden files' policy.
 func fixing(t testing.TB) Judgement {
 	t.Helper()
 	found, errs := Loader{}.Load(filepath.Join("testdata", "fix-policy.yaml")).Policies()
@@ -34,7 +34,7 @@ func fixing(t testing.TB) Judgement {
 	return Judgement{Policies: set}
 }
 
-// fix fixes what the paths hold, and returns the diff with the summary before it.
+// fix fixes the paths, and returns the diff after the summary.
 func fix(t *testing.T, j Judgement, paths ...string) (Fixes, string) {
 	t.Helper()
 	set, skipped := Loader{}.Sources(paths...)
@@ -118,7 +118,7 @@ func TestFixFiles(t *testing.T) {
 		name  string
 		files map[string]string
 		paths []string
-		// want has, of each file that changes, what it holds afterwards; lines of it are enough.
+		// want has the lines that each changed file must have afterwards.
 		want map[string][]string
 		// says are parts of the summary.
 		says []string
@@ -296,9 +296,8 @@ func denials(r report.Report) int {
 	return len(slices.DeleteFunc(slices.Clone(r.Findings), func(f report.Finding) bool { return f.Action != v1alpha1.Deny }))
 }
 
-// FuzzFixDenies fixes two workloads and a Service of any making, and says that check denies no more of them afterwards: with one
-// Service or two, with labels that the workloads share or not, with ports that are translated, with types that cannot be headless,
-// and with a budget that is there already.
+// FuzzFixDenies fixes two workloads with Services, and checks that check denies no more afterwards: with one or two Services,
+// shared labels or not, translated ports, types that cannot be headless, and an existing budget.
 func FuzzFixDenies(f *testing.F) {
 	for bits := range uint16(512) {
 		f.Add(bits * 127)
@@ -346,8 +345,8 @@ func FuzzFixDenies(f *testing.F) {
 	})
 }
 
-// FuzzFix fixes any text, and compares what each document means with what it meant: but for the fields that fix sets, and
-// the objects that it adds, that is the same.
+// FuzzFix fixes any text, and checks that each document means the same as before, except for fields that fix sets and objects that
+// it adds.
 func FuzzFix(f *testing.F) {
 	files, err := filepath.Glob("testdata/fix/*.yaml")
 	if err != nil {
@@ -399,7 +398,7 @@ func FuzzFix(f *testing.F) {
 	})
 }
 
-// everything is what each document of a file means, or its text where it cannot be read.
+// everything returns the meaning of each document of a file, or its text if it cannot be read.
 func everything(f *File) []any {
 	var all []any
 	for _, c := range f.chunks() {
@@ -412,7 +411,7 @@ func everything(f *File) []any {
 	return all
 }
 
-// stripped is a copy of a document without the fields that fix may set.
+// stripped returns a copy of a document without the fields that fix may set.
 func stripped(document any) any {
 	switch d := document.(type) {
 	case map[string]any:
@@ -448,7 +447,7 @@ func stripped(document any) any {
 	return document
 }
 
-// added reports whether a document is of a kind that fix adds.
+// added reports whether fix adds documents of this kind.
 func added(document any) bool {
 	d, ok := document.(map[string]any)
 	return ok && (d["kind"] == "Service" || d["kind"] == "PodDisruptionBudget")

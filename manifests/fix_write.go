@@ -9,17 +9,17 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 )
 
-// Diff returns the change as a unified diff, which patch and git apply read.
+// Diff returns the change as a unified diff, for patch and git apply.
 func (f FixedFile) Diff() string {
 	name := filepath.ToSlash(f.Name)
-	// A strings.Builder takes all that is written to it.
+	// A strings.Builder never fails.
 	text, _ := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 		A: linesOf(f.Before), B: linesOf(f.After), FromFile: "a/" + name, ToFile: "b/" + name, Context: 3,
 	})
 	return text
 }
 
-// linesOf are the lines with their ends; one that has none says so, as diffs do.
+// linesOf returns the lines with their newlines; a last line without one says so, as in diffs.
 func linesOf(text []byte) []string {
 	var lines []string
 	for line := range bytes.Lines(text) {
@@ -31,7 +31,7 @@ func linesOf(text []byte) []string {
 	return lines
 }
 
-// Write writes the file: all of it or nothing, under the mode that it has. Of a symbolic link it is the file that it leads to.
+// Write writes the file atomically and keeps its mode. It writes to the target of a symbolic link.
 func (f FixedFile) Write() error {
 	name, err := filepath.EvalSymlinks(f.Name)
 	if err != nil {

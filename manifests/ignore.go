@@ -9,11 +9,11 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// ignoreAnnotation on an object in a file names rules, or rule/check, each with the reason why its findings may stay: rule=reason, several
-// separated by semicolons or lines. Files alone heed it: in a cluster an exception or a bypass takes a right.
+// ignoreAnnotation lists rules, or rule/check, each with the reason to ignore its findings: rule=reason, separated by semicolons or
+// newlines. It works only in files. In a cluster, an exception or a bypass needs a right.
 const ignoreAnnotation = "mooring.dev/ignore"
 
-// reasonsOf returns the reasons by rule, or rule/check. The error says what in the annotation means nothing.
+// reasonsOf returns the reasons by rule, or rule/check. The error names an invalid entry.
 func reasonsOf(o kinds.Object) (map[string]string, error) {
 	value, ok := o.GetAnnotations()[ignoreAnnotation]
 	if !ok {
@@ -36,7 +36,7 @@ func reasonsOf(o kinds.Object) (map[string]string, error) {
 	return reasons, nil
 }
 
-// reasonFor returns the reason why the finding may stay, if there is one.
+// reasonFor returns the reason to ignore the finding, or "".
 func reasonFor(reasons map[string]string, f policies.Finding) string {
 	if reason, ok := reasons[f.ID()]; ok {
 		return reason

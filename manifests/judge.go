@@ -14,27 +14,26 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Judgement says how to judge a set.
+// Judgement configures how to judge a set.
 type Judgement struct {
-	// Policies to judge by.
+	// Policies are the policies to judge by.
 	Policies *policies.Set
-	// Base is the set as it was before, whose objects the set's are changes of; nil if they are new.
+	// Base is the set before the change; nil if all objects are new.
 	Base *Set
-	// Complete means that the set is all there is: what a file could hold and none does, does not exist.
+	// Complete means that an object that is not in the files does not exist, if files can hold its kind.
 	Complete bool
-	// Together means that all files are one set, though they hold the same object several times.
+	// Together means that all files are one set, even if several have the same object.
 	Together bool
-	// Namespace is that of objects that name none.
+	// Namespace is the namespace of objects that name none.
 	Namespace string
-	// Live is a cluster to ask for what is not among the files, and for the objects as they are there now; nil for none.
+	// Live is a cluster for objects that are not in the files, and for the current state of those that are; nil for none.
 	Live policies.Cluster
-	// Forbidden, if set, is told what may not be read in that cluster, once for each resource and namespace: what is there
-	// counts as unknown.
+	// Forbidden, if set, is called once for each resource and namespace that cannot be read in that cluster. Its objects count as
+	// unknown.
 	Forbidden func(error)
 }
 
-// Judge says what the policies have against the objects of the set, in no particular order. The set's objects have the API
-// server's defaults afterwards.
+// Judge judges the objects of the set. Findings are in no particular order. Afterwards the objects have the API server's defaults.
 func (s *Set) Judge(j Judgement) report.Report {
 	documents, partial := s.wholes()
 	r := report.Report{Objects: s.Objects, Partial: partial, Errors: s.Errors}
@@ -81,8 +80,8 @@ func (s *Set) Judge(j Judgement) report.Report {
 	return r
 }
 
-// mayStillHold reports whether the set may hold the earlier object: where its file or folder cannot be read now, or where it has
-// the same object in another place.
+// mayStillHold reports whether the set may still have the earlier object: its file or folder cannot be read now, or the set has the
+// object in another place.
 func (s *Set) mayStillHold(was *Document) bool {
 	if s.failed[was.File.Name] || s.failed[was.File.Folder] {
 		return true
@@ -91,7 +90,7 @@ func (s *Set) mayStillHold(was *Document) bool {
 	return slices.ContainsFunc(s.Documents(), func(d *Document) bool { return identity(d.Object) == ref })
 }
 
-// prepare makes of the objects what the API server would store.
+// prepare makes the objects what the API server would store.
 func prepare(documents []*Document, namespace string) {
 	for _, d := range documents {
 		o := d.Object
@@ -99,7 +98,7 @@ func prepare(documents []*Document, namespace string) {
 			d.silent = set.Spec.Replicas == nil
 		}
 		if namespace == "" && d.chartNamespace() == o.GetNamespace() {
-			// The release is wherever what names no namespace is.
+			// Objects without a namespace are in the release's.
 			o.SetNamespace("")
 		}
 		if o.GetNamespace() == "" && !known[o.GetObjectKind().GroupVersionKind().Kind].clusterScoped {
@@ -125,7 +124,7 @@ func (p pair) judge(set *policies.Set, x *index, renamed map[*Document]*appsv1.S
 		return nil, err
 	}
 	var found []report.Finding
-	// What is wrong with the annotation is an error of the whole set.
+	// An invalid annotation is an error of the whole set.
 	reasons, _ := reasonsOf(d.Object)
 	for _, f := range verdict.Findings {
 		one := report.Finding{Finding: f, Position: d.Position(f.Path), Lines: d.Lines(f.Path), Ignored: reasonFor(reasons, f)}
@@ -141,7 +140,7 @@ func (p pair) judge(set *policies.Set, x *index, renamed map[*Document]*appsv1.S
 	return found, nil
 }
 
-// Policies returns the set's StatefulPolicies. One that cannot be used is an error with its place.
+// Policies returns the set's StatefulPolicies. An invalid one is an error with its place.
 func (s *Set) Policies() ([]v1alpha1.StatefulPolicy, []report.Error) {
 	var found []v1alpha1.StatefulPolicy
 	var errs []report.Error

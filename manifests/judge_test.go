@@ -17,7 +17,7 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// statefulSet is an ordinary StatefulSet, with the lines of its spec that are given besides.
+// statefulSet returns a StatefulSet with these additional lines in its spec.
 func statefulSet(name, namespace string, spec ...string) string {
 	text := fmt.Sprintf(`apiVersion: apps/v1
 kind: StatefulSet
@@ -55,7 +55,7 @@ func budget(name, namespace string) string {
 // join makes one file of several documents.
 func join(documents ...string) string { return strings.Join(documents, "---\n") }
 
-// judge writes the findings of a set in short, one line each, sorted.
+// judge returns the findings of a set, one line each, sorted.
 func judge(t *testing.T, set *Set, j Judgement) []string {
 	t.Helper()
 	var err error
@@ -305,7 +305,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestLoadLeavesOutWhatGitIgnores also shows that nothing is left out where there is no git.
+// TestLoadLeavesOutWhatGitIgnores also checks that nothing is left out without git.
 func TestLoadLeavesOutWhatGitIgnores(t *testing.T) {
 	files := map[string]string{"a.yaml": service("a", "", "None"), "out/b.yaml": service("b", "", "None"), ".gitignore": "out/\n"}
 	if got := len(load(t, files).Documents()); got != 2 {
@@ -342,7 +342,7 @@ func TestLoadRendersChartsAndKustomizations(t *testing.T) {
 		"chart/templates/tests/not-for-us.md": "#",
 	})
 	t.Chdir(root)
-	// Folders are rendered at once.
+	// Folders are rendered concurrently.
 	var lock sync.Mutex
 	var rendered []string
 	render := func(what string) Renderer {
@@ -391,7 +391,7 @@ func gitIn(t *testing.T, folder string, args ...string) {
 	}
 }
 
-// TestUnknownFields says which fields are found that Kubernetes does not know, in whatever style, and where.
+// TestUnknownFields checks which unknown fields are found, in any style, and where.
 func TestUnknownFields(t *testing.T) {
 	whole := func(spec ...string) string {
 		return join(statefulSet("db", "", append(spec, "serviceName: db")...), service("db", "", "None"))

@@ -12,18 +12,18 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// kind is one that files may hold: a row of the table, or an object that rules do not read themselves.
+// kind is a kind that files may have: a row of the table, or one that rules do not read themselves.
 type kind struct {
 	group string
 	new   func() kinds.Object
-	// hint is a word that a document of the kind must hold to be worth decoding.
+	// hint is a word that a document of the kind must contain to be decoded.
 	hint string
-	// clusterScoped kinds have no namespace.
+	// clusterScoped means that the kind has no namespace.
 	clusterScoped bool
 }
 
-// known are the kinds by name. Rules judge, or ask for, the rows of the table; Pods and nodes are not read from files, and volumes
-// are, as people make them by hand.
+// known are the kinds by name. Rules read the rows of the table. Pods and nodes are not read from files; volumes are, because
+// people create them by hand.
 var known = func() map[string]kind {
 	all := map[string]kind{
 		"ScaledObject":   {group: "keda.sh", new: func() kinds.Object { return &unstructured.Unstructured{} }, hint: "StatefulSet"},
@@ -37,11 +37,11 @@ var known = func() map[string]kind {
 	return all
 }()
 
-// hints spare the decoding of what no rule would say anything of.
+// hints avoid decoding objects without findings.
 var hints = map[*kinds.Kind]string{kinds.Deployment: "persistentVolumeClaim", kinds.HorizontalPodAutoscaler: "StatefulSet"}
 
-// lookUp returns the kind of that name in the group of apiVersion, if rules read it. The fields that they read are the same in
-// every version of a group.
+// lookUp returns the kind with this name in apiVersion's group, if rules read it. The fields that they read are the same in all
+// versions of a group.
 func lookUp(apiVersion, name string) (kind, bool) {
 	k, ok := known[name]
 	gv, err := schema.ParseGroupVersion(apiVersion)
@@ -51,20 +51,20 @@ func lookUp(apiVersion, name string) (kind, bool) {
 	return k, ok && err == nil && gv.Group == k.group
 }
 
-// isList reports whether objects of the kind hold others.
+// isList reports whether the kind is a list.
 func isList(name string) bool { return strings.HasSuffix(name, "List") }
 
-// Reads reports whether rules may read what objects of a kind hold, or whether its name is almost one that they do.
+// Reads reports whether rules may read objects of the kind, or whether its name is close to such a kind's.
 func Reads(kind string) bool { return isList(kind) || almost(kind) != "" }
 
-// worthDecoding reports whether rules may read what a document of this text and kind holds.
+// worthDecoding reports whether rules may read something in this document.
 func (d *decoder) worthDecoding(name string) bool {
 	k, ok := known[name]
 	return isList(name) || ok && (d.entire || bytes.Contains(d.text, []byte(k.hint)))
 }
 
-// sniff reads the kind of a document off its lines, and whether that can be trusted: it is the one key of that name at the
-// beginning of a line, and nothing else there could be another way to write it.
+// sniff reads the kind of a document from its lines, and reports whether that is certain: it is the only key with this name at the
+// beginning of a line, and nothing there could be another way to write it.
 func sniff(text []byte) (name string, sure bool) {
 	for line := range bytes.Lines(text) {
 		switch {
@@ -86,7 +86,7 @@ func isWord(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9') })
 }
 
-// scales returns the kind and the name of what the object scales, if it is an autoscaler.
+// scales returns the kind and name of an autoscaler's target.
 func scales(o kinds.Object) (kind, name string) {
 	switch o := o.(type) {
 	case *autoscalingv2.HorizontalPodAutoscaler:
@@ -98,7 +98,7 @@ func scales(o kinds.Object) (kind, name string) {
 	return kind, name
 }
 
-// gvkOf is what the rules take the object for: its kind in the version of the type it was decoded into.
+// gvkOf returns the kind that the rules judge the object as: its kind in the version of its Go type.
 func gvkOf(o kinds.Object, apiVersion, name string) schema.GroupVersionKind {
 	if k := kinds.Of(o); k != nil && !kinds.IsAdvanced(o) {
 		return k.GroupVersionKind

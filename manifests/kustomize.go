@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// kustomized is a kustomization that a path led to.
+// kustomized is a kustomization found in a path.
 type kustomized struct {
 	folder string
 	seen   *seen
@@ -25,8 +25,7 @@ func (w *walk) kustomization(folder string) {
 	}
 }
 
-// kustomize adds the kustomizations. Those that another one builds on are part of it, and not applied by themselves, unless
-// they are to be whole.
+// kustomize adds the kustomizations. One that another builds on is part of that, and not rendered by itself unless it is in whole.
 func (w *walk) kustomize() {
 	parts, files := map[string][]string{}, map[string]string{}
 	part, unread, unused := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -83,7 +82,7 @@ func (w *walk) kustomize() {
 	}
 }
 
-// called is the path as it is to be called.
+// called returns the name for the path.
 func (l Loader) called(path string) string {
 	if l.alias != nil {
 		return l.alias(path)
@@ -91,7 +90,7 @@ func (l Loader) called(path string) string {
 	return path
 }
 
-// kustomization is as much of one as says what it is made of.
+// kustomization has the fields of a kustomization that name its parts.
 type kustomization struct {
 	Kind                         string
 	Resources, Bases, Components []string
@@ -112,8 +111,7 @@ func readKustomization(folder string) (k kustomization, named string, err error)
 	return k, "", fs.ErrNotExist
 }
 
-// filesNamed returns what a kustomization may name a file by: each of its strings, or what comes after a key and an equals
-// sign.
+// filesNamed returns the possible file names in a kustomization: each string, or what follows a key and an equals sign.
 func filesNamed(kustomization string) []string {
 	data, err := os.ReadFile(kustomization)
 	if err != nil {

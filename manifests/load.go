@@ -15,24 +15,24 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Stdin is the path that stands for standard input.
+// Stdin is the path of standard input.
 const Stdin = "-"
 
 // Renderer renders the chart or kustomization in a folder to manifests.
 type Renderer func(folder string) ([]Rendered, error)
 
-// Rendered is one manifest that was rendered.
+// Rendered is a rendered manifest.
 type Rendered struct {
-	// Source is the file that it was rendered from, below the folder; empty if nobody knows.
+	// Source is the file that it was rendered from, below the folder; "" if unknown.
 	Source string
-	// Template is its path within a chart, beginning with the chart's name.
+	// Template is its path in the chart, beginning with the chart's name.
 	Template string
 	Data     []byte
 }
 
-// RenderError is what keeps a chart or a kustomization from being rendered, where a Renderer knows the place.
+// RenderError is why a chart or a kustomization cannot be rendered, if the place is known.
 type RenderError struct {
-	// Source is the file at fault, below the folder, and Line and Column are the place in it; 0 if nobody knows.
+	// Source is the file at fault, below the folder. Line and Column are the place in it; 0 if unknown.
 	Source       string
 	Line, Column int
 	Message      string
@@ -40,46 +40,46 @@ type RenderError struct {
 
 func (e *RenderError) Error() string { return e.Message }
 
-// Release says how charts are rendered, as helm template would.
+// Release configures how charts are rendered, as for helm template.
 type Release struct {
-	// Name of the release; empty stands for the chart's.
+	// Name is the name of the release, by default the chart's.
 	Name string
-	// Namespace that the release is installed into; empty stands for default.
+	// Namespace is the namespace of the release, by default default.
 	Namespace string
-	// ValueFiles and Values are those of helm's --values and --set, the later over the earlier.
+	// ValueFiles and Values are those of helm's --values and --set. Later ones win.
 	ValueFiles, Values []string
 }
 
-// Loader reads manifests. The zero value reads files and folders.
+// Loader loads manifests. The zero value loads files and folders.
 type Loader struct {
 	// Stdin is read for the path "-".
 	Stdin io.Reader
-	// Chart and Kustomization render such folders. Without them the folders are errors.
+	// Chart and Kustomization render such folders. Without them, these folders are errors.
 	Chart         func(Release, string) ([]Rendered, error)
 	Kustomization Renderer
-	// Release is what charts are rendered for. Base takes its values files as they were.
+	// Release is the release for charts. Base uses its values files of that time.
 	Release Release
-	// Sparse leaves out of Pod templates what no rule reads, such as the containers' environment: to judge a set by itself, and
-	// not for comparing its objects with those of a cluster.
+	// Sparse skips the parts of Pod templates that no rule reads, such as the containers' environment. It is for judging a set by
+	// itself, not for comparing it with a cluster.
 	Sparse bool
-	// Exclude are globs of files and folders that are not read where a folder holds them.
+	// Exclude are globs of files and folders to skip in folders.
 	Exclude []glob.Glob
-	// ValuesGlob finds the values files below a chart that it is rendered with, each by itself. Where it finds none, or the
-	// release has values of its own, the chart is rendered once.
+	// ValuesGlob finds values files below a chart, which is rendered with each of them. If it finds none, or the release has
+	// values, the chart is rendered once.
 	ValuesGlob string
-	// Progress, if set, is told how many of the folders have been rendered, or the files read, from several goroutines.
+	// Progress, if set, is called with the number of rendered folders or read files, from several goroutines.
 	Progress func(done, of int, what string)
 
-	// alias says how a path is to be called, if set.
+	// alias, if set, returns the name for a path.
 	alias func(path string) string
 	// entire keeps the files' texts and every workload, for fixing.
 	entire bool
-	// whole are kustomizations that are rendered by themselves though others build on them.
+	// whole are kustomizations that are rendered by themselves even if others build on them.
 	whole map[string]bool
 }
 
-// Load reads what the paths name: files, folders with everything below them but what git ignores, charts, kustomizations.
-// What cannot be read is among the set's errors.
+// Load loads the paths: files, folders with everything below them that git does not ignore, charts, kustomizations. What cannot be
+// read is in the set's errors.
 func (l Loader) Load(paths ...string) *Set {
 	w := newWalk(l)
 	for _, path := range paths {
@@ -113,7 +113,7 @@ func (w *walk) load() *Set {
 	for _, folder := range w.failed {
 		set.failed[folder] = true
 	}
-	// Each file has a slot of its own, so that the order is that of the paths, whoever is first.
+	// Each file has its own slot, so that the result is in the order of the paths.
 	objects := make([]int, len(w.files))
 	errs := make([][]report.Error, len(w.files))
 	var read atomic.Int64
@@ -147,7 +147,7 @@ func (w *walk) load() *Set {
 	return set
 }
 
-// read reads the file, unless it has been rendered, and decodes it.
+// read reads the file, unless it is rendered, and decodes it.
 func (f *File) read() (objects int, errs []report.Error) {
 	if f.Data == nil {
 		data, err := os.ReadFile(f.Name)
@@ -156,7 +156,7 @@ func (f *File) read() (objects int, errs []report.Error) {
 		}
 		f.Data = data
 	} else if f.Rendered {
-		// Where it is missing, as that of a packed chart is, there is no line to show.
+		// If it is missing, as in a packed chart, there are no lines to show.
 		f.source, _ = os.ReadFile(f.Name)
 	}
 	if encoding := notUTF8(f.Data); encoding != "" {

@@ -25,7 +25,7 @@ func load(t *testing.T, files map[string]string) *Set {
 	return Loader{Stdin: strings.NewReader("")}.Load(".")
 }
 
-// describe writes what a set holds, one line for each object and each error.
+// describe returns one line for each object and error of a set.
 func describe(set *Set) []string {
 	var lines []string
 	for _, d := range set.Documents() {
@@ -244,7 +244,7 @@ spec:
 	}
 }
 
-// TestLongLinesAreCut checks that of JSON on one line no more is quoted than what is around the field.
+// TestLongLinesAreCut checks that only the surroundings of a field are quoted from JSON on one line.
 func TestLongLinesAreCut(t *testing.T) {
 	long := strings.Repeat(`{"name": "KEY", "value": "é"}, `, 5000)
 	set := load(t, map[string]string{"a.json": `{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [{"name": "a", "env": [` +

@@ -1,5 +1,5 @@
-// Package manifests turns files, charts and kustomizations into objects that know the file, the line and the column that
-// each of their fields stands in, and lets the rules judge them as a set.
+// Package manifests reads files, charts and kustomizations into objects that know the file, line and column of each field, and
+// judges them as a set.
 package manifests
 
 import (
@@ -12,25 +12,25 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// Set is what a number of paths held.
+// Set is the content of several paths.
 type Set struct {
-	// Files are those with objects that rules read, in the order of their paths.
+	// Files are the files with objects that rules read, in the order of their paths.
 	Files []*File
-	// Errors are what could not be read. The other documents are in Files all the same.
+	// Errors are what could not be read. Files has the other documents.
 	Errors []report.Error
-	// Objects counts the Kubernetes objects, those too that no rule reads.
+	// Objects counts all Kubernetes objects, including those that no rule reads.
 	Objects int
-	// Empty are the paths that hold no object at all.
+	// Empty are the paths without objects.
 	Empty []string
 
-	// all are the files that were read for fixing, those too without objects that rules read.
+	// all are the files that were read for fixing, including those without objects that rules read.
 	all []*File
-	// kustomized are the kustomizations that were rendered, and failed the files and folders that could not be read.
+	// kustomized are the rendered kustomizations, failed the files and folders that could not be read.
 	kustomized []string
 	failed     map[string]bool
 }
 
-// Documents returns the documents of every file, in order.
+// Documents returns the documents of all files, in order.
 func (s *Set) Documents() []*Document {
 	var all []*Document
 	for _, f := range s.Files {
@@ -39,8 +39,8 @@ func (s *Set) Documents() []*Document {
 	return all
 }
 
-// wholes returns the documents without the StatefulSets that have neither a selector nor a template, and the number of these.
-// The API server would refuse them: they are patches, or what a test expects of one.
+// wholes returns the documents without StatefulSets that have neither selector nor template, and the number of those. They are
+// patches, or a test's expectations.
 func (s *Set) wholes() (documents []*Document, partial int) {
 	for _, d := range s.Documents() {
 		set, ok := d.Object.(*appsv1.StatefulSet)
@@ -53,64 +53,63 @@ func (s *Set) wholes() (documents []*Document, partial int) {
 	return documents, partial
 }
 
-// File is one manifest: as it lies on the disk, or one that a chart or a kustomization was rendered to.
+// File is a manifest: a file on disk, or one rendered from a chart or a kustomization.
 type File struct {
-	// Name is the file as it was named on the command line, or below the folder that was; "stdin" for standard input. Of a
-	// rendered manifest it is the file that it was rendered from.
+	// Name is the path as named on the command line, or below a named folder; "stdin" for standard input. For a rendered manifest
+	// it is the file that it was rendered from.
 	Name string
-	// Folder is where the file lies: the files of a folder are one set. Of a rendered manifest it is the chart's or the
-	// kustomization's.
+	// Folder is the folder of the file. The files of a folder are a set. For a rendered manifest it is the folder of the chart or
+	// the kustomization.
 	Folder string
 	// Data is the whole text.
 	Data []byte
-	// Rendered means that Data is not what lies on the disk under Name.
+	// Rendered means that Data is not the file on disk.
 	Rendered bool
 	// Documents are the file's objects that rules read.
 	Documents []*Document
 
-	// fixable means that the file may be written to. See Loader.Sources.
+	// fixable means that the file can be written. See Loader.Sources.
 	fixable bool
-	// contested numbers the objects of this file that other files have too. See cluster.
+	// contested numbers the objects of this file that other files also have. See cluster.
 	contested []int
-	// sparse is the loader's. entire tells to keep the file's text, and to decode what rules read only together with other objects.
+	// sparse is the loader's. entire keeps the file's text, and decodes objects that rules read only together with others.
 	sparse, entire bool
-	// template is the path within a chart that the whole file was rendered from.
+	// template is the path in the chart that the whole file was rendered from.
 	template string
-	// overlay is the folder of the kustomization that the file was rendered from, and rendering what tells several renderings
-	// apart.
+	// overlay is the folder of the kustomization that the file was rendered from. rendering distinguishes several renderings.
 	overlay, rendering string
 	last               lastParsed
-	// chart is where the values come from that a chart was rendered with; nil for other files.
+	// chart has the sources of the values that a chart was rendered with; nil for other files.
 	chart *valuesOf
-	// source is what lies on the disk under Name, of a rendered manifest.
+	// source is the content of the file on disk, for a rendered manifest.
 	source []byte
 }
 
-// Document is one object of a manifest.
+// Document is an object of a manifest.
 type Document struct {
 	File *File
-	// Object is as the author wrote it: the API server's defaults are not filled in.
+	// Object is the object as written, without the API server's defaults.
 	Object kinds.Object
-	// Start and End are where the YAML document stands in the file's data. The items of a List share theirs.
+	// Start and End are the place of the YAML document in the file's data. The items of a List share theirs.
 	Start, End int
-	// Line is the number of the line that Start is in, counted from 1.
+	// Line is the line number of Start, from 1.
 	Line int
-	// Item is the object's place in a List in the form "items[2].", empty for one that stands alone.
+	// Item is the object's place in a List, such as "items[2].", or "".
 	Item string
-	// Template is the path within a chart that Helm's "# Source:" comment names, if there is one.
+	// Template is the path in the chart from Helm's "# Source:" comment, if any.
 	Template string
 
-	// silent means that a StatefulSet says nothing about its replicas.
+	// silent means that a StatefulSet has no replicas field.
 	silent bool
 	// unknown are the paths of fields that Kubernetes does not know.
 	unknown []string
 	tree    *tree
 }
 
-// Text is the YAML document that the object is in.
+// Text returns the YAML document of the object.
 func (d *Document) Text() []byte { return d.File.Data[d.Start:d.End] }
 
-// chartNamespace is the namespace that a chart is rendered for unless told otherwise, of a document that comes from one.
+// chartNamespace returns the default namespace of the chart that the document comes from, if any.
 func (d *Document) chartNamespace() string {
 	if d.Template != "" {
 		return metav1.NamespaceDefault
@@ -118,17 +117,17 @@ func (d *Document) chartNamespace() string {
 	return ""
 }
 
-// chunk is one document's place in a file.
+// chunk is the place of a document in a file.
 type chunk struct {
 	start, end, line int
 }
 
-// split finds the documents of a file. What stands before the first separator, such as a comment, belongs to the document
-// after it; a separator belongs to the document that it begins.
+// split finds the documents of a file. Text before the first separator, such as a comment, belongs to the document after it; a
+// separator belongs to the document that it begins.
 func split(data []byte) []chunk {
 	var chunks []chunk
 	now := chunk{line: 1}
-	// marked means that the document has its separator, filled that it has more than comments and directives.
+	// marked means that the document has its separator; filled, that it has more than comments and directives.
 	marked, filled := false, false
 	line := 0
 	for start := 0; start < len(data); line++ {
@@ -160,13 +159,13 @@ func split(data []byte) []chunk {
 	return append(chunks, now)
 }
 
-// separates reports whether the line is the marker, which may have more after it.
+// separates reports whether the line is the marker, which may be followed by other text.
 func separates(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
-// templateOf returns what the document was rendered from, by what is known of the file or by Helm's comment before it.
+// templateOf returns what the document was rendered from, known for the file or from Helm's comment.
 func (f *File) templateOf(text []byte) string {
 	if f.template != "" {
 		return f.template

@@ -11,8 +11,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/words"
 )
 
-// nearMiss says what an object was meant to be whose kind or apiVersion is almost one that rules read, such as a Statefulset or
-// one of app/v1; "" for any other.
+// nearMiss returns the likely intent of a kind or apiVersion that is almost one that rules read, such as Statefulset or app/v1; ""
+// for any other.
 func nearMiss(apiVersion, name string) string {
 	meant := almost(name)
 	k, ok := known[meant]
@@ -25,7 +25,7 @@ func nearMiss(apiVersion, name string) string {
 	case err == nil && sameGroup && name == meant && versionOf(k.group, gv.Version):
 		return ""
 	case err == nil && !sameGroup && strings.Contains(gv.Group, ".") && !words.Similar(gv.Group, k.group):
-		// It is someone's own kind of that name.
+		// It is a custom kind with this name.
 		return ""
 	case name != meant && !sameGroup && !words.Similar(gv.Group, k.group):
 		return ""
@@ -38,7 +38,7 @@ func nearMiss(apiVersion, name string) string {
 		name, apiVersion, meant, schema.GroupVersion{Group: k.group, Version: version})
 }
 
-// almost returns the kind that rules read whose name this is, or is but for its case, an s at its end, or two letters.
+// almost returns the kind that rules read with this name, or with a name that differs only in case, a final s, or two letters.
 func almost(name string) string {
 	if _, ok := known[name]; ok {
 		return name
@@ -51,12 +51,12 @@ func almost(name string) string {
 	return ""
 }
 
-// servedVersions are the stable versions of a group, or all of one that has none; of the others it is v1.
+// servedVersions are the stable versions of a group, or all versions if it has none. The default is v1.
 var servedVersions = map[string][]string{"autoscaling": {"v1", "v2"}, "keda.sh": {"v1alpha1"}, "mooring.dev": {"v1alpha1"}}
 
 var unstable = regexp.MustCompile(`^v\d+(alpha|beta)\d+$`)
 
-// versionOf reports whether a group may have the version. An unstable one it may have had once.
+// versionOf reports whether a group may have the version. It may have had an unstable one.
 func versionOf(group, version string) bool {
 	served := servedVersions[group]
 	return slices.Contains(served, version) || len(served) == 0 && version == "v1" || unstable.MatchString(version)

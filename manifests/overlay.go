@@ -12,8 +12,8 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// patchedIn returns the place of the patch, or of another field of a kustomization, that sets the field at the path in the
-// document, which the kustomization in the folder was rendered to. The outermost one counts, which is applied last.
+// patchedIn returns the place of the patch, or other field of a kustomization, that sets the field at the path in a document
+// rendered from the kustomization in the folder. The outermost one counts, because it is applied last.
 func (d *Document) patchedIn(folder, path string, depth int) (report.Position, bool) {
 	k, named, err := readKustomization(folder)
 	if err != nil || depth > maxDepth {
@@ -38,7 +38,7 @@ func (d *Document) patchedIn(folder, path string, depth int) (report.Position, b
 	return report.Position{}, false
 }
 
-// setBy returns the place in a kustomization, or in a patch that it names, that sets the field.
+// setBy returns the place in a kustomization, or in one of its patches, that sets the field.
 func (d *Document) setBy(t *tree, named, path string) (report.Position, bool) {
 	if replicas := t.find("replicas"); path == "spec.replicas" && replicas != nil {
 		for _, r := range replicas.Content {
@@ -68,7 +68,7 @@ func (d *Document) setBy(t *tree, named, path string) (report.Position, bool) {
 	return report.Position{}, false
 }
 
-// setByPatch is setBy of one patch of a kustomization: its text, the file that has it, or either with a target.
+// setByPatch is setBy for one patch of a kustomization: its text, its file, or either with a target.
 func (d *Document) setByPatch(item *yaml.Node, named, path string) (report.Position, bool) {
 	text, target := item, false
 	if item.Kind == yaml.MappingNode {
@@ -106,7 +106,7 @@ func (d *Document) setByPatch(item *yaml.Node, named, path string) (report.Posit
 		if at := d.inPatch(t, path, target); at != nil {
 			p := report.Position{File: file, Line: first + c.line + at.Line - 1, Column: at.Column}
 			if first > 0 {
-				// The text is indented by what nobody counts.
+				// The indentation of the text is unknown.
 				p.Column = 0
 			}
 			return p, true
@@ -115,7 +115,8 @@ func (d *Document) setByPatch(item *yaml.Node, named, path string) (report.Posit
 	return report.Position{}, false
 }
 
-// matches reports whether a patch's target, a regular expression, may be this; none is any. Of a name with a prefix a part has to match.
+// matches reports whether a patch's target, a regular expression, may be this. Without a pattern, any is. A name with a prefix must
+// match in part.
 func matches(pattern *yaml.Node, text string) bool {
 	if pattern == nil {
 		return true
@@ -124,7 +125,7 @@ func matches(pattern *yaml.Node, text string) bool {
 	return err == nil && re.MatchString(text)
 }
 
-// inPatch returns the node of a patch that sets the field: of a list of JSON patch operations, or of part of an object.
+// inPatch returns the node of a patch that sets the field, in a list of JSON patch operations or a partial object.
 func (d *Document) inPatch(t *tree, path string, target bool) *yaml.Node {
 	if t.root.Kind == yaml.SequenceNode {
 		for _, operation := range slices.Backward(t.root.Content) {
@@ -140,7 +141,7 @@ func (d *Document) inPatch(t *tree, path string, target bool) *yaml.Node {
 	return d.like(t, path)
 }
 
-// inOperation returns the node of a JSON patch operation that sets the field, if it does.
+// inOperation returns the node of a JSON patch operation that sets the field, or nil.
 func inOperation(operation *yaml.Node, segments []string) *yaml.Node {
 	_, pointer := child(operation, "path")
 	if pointer == nil {
@@ -164,14 +165,13 @@ func inOperation(operation *yaml.Node, segments []string) *yaml.Node {
 	return at
 }
 
-// isIn reports whether a document, a patch or the source, is of the same object. An overlay may have made its name longer.
+// isIn reports whether a patch or source document is for the same object. An overlay may have added to its name.
 func (d *Document) isIn(t *tree) bool {
 	name := t.scalar("metadata.name")
 	return t.scalar("kind") == d.Object.GetObjectKind().GroupVersionKind().Kind && name != "" && strings.Contains(d.Object.GetName(), name)
 }
 
-// like returns the node in a patch or in the source that is about the same field, or nil. An item of a list is the one of the same
-// name, or else of the same place.
+// like returns the node in the patch or source for the same field, or nil. List items match by name, or else by index.
 func (d *Document) like(t *tree, path string) (at *yaml.Node) {
 	own, other := d.parsed().find(d.Item), t.root
 	for segment := range strings.FieldsFuncSeq(path, separatesSegments) {
@@ -195,7 +195,7 @@ func (d *Document) like(t *tree, path string) (at *yaml.Node) {
 	return at
 }
 
-// nameOf is the name by which items of a list are told apart, "" for what has none.
+// nameOf returns the name that identifies a list item, or "".
 func nameOf(item *yaml.Node) string {
 	if item == nil || follow(item).Kind != yaml.MappingNode {
 		return ""
@@ -209,8 +209,8 @@ func nameOf(item *yaml.Node) string {
 	return ""
 }
 
-// inSource returns the place of the field in the file that the object comes from; where that says something else, what sets the
-// field is somewhere in the kustomization.
+// inSource returns the place of the field in the object's source file. If the value differs there, the kustomization sets the
+// field.
 func (d *Document) inSource(path string) (report.Position, bool) {
 	for _, c := range split(d.File.source) {
 		t, err := parse(d.File.source[c.start:c.end])

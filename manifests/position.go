@@ -13,10 +13,10 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// tree is a document as the YAML parser sees it, with the place of every node.
+// tree is a parsed YAML document with the place of every node.
 type tree struct{ root *yaml.Node }
 
-// parse parses one document, nil if it is empty.
+// parse parses a document; nil if it is empty.
 func parse(text []byte) (*tree, error) {
 	var n yaml.Node
 	stream := yaml.NewDecoder(bytes.NewReader(text))
@@ -38,7 +38,7 @@ func parse(text []byte) (*tree, error) {
 	return &tree{root: root}, nil
 }
 
-// find returns the node at a path of the form spec.list[0].name, or nil.
+// find returns the node at a path such as spec.list[0].name, or nil.
 func (t *tree) find(path string) *yaml.Node {
 	_, node, rest := t.walk(path)
 	if rest {
@@ -55,15 +55,15 @@ func (t *tree) scalar(path string) string {
 	return ""
 }
 
-// position returns the line and column, counted from 1 within the document, of the field at the path: of its key, or of
-// the item of a list. Where the field is missing they are those of the innermost parent that is there.
+// position returns the line and column, from 1 in the document, of the field at the path: of its key, or of the list item. If the
+// field is missing, they are those of the innermost existing parent.
 func (t *tree) position(path string) (line, column int) {
 	at, _, _ := t.walk(path)
 	return at.Line, at.Column
 }
 
-// walk goes down the path as far as it leads. It returns the node that marks the place, the value there, and whether the
-// path goes on.
+// walk follows the path as far as it exists. It returns the node that marks the place, the value there, and whether the path
+// continues.
 func (t *tree) walk(path string) (at, value *yaml.Node, rest bool) {
 	at, value = t.root, t.root
 	for segment := range strings.FieldsFuncSeq(path, separatesSegments) {
@@ -76,10 +76,10 @@ func (t *tree) walk(path string) (at, value *yaml.Node, rest bool) {
 	return at, value, false
 }
 
-// separatesSegments reports whether the character of a path separates its segments: names, and numbers in the form 0].
+// separatesSegments reports whether the character separates the segments of a path: names, and indexes such as 0].
 func separatesSegments(r rune) bool { return r == '.' || r == '[' }
 
-// child returns what a segment of a path names in the node, with the node that marks its place; nil if there is nothing.
+// child returns the value of a path segment in the node, with the node that marks its place; nil if there is none.
 func child(n *yaml.Node, segment string) (key, value *yaml.Node) {
 	if digits, ok := strings.CutSuffix(segment, "]"); ok {
 		if i, err := strconv.Atoi(digits); err == nil && n.Kind == yaml.SequenceNode && i >= 0 && i < len(n.Content) {
@@ -91,7 +91,7 @@ func child(n *yaml.Node, segment string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// lookUpKey returns the key of that name and its value, of a mapping or of one that it merges in.
+// lookUpKey returns the key with this name and its value, from a mapping or one that it merges.
 func lookUpKey(n *yaml.Node, name string, depth int) (key, value *yaml.Node) {
 	for i := len(n.Content) - 2; i >= 0; i -= 2 {
 		if n.Content[i].Value == name && n.Content[i].Tag != mergeTag {
@@ -109,9 +109,9 @@ func lookUpKey(n *yaml.Node, name string, depth int) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// Position returns where the field at the path stands, or its parent where the field is missing. The path is a
-// finding's, such as spec.volumeClaimTemplates[0].metadata.name. Of a rendered manifest it is the place in the file that
-// it was rendered from, as far as that can be told.
+// Position returns the place of the field at the path, or of its parent if the field is missing. The path is a finding's, such as
+// spec.volumeClaimTemplates[0].metadata.name. For a rendered manifest it is the place in the source file, as far as it can be
+// found.
 func (d *Document) Position(path string) report.Position {
 	if d.File.overlay != "" {
 		if at, ok := d.patchedIn(d.File.overlay, path, 0); ok {
@@ -130,7 +130,7 @@ func (d *Document) Position(path string) report.Position {
 	return d.File.at(line, column, d.Template)
 }
 
-// at returns the position of a place in the file's data: of a rendered manifest, the place that it was rendered from.
+// at returns the position of a place in the file's data or, for a rendered manifest, in its source.
 func (f *File) at(line, column int, template string) report.Position {
 	if f.Rendered {
 		line, column = f.origin(line)
@@ -144,10 +144,10 @@ func (d *Document) Has(path string) bool {
 	return t != nil && t.find(d.Item+path) != nil
 }
 
-// context is how many lines are quoted before and after the one in question.
+// context is how many lines are quoted before and after the field's.
 const context = 2
 
-// Lines returns the lines around the field at the path, for quoting: of a rendered manifest, those that it was rendered to.
+// Lines returns the lines around the field at the path, to quote. For a rendered manifest, these are the rendered lines.
 func (d *Document) Lines(path string) []report.Line {
 	offending, column := d.place(path)
 	var lines []report.Line
@@ -165,10 +165,10 @@ func (d *Document) Lines(path string) []report.Line {
 	return lines
 }
 
-// longest is how much of a line is quoted. JSON may be all on one.
+// longest limits how much of a line is quoted. JSON can be on one line.
 const longest = 200
 
-// cut returns the part of a line around the column, which counts characters, if it is long.
+// cut returns the part of a long line around the column, which counts characters.
 func cut(line string, column int) string {
 	if len(line) <= longest {
 		return line
@@ -196,7 +196,7 @@ func (d *Document) place(path string) (line, column int) {
 	return d.Line + line - 1, column
 }
 
-// parsed parses the document again: most have no findings, and their nodes would take more room than their objects.
+// parsed parses the document again. Most documents have no findings, and their nodes need more memory than their objects.
 func (d *Document) parsed() *tree {
 	if d.tree == nil {
 		d.tree = d.File.parsedAt(d.Start, d.End)
@@ -204,7 +204,7 @@ func (d *Document) parsed() *tree {
 	return d.tree
 }
 
-// lastParsed is the document of a file that was parsed last: that of the items of a List is the same, and may be large.
+// lastParsed is the last parsed document of a file. The items of a List share it, and it may be large.
 type lastParsed struct {
 	sync.Mutex
 	start int
@@ -215,15 +215,15 @@ func (f *File) parsedAt(start, end int) *tree {
 	f.last.Lock()
 	defer f.last.Unlock()
 	if f.last.tree == nil || f.last.start != start {
-		// It was parsed before, or there would be no object.
+		// The first parse had no error.
 		t, _ := parse(f.Data[start:end])
 		f.last.start, f.last.tree = start, t
 	}
 	return f.last.tree
 }
 
-// origin returns the place in the file on disk of a line that it was rendered to: where the same line is in both just
-// once, or else the same key is. Otherwise the file is all that can be told.
+// origin returns the place in the source file of a rendered line: where both have the same line exactly once, or else the same key.
+// Otherwise only the file is known.
 func (f *File) origin(line int) (int, int) {
 	lines := bytes.Split(f.Data, []byte("\n"))
 	if line < 1 || line > len(lines) || len(f.source) == 0 {

@@ -8,14 +8,14 @@ import (
 	"github.com/mooring-dev/mooring/policies/kinds"
 )
 
-// unread are the keys of Pod templates under which no rule reads anything: what they hold need not be parsed.
+// unread are the keys in Pod templates below which no rule reads anything, so that they need not be parsed.
 var unread = sets.New(kinds.Unread()...)
 
-// sparse returns the text with nothing under the keys of unread fields, every line where it was. It reads lines and not YAML:
-// what it makes of a text that is not in the usual block style may not parse, and then the text itself has to be.
+// sparse returns the text without the content of unread keys, with all other lines in place. It reads lines, not YAML: if the text
+// is not in the usual block style, the result may not parse, and the whole text must be parsed instead.
 func sparse(text []byte) []byte {
 	short := make([]byte, 0, len(text))
-	// below is the column of the key whose lines are left out, or -1.
+	// below is the column of the key whose lines are skipped, or -1.
 	below := -1
 	for line := range bytes.Lines(text) {
 		rest := bytes.TrimLeft(line, " ")

@@ -11,17 +11,17 @@ import (
 	"github.com/mooring-dev/mooring/report"
 )
 
-// valuesOf says where the values of a chart in a folder come from.
+// valuesOf has the sources of a chart's values.
 type valuesOf struct {
 	folder  string
 	release Release
 }
 
-// reference is how a template names a value.
+// reference matches a value in a template.
 var reference = regexp.MustCompile(`\.Values((?:\.[A-Za-z_][-\w]*)+)`)
 
-// inValues returns the place in a values file that sets the field of an object from a chart: its line in the template, or that of a
-// parent, names one value.
+// inValues returns the place in a values file that sets the field of a chart's object, if its line in the template, or that of a
+// parent, has one value.
 func (d *Document) inValues(field string) (report.Position, bool) {
 	if !d.Has(field) {
 		return report.Position{}, false
@@ -42,10 +42,10 @@ func (d *Document) inValues(field string) (report.Position, bool) {
 	}
 }
 
-// referredTo returns the value that a line of a template takes, or the line after it where it ends with its key.
+// referredTo returns the value in a line of a template, or in the next line if it ends with its key.
 func referredTo(template [][]byte, line int) string {
 	if line < 2 || line > len(template) {
-		// Nobody knows which line it is.
+		// The line cannot be determined.
 		return ""
 	}
 	text := template[line-1]
@@ -59,8 +59,8 @@ func referredTo(template [][]byte, line int) string {
 	return string(all[0][1][1:])
 }
 
-// valueAt returns the place of the value in the file that sets it: those of the release, the last first, and the chart's own. What
-// the command line sets is in no file.
+// valueAt returns the place in a values file that sets the value: those of the release, the last first, then the chart's own.
+// Values from the command line have no place.
 func (d *Document) valueAt(value string) (report.Position, bool) {
 	subchart, prefix := d.File.chart.folder, ""
 	parts := strings.Split(d.Template, "/")

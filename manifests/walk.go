@@ -24,36 +24,36 @@ type walk struct {
 	files          []*File
 	kustomizations []kustomized
 	jobs           []*job
-	// seen are the files that a file or a folder to render has led to, by its name.
+	// seen are the files found for each file or folder to render, by name.
 	seen  map[string]*seen
 	named []*named
 	errs  []report.Error
-	// kustomized are the kustomizations that are rendered, failed the folders that cannot be, and unread the files.
+	// kustomized are the rendered kustomizations, failed the folders that cannot be rendered, unread the files that cannot be read.
 	kustomized, failed, unread []string
 }
 
-// named is a path of the command line and what it led to.
+// named is a path of the command line with what was found there.
 type named struct {
 	path  string
 	files []*File
-	// judged means that the path holds something, whatever the files do: what cannot be read, or a part of another's.
+	// judged means that the path has something, even if no file of its own: an error, or a part of another path.
 	judged bool
 }
 
 type seen struct {
 	files []*File
-	// by are the paths that the files are to be counted for, once they are known.
+	// by are the paths that the files count for, once known.
 	by []*named
 }
 
-// job is a folder to render, by the file that makes it what it is.
+// job is a folder to render, by its main file.
 type job struct {
 	folder, file string
 	render       Renderer
 	seen         *seen
-	// variant tells several renderings of a folder apart.
+	// variant distinguishes several renderings of a folder.
 	variant string
-	// kustomized means that the folder is a kustomization, and values where those of a chart come from.
+	// kustomized means that the folder is a kustomization. values has the sources of a chart's values.
 	kustomized bool
 	values     *valuesOf
 	rendered   []Rendered
@@ -69,10 +69,10 @@ func (w *walk) fail(name string, err error) {
 	}
 }
 
-// now is the path that is walked.
+// now returns the current path.
 func (w *walk) now() *named { return w.named[len(w.named)-1] }
 
-// path adds what one argument names.
+// path adds an argument.
 func (w *walk) path(path string) {
 	w.named = append(w.named, &named{path: path})
 	if path == Stdin {
@@ -101,7 +101,7 @@ func (w *walk) path(path string) {
 	}
 }
 
-// templateOf returns the chart that the file is a template of.
+// templateOf returns the chart whose template the file is, or "".
 func templateOf(path string) string {
 	for folder := filepath.Dir(path); ; folder = filepath.Dir(folder) {
 		if chart := filepath.Dir(folder); filepath.Base(folder) == "templates" && isFile(filepath.Join(chart, "Chart.yaml")) {
@@ -118,7 +118,7 @@ func (w *walk) add(f *File) {
 	w.now().files = append(w.now().files, f)
 }
 
-// once reports whether nothing has led to the file yet. Where something has, what it led to counts for this path too.
+// once reports whether the file is new. If it is not, it also counts for the current path.
 func (w *walk) once(path string) (*seen, bool) {
 	s, ok := w.seen[path]
 	if !ok {
@@ -141,8 +141,8 @@ func (w *walk) file(path string) {
 	w.add(f)
 }
 
-// folder adds what is below the folder: charts and kustomizations as such, and the other manifests. The files that a
-// kustomization names are its own; others beside it are read by themselves.
+// folder adds everything below the folder: charts, kustomizations and other manifests. The files that a kustomization names belong
+// to it; other files beside it are read by themselves.
 func (w *walk) folder(root string) {
 	names := w.below(root)
 	charts, kustomizations, used := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -172,12 +172,12 @@ func (w *walk) folder(root string) {
 	}
 }
 
-// within reports whether the folder, or one that it lies in, is among these.
+// within reports whether the folder, or a parent of it, is in the set.
 func within(folder string, these map[string]bool) bool {
 	return these[folder] || below(folder, these)
 }
 
-// below reports whether a folder that this one lies in is among these.
+// below reports whether a parent of the folder is in the set.
 func below(folder string, these map[string]bool) bool {
 	for parent := filepath.Dir(folder); parent != folder; folder, parent = parent, filepath.Dir(parent) {
 		if these[parent] {
@@ -189,7 +189,7 @@ func below(folder string, these map[string]bool) bool {
 
 func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
 
-// IsKustomization reports whether a file of that name makes its folder a kustomization.
+// IsKustomization reports whether a file with this name makes its folder a kustomization.
 func IsKustomization(name string) bool {
 	return slices.Contains(kustomizationNames, filepath.Base(name))
 }
@@ -200,8 +200,8 @@ func isManifest(name string) bool {
 	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name)))
 }
 
-// below returns the files below the folder, in order. What git ignores there is left out, unless that is all there is: then it
-// is what was meant.
+// below returns the files below the folder, in order. It skips what git ignores, unless everything is ignored: then the folder was
+// named on purpose.
 func (w *walk) below(root string) []string {
 	if skip := ignored(root); len(skip) > 0 {
 		names, errs := w.list(root, skip)
@@ -221,11 +221,11 @@ func (w *walk) failAll(errs map[string]error) {
 	}
 }
 
-// list returns the files below the folder but those that are skipped or excluded, and what cannot be listed.
+// list returns the files below the folder that are neither skipped nor excluded, and what cannot be listed.
 func (w *walk) list(root string, skip map[string]bool) ([]string, map[string]error) {
 	var names []string
 	errs := map[string]error{}
-	// Of a link it is the folder that it leads to.
+	// Of a link it is the target folder.
 	_ = filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		path = filepath.Clean(path)
 		switch {
@@ -249,7 +249,7 @@ func (w *walk) list(root string, skip map[string]bool) ([]string, map[string]err
 	return names, errs
 }
 
-// excluded reports whether the path, by its name or by its place below the root, is one to leave out.
+// excluded reports whether the name of the path, or its path from the root, is excluded.
 func (w *walk) excluded(root, path string) bool {
 	called := path
 	if w.alias != nil {
@@ -261,15 +261,15 @@ func (w *walk) excluded(root, path string) bool {
 	})
 }
 
-// ignored returns the files and folders below the folder that git ignores. There are none where the folder is not git's, or
-// is itself among them.
+// ignored returns the files and folders below the folder that git ignores. There are none outside a repository, or if the folder
+// itself is ignored.
 func ignored(root string) map[string]bool {
 	if !inRepository(root) {
 		return nil
 	}
 	list, err := exec.Command("git", "-C", root, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", ".").Output()
 	if err != nil {
-		// So it answers in a folder below one that it ignores.
+		// This is git's answer in a folder below an ignored one.
 		return nil
 	}
 	found := map[string]bool{}
@@ -287,7 +287,7 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// inRepository reports whether the folder, or one that it lies in, is a git work tree.
+// inRepository reports whether the folder, or a parent of it, is a git work tree.
 func inRepository(folder string) bool {
 	folder, err := filepath.Abs(folder)
 	for err == nil {
@@ -303,7 +303,7 @@ func inRepository(folder string) bool {
 	return false
 }
 
-// chart adds the chart, with the values of the release or with each of those that come with it.
+// chart adds the chart, with the values of the release or with each values file that comes with it.
 func (w *walk) chart(folder string) {
 	file := filepath.Join(folder, "Chart.yaml")
 	s, first := w.once(file)
@@ -337,12 +337,12 @@ func (w *walk) chart(folder string) {
 	}
 }
 
-// escaped is the path as a glob that means it alone.
+// escaped returns a glob that matches only the path.
 func escaped(path string) string {
 	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
 }
 
-// render renders the folders, several at once, and adds what they are rendered to.
+// render renders the folders concurrently, and adds the results.
 func (w *walk) render() {
 	var done atomic.Int64
 	parallel(len(w.jobs), func(i int) {
@@ -379,13 +379,13 @@ func (w *walk) render() {
 	}
 	for i, e := range w.errs {
 		if len(e.Renderings) == 1 && within(filepath.Dir(e.Position.File), map[string]bool{filepath.FromSlash(e.Renderings[0]): true}) {
-			// Its place says enough.
+			// Its place is enough.
 			w.errs[i].Renderings = nil
 		}
 	}
 }
 
-// unrendered tells why a folder cannot be rendered: once for each cause, and not again where its file could not be read.
+// unrendered reports why a folder cannot be rendered: once for each cause, and not if its file could not be read.
 func (w *walk) unrendered(j *job, at report.Position) {
 	w.failed = append(w.failed, j.folder)
 	e := report.Error{Position: at, Message: fmt.Sprintf("cannot be rendered: %v", j.err), Renderings: []string{j.rendering()}}
@@ -401,7 +401,7 @@ func (w *walk) unrendered(j *job, at report.Position) {
 	w.errs = append(w.errs, e)
 }
 
-// rendering tells what the folder is rendered to from other renderings.
+// rendering identifies the rendering of the folder.
 func (j *job) rendering() string { return filepath.ToSlash(j.folder) + j.variant }
 
 func (j *job) run() {
@@ -409,7 +409,7 @@ func (j *job) run() {
 		j.err = errors.New("this program cannot render it")
 		return
 	}
-	// What others wrote may fail in ways of its own, and takes nothing else along.
+	// A panic in a chart's or kustomization's code must not affect others.
 	defer func() {
 		if r := recover(); r != nil {
 			j.err = fmt.Errorf("the renderer panicked: %v", r)

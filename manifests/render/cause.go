@@ -10,11 +10,11 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// What kustomize says on the way to a cause. It has no types for its errors.
+// Parts of kustomize's messages. Its errors have no types.
 var (
-	// inFolder is what it says of each folder between, framing what comes before the cause.
+	// inFolder is its message for each folder before the cause.
 	inFolder = regexp.MustCompile(`(?:recursed accumulation of path|couldn't make target for path) '([^']*)': `)
-	// doing is what it was about to do in the last of them.
+	// doing is its last step before the cause.
 	doing = regexp.MustCompile("^(?:accumulating resources: |accumulation err='|(?:accumulating|merging) resources from '[^']*': |accumulating components: |accumulateDirectory: \"|trouble configuring builtin [^ ]* with config: `[^`]*`: )")
 	// afterwards is how it goes on after the cause: why a file is no folder either, or the same in other words.
 	afterwards = regexp.MustCompile(`(?s)(?:': must build at directory|': invalid file reference|: no matches for Id |; failed to find unique target).*$`)

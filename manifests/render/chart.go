@@ -1,5 +1,5 @@
-// Package render renders charts and kustomizations with the packages of Helm and of kustomize. It is apart from manifests,
-// because these bring much along.
+// Package render renders charts and kustomizations with the packages of Helm and kustomize. It is separate from manifests because
+// these have many dependencies.
 package render
 
 import (
@@ -24,11 +24,11 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// kubeVersion is the Kubernetes that charts are rendered for, that of k8s.io/client-go in go.mod, as helm template has it.
-// Helm's packages say 1.20 of themselves.
+// kubeVersion is the Kubernetes version that charts are rendered for: that of k8s.io/client-go in go.mod, as for helm template.
+// Helm's packages default to 1.20.
 var kubeVersion = chartutil.KubeVersion{Version: "v1.37.0", Major: "1", Minor: "37"}
 
-// Chart renders the chart in the folder, with the dependencies that are in its charts folder. Nothing is downloaded.
+// Chart renders the chart in the folder, with the dependencies in its charts folder. It downloads nothing.
 func Chart(release manifests.Release, folder string) ([]manifests.Rendered, error) {
 	defer quiet()()
 	loaded, err := loader.LoadDir(folder)
@@ -59,7 +59,7 @@ func Chart(release manifests.Release, folder string) ([]manifests.Rendered, erro
 	}
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = kubeVersion
-	// Helm would get the schemas that a schema refers to.
+	// Helm would download the schemas that a schema refers to.
 	context, err := chartutil.ToRenderValuesWithSchemaValidation(loaded, values, options, capabilities, true)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func Chart(release manifests.Release, folder string) ([]manifests.Rendered, erro
 	var rendered []manifests.Rendered
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if text := strings.TrimSpace(texts[name]); text != "" && path.Base(name) != "NOTES.txt" && !strings.HasPrefix(path.Base(name), "_") {
-			// The name begins with the chart's, the folder's file does not.
+			// The template's name begins with the chart's, its path in the folder does not.
 			_, source, _ := strings.Cut(name, "/")
 			rendered = append(rendered, manifests.Rendered{Source: source, Template: name, Data: []byte(text + "\n")})
 		}
@@ -84,10 +84,10 @@ func Chart(release manifests.Release, folder string) ([]manifests.Rendered, erro
 	return rendered, nil
 }
 
-// templateError is how Helm begins what it says of a template: with the chart's name, and the file, line and column in it.
+// templateError matches the beginning of Helm's template errors: the chart's name, and the file, line and column in it.
 var templateError = regexp.MustCompile(`^(?:template: |parse error at \(|execution error at \()[^/]+/([^:]+):(\d+)(?::(\d+))?\)?: `)
 
-// placed gives the error of a template its place.
+// placed adds the place to a template error.
 func placed(err error) error {
 	m := templateError.FindStringSubmatch(err.Error())
 	if m == nil {
@@ -101,7 +101,7 @@ func placed(err error) error {
 	return &manifests.RenderError{Source: m[1], Line: line, Column: column, Message: strings.TrimPrefix(err.Error(), m[0])}
 }
 
-// missing returns the names of the dependencies that the chart asks for and does not hold.
+// missing returns the names of dependencies that the chart requires and does not have.
 func missing(c *chart.Chart) []string {
 	held := map[string]bool{}
 	for _, dependency := range c.Dependencies() {
@@ -116,7 +116,7 @@ func missing(c *chart.Chart) []string {
 	return names
 }
 
-// addLocal adds the dependencies that the chart does not hold and that lie beside it, which helm dependency build would pack.
+// addLocal adds the missing dependencies that are in folders beside the chart, which helm dependency build would pack.
 func addLocal(c *chart.Chart, folder string) error {
 	held := map[string]bool{}
 	for _, dependency := range c.Dependencies() {

@@ -18,20 +18,19 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// Kustomization builds the kustomization in the folder, as kustomize build would. Nothing is downloaded: what it is made of
-// has to be on the disk.
+// Kustomization builds the kustomization in the folder, like kustomize build. It downloads nothing: everything must be on disk.
 func Kustomization(folder string) ([]manifests.Rendered, error) {
 	return build(folder, types.LoadRestrictionsRootOnly)
 }
 
-// UnrestrictedKustomization is Kustomization that may read files outside of the folder, as with kustomize's
+// UnrestrictedKustomization is Kustomization with files outside the folder allowed, like kustomize's
 // --load-restrictor=LoadRestrictionsNone.
 func UnrestrictedKustomization(folder string) ([]manifests.Rendered, error) {
 	return build(folder, types.LoadRestrictionsNone)
 }
 
-// schemas is held by whoever builds a kustomization: the package keeps the schemas in variables of its own. They are alike for all
-// but those that bring schemas along, which build alone.
+// schemas is held during a build, because the package keeps schemas in global variables. Only kustomizations with their own schemas
+// differ; they build alone.
 var schemas sync.RWMutex
 
 func build(folder string, restrictions types.LoadRestrictions) ([]manifests.Rendered, error) {
@@ -39,7 +38,7 @@ func build(folder string, restrictions types.LoadRestrictions) ([]manifests.Rend
 	if err != nil {
 		return nil, err
 	}
-	// So kustomize calls it.
+	// kustomize resolves links in the path too.
 	if absolute, err = filepath.EvalSymlinks(absolute); err != nil {
 		return nil, err
 	}
@@ -62,7 +61,7 @@ func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rende
 	options.LoadRestrictions = restrictions
 	built, err := krusty.MakeKustomizer(options).Run(files, files.folder)
 	if files.stopped != nil {
-		// What kustomize makes of that says less.
+		// kustomize's error for it says less.
 		return nil, files.stopped
 	}
 	if err != nil {
@@ -81,7 +80,7 @@ func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rende
 		if err := resource.SetOrigin(nil); err != nil {
 			return nil, err
 		}
-		// Of what no rule reads it is enough to know that it is there.
+		// For an object that no rule reads, its existence is enough.
 		text := fmt.Sprintf("apiVersion: %s\nkind: %s\n", resource.GetApiVersion(), resource.GetKind())
 		if manifests.Reads(resource.GetKind()) {
 			if text, err = resource.RNode.String(); err != nil {
@@ -93,20 +92,20 @@ func run(files *tracing, restrictions types.LoadRestrictions) ([]manifests.Rende
 	return rendered, nil
 }
 
-// tracing is a file system in which the kustomization of one folder asks for the origin of each resource to be noted, and in
-// which no kustomization can be read that wants something from elsewhere.
+// tracing is a file system that makes the kustomization in one folder record the origin of each resource, and rejects every
+// kustomization with remote parts.
 type tracing struct {
 	filesys.FileSystem
 	folder string
-	// alone means that no other kustomization is built meanwhile.
+	// alone means that no other kustomization is built at the same time.
 	alone bool
-	// stopped says why a file was not handed out.
+	// stopped is why a file was rejected.
 	stopped error
-	// read are the kustomizations that were read, by their folders.
+	// read are the kustomizations read so far, by folder.
 	read map[string]string
 }
 
-// errOwnSchema stops the building of a kustomization beside others.
+// errOwnSchema stops a concurrent build of a kustomization.
 var errOwnSchema = errors.New("a kustomization has a schema of its own")
 
 func (t *tracing) ReadFile(name string) ([]byte, error) {
@@ -120,7 +119,7 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 	t.read[filepath.Dir(name)] = name
 	var fields map[string]any
 	if yaml.Unmarshal(data, &fields) != nil {
-		// What is wrong with it kustomize says better.
+		// kustomize reports the error better.
 		return data, nil
 	}
 	if len(fields) == 0 && filepath.Dir(name) == t.folder {
@@ -143,7 +142,7 @@ func (t *tracing) ReadFile(name string) ([]byte, error) {
 	return yaml.Marshal(fields)
 }
 
-// below is the path as it is below the folder.
+// below returns the path from the folder.
 func (t *tracing) below(name string) string {
 	if rel, err := filepath.Rel(t.folder, name); err == nil {
 		return rel
@@ -151,10 +150,10 @@ func (t *tracing) below(name string) string {
 	return name
 }
 
-// url is one of a file that kustomize would get, which may be for a key of a ConfigMap.
+// url matches a URL that kustomize would download, optionally after the key of a ConfigMap.
 var url = regexp.MustCompile(`^([-._a-zA-Z0-9]+=)?https?://`)
 
-// remote returns the first word of a kustomization that asks for what is not there, and what there is to say about it.
+// remote returns the first part of a kustomization that is remote, and a message about it.
 func (t *tracing) remote(folder string, fields map[string]any) (what, message string) {
 	missing := func(field, text string) (string, string) {
 		return text, fmt.Sprintf("%s names %s, which is not a file or folder here, and Mooring downloads nothing", field, text)
@@ -193,7 +192,7 @@ func (t *tracing) remote(folder string, fields map[string]any) (what, message st
 	return "", ""
 }
 
-// texts returns the strings in a value, but for those that are data.
+// texts returns the strings in a value, without data.
 func texts(value any) []string {
 	var found []string
 	switch value := value.(type) {

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestKustomizationsTogether builds overlays of shared bases at once, among them some that bring a schema of their own: each is as
-// it is alone.
+// TestKustomizationsTogether builds overlays with shared bases concurrently, some with their own schema. Each result must be the
+// same as alone.
 func TestKustomizationsTogether(t *testing.T) {
 	t.Chdir(t.TempDir())
 	files := map[string]string{}

@@ -14,10 +14,10 @@ import (
 	"github.com/mooring-dev/mooring/manifests"
 )
 
-// killed has a StatefulSet's Pods killed at once.
+// killed gives a StatefulSet's Pods no grace period.
 const killed = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template:\n    spec:\n      terminationGracePeriodSeconds: 0\n"
 
-// TestPlaceInKustomization says where a field is found that something else than the base has set.
+// TestPlaceInKustomization checks the place of a field that an overlay sets.
 func TestPlaceInKustomization(t *testing.T) {
 	grace := func(kustomization string, more map[string]string) map[string]string {
 		files := map[string]string{
@@ -59,7 +59,7 @@ func TestPlaceInKustomization(t *testing.T) {
 	}
 }
 
-// TestPlaceInValues says where a field is found that a chart takes from its values.
+// TestPlaceInValues checks the place of a field that comes from a chart's values.
 func TestPlaceInValues(t *testing.T) {
 	chart := func(line string, more map[string]string) map[string]string {
 		files := with(map[string]string{"db/values.yaml": "name: db\nreplicas: 3\npods:\n  grace: 0\n", "db/templates/statefulset.yaml": strings.Replace(statefulSet, "    spec:\n", "    spec:\n"+line, 1)})
@@ -103,7 +103,7 @@ func TestPlaceInValues(t *testing.T) {
 	}
 }
 
-// TestErrorsOnce checks that several overlays that fail for one cause are one error, at the cause's place.
+// TestErrorsOnce checks that one cause in several overlays is one error, at the cause's place.
 func TestErrorsOnce(t *testing.T) {
 	const in = " (in 3 overlays: o-0, o-1 and o-2)"
 	for _, tc := range []struct {
@@ -146,7 +146,7 @@ func TestErrorsOnce(t *testing.T) {
 	}
 }
 
-// TestFactsOnce checks that what several overlays have of their base is found once, whatever they call it.
+// TestFactsOnce checks that a finding in a shared base is reported once, whatever the overlays call the object.
 func TestFactsOnce(t *testing.T) {
 	t.Chdir(t.TempDir())
 	files := map[string]string{"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": plain}
@@ -165,7 +165,7 @@ func TestFactsOnce(t *testing.T) {
 	}
 }
 
-// TestOverlayBehindALink checks that the objects of a linked overlay come from their files too.
+// TestOverlayBehindALink checks that objects of a linked overlay also have their files.
 func TestOverlayBehindALink(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{"real/prod/kustomization.yaml": "resources: [db.yaml]\n", "real/prod/db.yaml": plain})
@@ -177,7 +177,7 @@ func TestOverlayBehindALink(t *testing.T) {
 	}
 }
 
-// TestLoadRestrictor checks that a file outside of the kustomization's folder is read where that is asked for.
+// TestLoadRestrictor checks that files outside the kustomization's folder are read if requested.
 func TestLoadRestrictor(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{"prod/kustomization.yaml": "resources: [../shared/db.yaml]\n", "shared/db.yaml": plain})

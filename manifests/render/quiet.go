@@ -13,8 +13,8 @@ var (
 	spoken  *os.File
 )
 
-// quiet keeps the packages of Helm and of kustomize from writing to the standard error what is no error, until the function that
-// it returns is called. They offer no other way.
+// quiet stops the packages of Helm and kustomize from writing to standard error, until the returned function is called. They have
+// no other way.
 func quiet() func() {
 	silence.Lock()
 	defer silence.Unlock()

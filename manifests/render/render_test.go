@@ -20,7 +20,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// loading renders charts with these values files and assignments, and kustomizations.
+// loading returns a loader with these values files and assignments for charts, and with kustomizations.
 func loading(valueFiles, assignments []string) manifests.Loader {
 	release := manifests.Release{Namespace: "shop", ValueFiles: valueFiles, Values: assignments}
 	return manifests.Loader{Chart: Chart, Release: release, Kustomization: Kustomization}
@@ -91,7 +91,7 @@ func write(t *testing.T, folder string, files map[string]string) {
 	}
 }
 
-// pack makes a chart's archive of its files.
+// pack packs a chart's files into an archive.
 func pack(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var archive bytes.Buffer
@@ -114,7 +114,7 @@ func pack(t *testing.T, files map[string]string) string {
 	return archive.String()
 }
 
-// findings judges a set by the baseline and writes what was found, and what could not be read, one line each, sorted.
+// findings returns the baseline's findings on a set, and what could not be read, one line each, sorted.
 func findings(t *testing.T, set *manifests.Set, base *manifests.Set) []string {
 	t.Helper()
 	compiled, err := policies.Compile(rules.All, nil, "baseline")
@@ -133,7 +133,7 @@ func findings(t *testing.T, set *manifests.Set, base *manifests.Set) []string {
 	return lines
 }
 
-// objects writes the objects of a set with their files, one line each.
+// objects returns the objects of a set with their files, one line each.
 func objects(set *manifests.Set) []string {
 	var lines []string
 	for _, d := range set.Documents() {
@@ -364,7 +364,7 @@ func TestKustomization(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			write(t, ".", tc.files)
-			// Whoever would get something anyway is refused at once.
+			// Any download would fail at once.
 			t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 			t.Setenv("GIT_SSH_COMMAND", "false")
 			if diff := cmp.Diff(tc.want, findings(t, loading(nil, nil).Load("."), nil)); diff != "" {
@@ -374,7 +374,7 @@ func TestKustomization(t *testing.T) {
 	}
 }
 
-// TestObjectsKnowTheirFiles says of which file each object is, and that a chart's notes and helpers are none.
+// TestObjectsKnowTheirFiles checks the file of each object, and that a chart's notes and helpers are not objects.
 func TestObjectsKnowTheirFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", with(map[string]string{
@@ -392,7 +392,7 @@ func TestObjectsKnowTheirFiles(t *testing.T) {
 	}
 }
 
-// TestBaseHadNoSuchValuesFile checks that a values file that is new had nothing to say of the chart before.
+// TestBaseHadNoSuchValuesFile checks that a new values file does not apply to the chart before.
 func TestBaseHadNoSuchValuesFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", with(nil))
@@ -412,7 +412,7 @@ func TestBaseHadNoSuchValuesFile(t *testing.T) {
 	}
 }
 
-// commit makes what is in this folder the first revision of a repository there.
+// commit commits this folder as the first revision of a repository.
 func commit(t *testing.T) {
 	t.Helper()
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "base"}} {
@@ -500,7 +500,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestBaseOfAnOverlayOnAnOverlay checks that an overlay is still compared that another has come to build on.
+// TestBaseOfAnOverlayOnAnOverlay checks that an overlay is still compared after another was built on it.
 func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{
@@ -523,8 +523,8 @@ func TestBaseOfAnOverlayOnAnOverlay(t *testing.T) {
 	}
 }
 
-// TestBaseOfAChartWithDependenciesThatGitIgnores checks that what was downloaded into a chart is taken for what it had before, unless it
-// was locked to others.
+// TestBaseOfAChartWithDependenciesThatGitIgnores checks that downloaded dependencies also count for the base, unless its lock file
+// has others.
 func TestBaseOfAChartWithDependenciesThatGitIgnores(t *testing.T) {
 	for name, lock := range map[string]string{"the same lock": "digest: a\n", "another lock": "digest: b\n"} {
 		t.Run(name, func(t *testing.T) {

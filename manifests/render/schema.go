@@ -16,7 +16,7 @@ import (
 
 const schemaFile = "values.schema.json"
 
-// validate holds the values of a chart and of its dependencies against their schemas.
+// validate validates the values of a chart and of its dependencies against their schemas.
 func validate(c *chart.Chart, values map[string]any) error { return validateIn("", c, values) }
 
 func validateIn(folder string, c *chart.Chart, values map[string]any) error {
@@ -37,7 +37,7 @@ func validateIn(folder string, c *chart.Chart, values map[string]any) error {
 	return nil
 }
 
-// inOneLine says which values a schema refuses and why, without the schema's name, which is the file's.
+// inOneLine returns which values a schema rejects and why, without the schema's name.
 func inOneLine(err error) string {
 	var refused *jsonschema.ValidationError
 	if !errors.As(err, &refused) {
@@ -73,7 +73,7 @@ func validateAgainst(schema []byte, values map[string]any) error {
 	return compiled.Validate(values)
 }
 
-// offline loads no schema and remembers which it was asked for.
+// offline loads no schema and records which one was requested.
 type offline struct{ wanted string }
 
 func (o *offline) Load(url string) (any, error) {

@@ -1,5 +1,5 @@
 // Command render writes what follows from the chart: install.yaml, the chart's README.md, and the descriptions in its
-// values.schema.json. Run it in the folder deploy, as `make render` does; -o writes install.yaml alone, elsewhere.
+// values.schema.json. Run it in the folder deploy, as `make render` does; -o writes only install.yaml, to another path.
 package main
 
 import (

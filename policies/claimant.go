@@ -3,7 +3,6 @@ package policies
 import (
 	"fmt"
 	"iter"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -53,7 +52,7 @@ const mostNames = 16
 func ClaimsOf(set *appsv1.StatefulSet, of statefulset.Ranges, c Cluster) (claims []*corev1.PersistentVolumeClaim, known bool, err error) {
 	templates := set.Spec.VolumeClaimTemplates
 	if of.Count()*int64(len(templates)) > mostNames {
-		return Lookup(c, set.Namespace, func(claim *corev1.PersistentVolumeClaim) bool {
+		return ClaimsNamedFor(set, c, func(claim *corev1.PersistentVolumeClaim) bool {
 			n, ok := statefulset.ClaimOrdinal(set, claim)
 			return ok && of.Has(n)
 		})
@@ -85,8 +84,8 @@ func ClaimsTakenBy(set *appsv1.StatefulSet, c Cluster) (taken []*corev1.Persiste
 			taken = append(taken, claim)
 		}
 	}
-	others, sure, err := Lookup(c, set.Namespace, func(claim *corev1.PersistentVolumeClaim) bool {
-		return statefulset.Owns(set, claim) && !slices.ContainsFunc(taken, func(other *corev1.PersistentVolumeClaim) bool { return other.Name == claim.Name })
+	others, sure, err := By(c, ownedClaims, set.Namespace, []string{string(set.UID)}, func(claim *corev1.PersistentVolumeClaim) bool {
+		return statefulset.Owns(set, claim) && !hasName(taken, claim.Name)
 	})
 	return append(taken, others...), known && sure, err
 }

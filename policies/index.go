@@ -2,10 +2,13 @@ package policies
 
 import (
 	"cmp"
+	"math"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
@@ -14,45 +17,91 @@ import (
 	"github.com/mooring-dev/mooring/policies/statefulset"
 )
 
-// Index finds objects of a kind by what they name, where a look through all of them would take long.
+// Index finds objects of a kind by a value in them, without reading all of a namespace.
 type Index struct {
 	Kind *kinds.Kind
-	// Name is how a cache knows the index. Of a kind that is Live it is a field that the API server selects by.
+	// Name is the name of the index in a cache.
 	Name string
-	// Of returns the values under which the object is found.
+	// Everywhere means that the index also finds objects without their namespace.
+	Everywhere bool
+	// Of returns the values of an object.
 	Of func(kinds.Object) []string
 }
 
-// Indexes are those that caches hold.
-var Indexes = []*Index{needs}
+// Indexes are all the indexes that a cache holds.
+var Indexes = []*Index{needs, serviceNames, selected, selecting, selectingBudgets, ownedSets, ownedClaims, claimants, members, users}
 
-// Indexed is a Cluster that holds the Indexes.
+// Indexed is a Cluster with a cache that holds the Indexes.
 type Indexed interface {
-	// By returns the objects of a namespace, or of all where it is empty, that are found under the value.
-	By(index *Index, namespace, value string) (all []kinds.Object, known bool, err error)
+	// Seen returns the cached objects with the value, in a namespace, or in all if it is empty. The cached Pods are the members of
+	// StatefulSets, with what the Indexes need of them. If ok is false, the cache has no such index, or has not synced.
+	Seen(index *Index, namespace, value string) (objects []kinds.Object, ok bool)
 }
 
-// By returns the objects of the Go type T that are found under the value.
-func By[T kinds.Object](c Cluster, index *Index, namespace, value string) ([]T, bool, error) {
-	all, known, err := by(c, index, namespace, value)
-	found := make([]T, 0, len(all))
-	for _, o := range all {
+// surely is how many of the objects that By sees in a cache it reads through the Cluster. It believes the cache about the others,
+// because a finding does not depend on so many.
+const surely = 8
+
+// By returns the objects of the Go type T that match and have one of the values, in the order of their names. A cache, if there is
+// one, only shows where to look: an object counts if it is still so when it is read through the Cluster.
+func By[T kinds.Object](c Cluster, index *Index, namespace string, values []string, match func(T) bool) ([]T, bool, error) {
+	return by(c, index, namespace, values, match, math.MaxInt)
+}
+
+// by is By for at most so many objects.
+func by[T kinds.Object](c Cluster, index *Index, namespace string, values []string, match func(T) bool, most int) (found []T, known bool, err error) {
+	has := func(o kinds.Object) bool {
+		return match(o.(T)) && slices.ContainsFunc(index.Of(o), func(value string) bool { return slices.Contains(values, value) })
+	}
+	seen, ok := seen(c, index, namespace, values)
+	if !ok {
+		all, known, err := c.List(index.Kind, namespace, labels.Everything())
+		for _, o := range all {
+			if len(found) < most && has(o) {
+				found = append(found, o.(T))
+			}
+		}
+		return found, known, err
+	}
+	for _, o := range seen {
+		if len(found) == most {
+			break
+		}
+		if !match(o.(T)) {
+			continue
+		}
+		if len(found) < surely || index.Kind.Live {
+			if o, _, err = c.Get(index.Kind, o.GetNamespace(), o.GetName()); err != nil {
+				return nil, false, err
+			}
+			if o == nil || !has(o) {
+				continue
+			}
+		}
 		found = append(found, o.(T))
 	}
-	return found, known, err
+	return found, true, nil
 }
 
-// by looks through all objects where the Cluster is not Indexed.
-func by(c Cluster, index *Index, namespace, value string) ([]kinds.Object, bool, error) {
-	if indexed, ok := c.(Indexed); ok {
-		return indexed.By(index, namespace, value)
+func seen(c Cluster, index *Index, namespace string, values []string) (all []kinds.Object, ok bool) {
+	indexed, ok := c.(Indexed)
+	for _, value := range values {
+		if !ok {
+			return nil, false
+		}
+		var some []kinds.Object
+		some, ok = indexed.Seen(index, namespace, value)
+		all = append(all, some...)
 	}
-	all, known, err := c.List(index.Kind, namespace, labels.Everything())
-	return slices.DeleteFunc(slices.Clone(all), func(o kinds.Object) bool { return !slices.Contains(index.Of(o), value) }), known, err
+	order := func(a, b kinds.Object) int {
+		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
+	}
+	slices.SortFunc(all, order)
+	return slices.CompactFunc(all, func(a, b kinds.Object) bool { return order(a, b) == 0 }), ok
 }
 
 // needs finds StatefulSets by the objects without which their Pods do not start.
-var needs = &Index{Kind: kinds.StatefulSet, Name: "needs", Of: func(o kinds.Object) []string {
+var needs = &Index{Kind: kinds.StatefulSet, Name: "needs", Everywhere: true, Of: func(o kinds.Object) []string {
 	var all []string
 	need := func(kind *kinds.Kind, name string, optional *bool) {
 		if name != "" && !ptr.Deref(optional, false) {
@@ -110,20 +159,124 @@ var needs = &Index{Kind: kinds.StatefulSet, Name: "needs", Of: func(o kinds.Obje
 
 // InNeedOf returns the StatefulSets with Pods that do not start without the object.
 func InNeedOf(o kinds.Object, c Cluster) ([]*appsv1.StatefulSet, error) {
-	sets, _, err := By[*appsv1.StatefulSet](c, needs, o.GetNamespace(), kinds.Of(o).Kind+"/"+o.GetName())
-	return slices.DeleteFunc(sets, func(set *appsv1.StatefulSet) bool {
-		return set.DeletionTimestamp != nil || statefulset.OrdinalsOf(set).Count() == 0
-	}), err
+	sets, _, err := By(c, needs, o.GetNamespace(), []string{kinds.Of(o).Kind + "/" + o.GetName()}, runs)
+	return sets, err
 }
 
-// onNode finds Pods by their node. The API server selects by it, too.
-var onNode = &Index{Kind: kinds.Pod, Name: "spec.nodeName", Of: func(o kinds.Object) []string { return []string{o.(*corev1.Pod).Spec.NodeName} }}
+// runs reports whether the StatefulSet is to have Pods.
+func runs(set *appsv1.StatefulSet) bool {
+	return set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0
+}
 
-// MembersOn returns the Pods of StatefulSets that have not ended on the node.
-func MembersOn(node string, c Cluster) ([]*corev1.Pod, error) {
-	pods, _, err := By[*corev1.Pod](c, onNode, "", node)
-	return slices.DeleteFunc(pods, func(pod *corev1.Pod) bool {
-		owner := metav1.GetControllerOf(pod)
-		return owner == nil || owner.Kind != kinds.StatefulSet.Kind || statefulset.Finished(pod)
-	}), err
+// serviceNames finds StatefulSets by their governing Services.
+var serviceNames = &Index{Kind: kinds.StatefulSet, Name: "serviceName", Of: func(o kinds.Object) []string {
+	return []string{o.(*appsv1.StatefulSet).Spec.ServiceName}
+}}
+
+// GovernedBy returns the StatefulSets with Pods that have this governing Service.
+func GovernedBy(service *corev1.Service, c Cluster) ([]*appsv1.StatefulSet, error) {
+	sets, _, err := By(c, serviceNames, service.Namespace, []string{service.Name}, runs)
+	return sets, err
+}
+
+// Complete reports whether the Cluster knows all StatefulSets of the namespace. Files do not.
+func Complete(c Cluster, namespace string) (bool, error) {
+	_, known, err := By(c, serviceNames, namespace, nil, func(*appsv1.StatefulSet) bool { return false })
+	return known, err
+}
+
+// selected finds StatefulSets by each of their Pods' labels.
+var selected = &Index{Kind: kinds.StatefulSet, Name: "selected", Of: func(o kinds.Object) []string {
+	return each(o.(*appsv1.StatefulSet).Spec.Template.Labels)
+}}
+
+// selecting and selectingBudgets find StatefulSets and PodDisruptionBudgets by one label that they select.
+var (
+	selecting = &Index{Kind: kinds.StatefulSet, Name: "selecting", Of: func(o kinds.Object) []string {
+		return []string{first(o.(*appsv1.StatefulSet).Spec.Selector)}
+	}}
+	selectingBudgets = &Index{Kind: kinds.PodDisruptionBudget, Name: "selecting", Of: func(o kinds.Object) []string {
+		return []string{first(o.(*policyv1.PodDisruptionBudget).Spec.Selector)}
+	}}
+)
+
+// each returns the labels as an index has them, with an empty one for selectors that require no value of any label.
+func each(of map[string]string) []string {
+	all := []string{""}
+	for key, value := range of {
+		all = append(all, key+"="+value)
+	}
+	return all
+}
+
+// first returns a label that the selector requires, or "" if it requires no value of any.
+func first(selector *metav1.LabelSelector) string {
+	var least string
+	for key, value := range ptr.Deref(selector, metav1.LabelSelector{}).MatchLabels {
+		if label := key + "=" + value; least == "" || label < least {
+			least = label
+		}
+	}
+	return least
+}
+
+// SelectedBy returns the StatefulSets with Pods that the selector selects.
+func SelectedBy(selector *metav1.LabelSelector, namespace string, c Cluster) ([]*appsv1.StatefulSet, error) {
+	sets, _, err := By(c, selected, namespace, []string{first(selector)}, func(set *appsv1.StatefulSet) bool {
+		return runs(set) && statefulset.Selects(selector, set.Spec.Template.Labels)
+	})
+	return sets, err
+}
+
+// Overlapping returns other StatefulSets with Pods that select this one's Pods, or whose Pods it selects.
+func Overlapping(set *appsv1.StatefulSet, c Cluster) ([]*appsv1.StatefulSet, error) {
+	all, err := SelectedBy(set.Spec.Selector, set.Namespace, c)
+	if err != nil {
+		return nil, err
+	}
+	more, _, err := By(c, selecting, set.Namespace, each(set.Spec.Template.Labels), func(other *appsv1.StatefulSet) bool {
+		return runs(other) && statefulset.Selects(other.Spec.Selector, set.Spec.Template.Labels) && !hasName(all, other.Name)
+	})
+	return slices.DeleteFunc(append(all, more...), func(other *appsv1.StatefulSet) bool { return other.Name == set.Name }), err
+}
+
+// BudgetsOf returns the PodDisruptionBudgets that select Pods with these labels.
+func BudgetsOf(namespace string, labels map[string]string, c Cluster) ([]*policyv1.PodDisruptionBudget, bool, error) {
+	return By(c, selectingBudgets, namespace, each(labels), func(b *policyv1.PodDisruptionBudget) bool {
+		return statefulset.Selects(b.Spec.Selector, labels)
+	})
+}
+
+// ownedSets and ownedClaims find StatefulSets and claims by the UIDs of their owners, and by "custom" if one is a custom resource.
+var (
+	ownedSets   = &Index{Kind: kinds.StatefulSet, Name: "owners", Of: ownersIn}
+	ownedClaims = &Index{Kind: kinds.PersistentVolumeClaim, Name: "owners", Of: ownersIn}
+)
+
+const ofCustom = "custom"
+
+func ownersIn(o kinds.Object) []string {
+	var all []string
+	for _, owner := range o.GetOwnerReferences() {
+		if custom(owner) && !slices.Contains(all, ofCustom) {
+			all = append(all, ofCustom)
+		}
+		all = append(all, string(owner.UID))
+	}
+	return all
+}
+
+// claimants finds claims by the names that their StatefulSets may have.
+var claimants = &Index{Kind: kinds.PersistentVolumeClaim, Name: "claimants", Of: func(o kinds.Object) []string {
+	name, _, _ := statefulset.CutOrdinal(o.GetName())
+	return slices.Collect(SetNames(name))
+}}
+
+// ClaimsNamedFor returns the claims that match of those whose names end in the StatefulSet's name and an ordinal.
+func ClaimsNamedFor(set *appsv1.StatefulSet, c Cluster, match func(*corev1.PersistentVolumeClaim) bool) ([]*corev1.PersistentVolumeClaim, bool, error) {
+	return By(c, claimants, set.Namespace, []string{set.Name}, match)
+}
+
+func hasName[T kinds.Object](all []T, name string) bool {
+	return slices.ContainsFunc(all, func(o T) bool { return o.GetName() == name })
 }

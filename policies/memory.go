@@ -41,13 +41,19 @@ func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
 
-func (m *memory) By(index *Index, namespace, value string) ([]kinds.Object, bool, error) {
-	question := index.Name + " " + namespace + " = " + value
-	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return by(m.Cluster, index, namespace, value) })
+func (m *memory) Seen(index *Index, namespace, value string) ([]kinds.Object, bool) {
+	if indexed, ok := m.Cluster.(Indexed); ok {
+		return indexed.Seen(index, namespace, value)
+	}
+	return nil, false
 }
 
-func (m *memory) Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
-	return namesIn(m.Cluster, kind, namespace, match)
+func (m *memory) PodsOn(node string) ([]kinds.Object, error) {
+	pods, _, err := recall(m.listed, "pods on "+node, func() ([]kinds.Object, bool, error) {
+		pods, err := podsOn(node, m.Cluster)
+		return pods, true, err
+	})
+	return pods, err
 }
 
 func (m *memory) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) bool) (bool, error) {

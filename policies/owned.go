@@ -28,7 +28,7 @@ type Owned struct {
 func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
 	l := &lineage{Cluster: c, owner: owner, of: kindOf(owner), goes: map[types.UID]bool{}}
 	namespace := owner.GetNamespace()
-	sets, _, err := Lookup(c, namespace, func(set *appsv1.StatefulSet) bool {
+	sets, _, err := By(c, ownedSets, namespace, []string{ofCustom}, func(set *appsv1.StatefulSet) bool {
 		l.goes[set.UID] = l.takes(set)
 		return l.goes[set.UID]
 	})
@@ -43,7 +43,7 @@ func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
 		})
 		return Owned{sets, claims}, errors.Join(err, l.err)
 	}
-	claims, _, err := Lookup(c, namespace, takes)
+	claims, _, err := By(c, ownedClaims, namespace, []string{ofCustom}, takes)
 	if err := errors.Join(err, l.err); err != nil {
 		return Owned{}, err
 	}
@@ -53,7 +53,7 @@ func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
 			return Owned{}, err
 		}
 		for _, claim := range along {
-			if !slices.ContainsFunc(claims, func(other *corev1.PersistentVolumeClaim) bool { return other.Name == claim.Name }) {
+			if !hasName(claims, claim.Name) {
 				claims = append(claims, claim)
 			}
 		}

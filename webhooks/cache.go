@@ -24,6 +24,7 @@ type Watched map[*kinds.Kind]informer
 
 type informer interface {
 	HasSynced() bool
+	AddIndexers(toolscache.Indexers) error
 	GetIndexer() toolscache.Indexer
 }
 
@@ -40,6 +41,9 @@ func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
 			return nil, err
 		}
 		watched[kind] = watching.(informer)
+		if err := watched[kind].AddIndexers(indexersOf(kind)); err != nil {
+			return nil, err
+		}
 	}
 	return watched, nil
 }
@@ -54,38 +58,48 @@ func (w Watched) Synced() bool {
 	return true
 }
 
-// names returns the names of the matching objects of the namespace. It copies nothing, because no caller changes them.
-func (w Watched) names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) (names []string, ok bool) {
-	informer, ok := w[kind]
-	if !ok || !informer.HasSynced() {
-		return nil, false
-	}
-	objects, err := informer.GetIndexer().ByIndex(toolscache.NamespaceIndex, namespace)
-	if err != nil {
-		return nil, false
-	}
-	for _, o := range objects {
-		if m, ok := o.(*member); ok {
-			if len(m.claims) == 0 {
-				continue
+// indexersOf returns what fills the Indexes of the kind.
+func indexersOf(kind *kinds.Kind) toolscache.Indexers {
+	indexers := toolscache.Indexers{}
+	for _, index := range policies.Indexes {
+		if index.Kind != kind {
+			continue
+		}
+		indexers[index.Name] = func(o any) ([]string, error) {
+			object := whole(o)
+			var keys []string
+			for _, value := range index.Of(object) {
+				keys = append(keys, object.GetNamespace()+"/"+value)
+				if index.Everywhere {
+					keys = append(keys, "/"+value)
+				}
 			}
-			o = m.pod()
-		}
-		if o := o.(kinds.Object); match(o) {
-			names = append(names, o.GetName())
+			return keys, nil
 		}
 	}
-	return names, true
+	return indexers
 }
 
-// IndexFields adds the Indexes to a cache.
-func IndexFields(ctx context.Context, of client.FieldIndexer) error {
-	for _, index := range policies.Indexes {
-		if err := of.IndexField(ctx, index.Kind.New(), index.Name, func(o client.Object) []string { return index.Of(o.(kinds.Object)) }); err != nil {
-			return err
-		}
+// seen returns the cached objects that the index has under the value. It copies nothing, because no caller changes them.
+func (w Watched) seen(index *policies.Index, namespace, value string) ([]kinds.Object, bool) {
+	informer, ok := w[index.Kind]
+	if !ok || !informer.HasSynced() || namespace == "" && !index.Everywhere {
+		return nil, false
 	}
-	return nil
+	found, err := informer.GetIndexer().ByIndex(index.Name, namespace+"/"+value)
+	objects := make([]kinds.Object, len(found))
+	for i := range found {
+		objects[i] = whole(found[i])
+	}
+	return objects, err == nil
+}
+
+// whole returns a cached object as the Indexes know it.
+func whole(cached any) kinds.Object {
+	if m, ok := cached.(*member); ok {
+		return m.pod()
+	}
+	return cached.(kinds.Object)
 }
 
 // Trimmed returns the cache options that trim each kind's objects.

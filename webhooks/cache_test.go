@@ -72,8 +72,8 @@ type watchedCluster struct {
 	watched Watched
 }
 
-func (c watchedCluster) Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
-	return c.watched.names(kind, namespace, match)
+func (c watchedCluster) Seen(index *policies.Index, namespace, value string) ([]kinds.Object, bool) {
+	return c.watched.seen(index, namespace, value)
 }
 
 // synced is an informer that has seen the indexer's objects.
@@ -86,7 +86,7 @@ func (s synced) GetIndexer() toolscache.Indexer { return s.Indexer }
 func watch(t *testing.T, objects []kinds.Object) Watched {
 	watched := Watched{}
 	for _, kind := range kinds.All {
-		watched[kind] = synced{toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})}
+		watched[kind] = synced{toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, indexersOf(kind))}
 	}
 	for _, o := range objects {
 		kind, kept := kinds.Of(o), any(o)

@@ -154,41 +154,22 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return items, true, nil
 }
 
-// surely is how many of what an index finds are looked at live, before the others are believed.
-const surely = 8
-
-// By asks a cache, which may be behind: what it finds is looked at again where the answer is to be live. Of a Live kind the API
-// server selects.
-func (c cluster) By(index *policies.Index, namespace, value string) ([]kinds.Object, bool, error) {
-	from, list := c.cached, index.Kind.NewList()
-	if index.Kind.Live {
-		from = c.live
+// Seen looks into the caches, which may be behind.
+func (c cluster) Seen(index *policies.Index, namespace, value string) ([]kinds.Object, bool) {
+	seen, ok := c.watched.seen(index, namespace, value)
+	if namespace == "" {
+		seen = slices.DeleteFunc(seen, func(o kinds.Object) bool { return slices.Contains(c.excluded, o.GetNamespace()) })
 	}
-	if err := from.List(c.ctx, list, client.InNamespace(namespace), client.MatchingFields{index.Name: value}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, false, err
-	}
-	var found []kinds.Object
-	for _, o := range index.Kind.Items(list) {
-		if namespace == "" && slices.Contains(c.excluded, o.GetNamespace()) {
-			continue
-		}
-		if !index.Kind.Live && c.reader != c.cached && len(found) < surely {
-			now, err := c.get(c.live, index.Kind, o.GetNamespace(), o.GetName())
-			if err != nil {
-				return nil, false, err
-			}
-			if now == nil || !slices.Contains(index.Of(now), value) {
-				continue
-			}
-			o = now
-		}
-		found = append(found, o)
-	}
-	return found, true, nil
+	return seen, ok
 }
 
-func (c cluster) Names(kind *kinds.Kind, namespace string, match func(kinds.Object) bool) ([]string, bool) {
-	return c.watched.names(kind, namespace, match)
+// PodsOn lets the API server select them.
+func (c cluster) PodsOn(node string) ([]kinds.Object, error) {
+	list := kinds.Pod.NewList()
+	if err := c.live.List(c.ctx, list, client.MatchingFields{"spec.nodeName": node}); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(kinds.Pod.Items(list), func(o kinds.Object) bool { return slices.Contains(c.excluded, o.GetNamespace()) }), nil
 }
 
 // Walk reads a page at a time.

@@ -20,7 +20,7 @@ import (
 )
 
 // cacheOf returns Mooring's cache of an API server with only these StatefulSets.
-func cacheOf(t testing.TB, sets []appsv1.StatefulSet) cache.Cache {
+func cacheOf(t testing.TB, sets []appsv1.StatefulSet) (cache.Cache, Watched) {
 	t.Helper()
 	list, err := json.Marshal(appsv1.StatefulSetList{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "StatefulSetList"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: sets,
@@ -49,14 +49,15 @@ func cacheOf(t testing.TB, sets []appsv1.StatefulSet) cache.Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := IndexFields(t.Context(), cached); err != nil {
+	watched, err := Watch(t.Context(), cached)
+	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = cached.Start(t.Context()) }()
 	if !cached.WaitForCacheSync(t.Context()) {
 		t.Fatal("the cache has not synced")
 	}
-	return cached
+	return cached, watched
 }
 
 // sharing returns StatefulSets in one namespace, each with its own Secret.
@@ -82,11 +83,11 @@ func secret(name string) kinds.Object {
 // TestIndex checks that an object found in the cache's index counts only if it still exists and still matches.
 func TestIndex(t *testing.T) {
 	sets := sharing(4)
-	cached := cacheOf(t, sets)
+	cached, watched := cacheOf(t, sets)
 	// Since then, one was deleted and one needs another Secret.
 	now := sharing(4)
 	now[2].Spec.Template.Spec.Volumes = nil
-	live := cacheOf(t, append(now[:1:1], now[2:]...))
+	live, _ := cacheOf(t, append(now[:1:1], now[2:]...))
 	for _, c := range []struct {
 		secret        string
 		cached, fresh int
@@ -98,7 +99,7 @@ func TestIndex(t *testing.T) {
 	} {
 		t.Run(c.secret, func(t *testing.T) {
 			for asked, want := range map[bool]int{false: c.cached, true: c.fresh} {
-				around := NewClusters(cached, live, nil, nil).Around(t.Context(), authenticationv1.UserInfo{}, asked)
+				around := NewClusters(cached, live, watched, nil).Around(t.Context(), authenticationv1.UserInfo{}, asked)
 				found, err := policies.InNeedOf(secret(c.secret), around)
 				if err != nil || len(found) != want {
 					t.Errorf("live %t: %d StatefulSets and error %v, want %d", asked, len(found), err, want)
@@ -112,8 +113,8 @@ func TestIndex(t *testing.T) {
 func BenchmarkNeededObject(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			cached := cacheOf(b, sharing(n))
-			around := NewClusters(cached, cached, nil, nil).Around(b.Context(), authenticationv1.UserInfo{}, false)
+			cached, watched := cacheOf(b, sharing(n))
+			around := NewClusters(cached, cached, watched, nil).Around(b.Context(), authenticationv1.UserInfo{}, false)
 			deleted := secret("keys-7")
 			for b.Loop() {
 				if found, err := policies.InNeedOf(deleted, around); err != nil || len(found) != 1 {

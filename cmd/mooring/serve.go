@@ -181,9 +181,6 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := webhooks.IndexFields(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
-	}
 	if source, err = certificate(mgr, o); err != nil {
 		return err
 	}

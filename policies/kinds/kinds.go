@@ -98,7 +98,7 @@ var (
 		"allowVolumeExpansion", "metadata.annotations")))
 
 	PodDisruptionBudget = replaceable(row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,
-		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods"))
+		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods", "status.observedGeneration"))
 
 	HorizontalPodAutoscaler = judged(row[*autoscalingv2.HorizontalPodAutoscaler, autoscalingv2.HorizontalPodAutoscalerList](autoscalingv2.SchemeGroupVersion, "horizontalpodautoscalers",
 		func(h *autoscalingv2.HorizontalPodAutoscaler) { setDefault(&h.Spec.MinReplicas, ptr.To[int32](1)) },

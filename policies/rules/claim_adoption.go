@@ -83,7 +83,7 @@ func underOtherTemplates(set *appsv1.StatefulSet, own []*corev1.PersistentVolume
 	if len(set.Spec.VolumeClaimTemplates) == 0 || len(own) > 0 {
 		return nil, nil
 	}
-	claims, _, err := policies.Lookup(c, set.Namespace, func(claim *corev1.PersistentVolumeClaim) bool {
+	claims, _, err := policies.ClaimsNamedFor(set, c, func(claim *corev1.PersistentVolumeClaim) bool {
 		name, n, ok := statefulset.CutOrdinal(claim.Name)
 		return ok && strings.HasSuffix(name, "-"+set.Name) && statefulset.OrdinalsOf(set).Has(n) && claim.DeletionTimestamp == nil &&
 			(statefulset.LeftBehind(claim) || statefulset.Named(claim))
@@ -109,7 +109,7 @@ func underOtherTemplates(set *appsv1.StatefulSet, own []*corev1.PersistentVolume
 func withoutPod(claims []*corev1.PersistentVolumeClaim, c policies.Cluster) ([]*corev1.PersistentVolumeClaim, error) {
 	var idle []*corev1.PersistentVolumeClaim
 	for _, claim := range claims {
-		pod, err := memberOn(claim, c)
+		pod, err := policies.MemberOn(claim, c)
 		if err != nil {
 			return nil, err
 		}

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -64,7 +63,7 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 	var errs []error
 	for i := range set.Spec.VolumeClaimTemplates {
 		claim := &set.Spec.VolumeClaimTemplates[i]
-		of, err := judgeClaim(claim, set.Namespace, "Claim template "+claim.Name, fmt.Sprintf("spec.volumeClaimTemplates[%d].spec", i), c, p)
+		of, err := judgeClaim(claim, "Claim template "+claim.Name, fmt.Sprintf("spec.volumeClaimTemplates[%d].spec", i), c, p)
 		found, errs = append(found, of...), append(errs, err)
 		if len(claim.Spec.AccessModes) == 0 {
 			found = append(found, policies.Finding{
@@ -111,11 +110,11 @@ func asksForGoodStorageByHand(ch policies.Change, c policies.Cluster, p v1alpha1
 	if !ok || ch.ByController() {
 		return nil, nil
 	}
-	return judgeClaim(claim, claim.Namespace, "Claim "+claim.Name, "spec", c, p)
+	return judgeClaim(claim, "Claim "+claim.Name, "spec", c, p)
 }
 
 // judgeClaim judges a claim in a namespace; its spec is at path.
-func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path string, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
+func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c policies.Cluster, p v1alpha1.ClaimTemplate) ([]policies.Finding, error) {
 	var found []policies.Finding
 	add := func(check, field, remedy, format string, args ...any) {
 		found = append(found, policies.Finding{
@@ -145,7 +144,7 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, namespace, name, path strin
 	class, looked := classOf(claim, classes), true
 	if class == nil {
 		var made bool
-		if made, looked, err = madeByHand(claim, namespace, c); made || err != nil {
+		if made, looked, err = madeByHand(claim, c); made || err != nil {
 			return found, err
 		}
 	}
@@ -183,18 +182,11 @@ var provided = []string{
 // mostVolumes is how many volumes are read to find one of a class.
 const mostVolumes = 1000
 
-// madeByHand reports whether the claim is for a statically provisioned volume: it names the volume, or its class has another bound
-// claim in the namespace, or a volume. The class is then only a name that both share. If known is false, there are more volumes
-// than it reads.
-func madeByHand(claim *corev1.PersistentVolumeClaim, namespace string, c policies.Cluster) (made, known bool, err error) {
+// madeByHand reports whether the claim is for a statically provisioned volume: it names the volume, or there is a volume
+// of its class, which is then only a name that both share. If known is false, there are more volumes than it reads.
+func madeByHand(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (made, known bool, err error) {
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
 		return claim.Spec.VolumeName != "", true, nil
-	}
-	_, bound, err := policies.Any(c, namespace, func(other *corev1.PersistentVolumeClaim) bool {
-		return other.Status.Phase == corev1.ClaimBound && ptr.Deref(other.Spec.StorageClassName, "") == *claim.Spec.StorageClassName
-	})
-	if bound || err != nil {
-		return bound, true, err
 	}
 	seen := 0
 	_, err = policies.Walk(c, "", func(v *corev1.PersistentVolume) bool {

@@ -123,7 +123,7 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 		f.Remedy = keepClaims(set)
 		return []policies.Finding{f}, nil
 	}
-	pods, _, err := podsOf(set, c)
+	pods, _, err := policies.MembersOf(set, c)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func takesClaims(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteP
 
 // stopsMembers returns a finding if ready Pods would stop.
 func stopsMembers(set *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.DeleteProtection) ([]policies.Finding, error) {
-	pods, known, err := podsOf(set, c)
+	pods, known, err := policies.MembersOf(set, c)
 	if !known || err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func belongsToMember(claim *corev1.PersistentVolumeClaim, c policies.Cluster, p 
 		Remedy: "back up the data. To start this member empty, annotate the claim and try again: " +
 			policies.BypassCommand("delete-protection", claim),
 	}
-	pod, err := memberOn(claim, c)
+	pod, err := policies.MemberOn(claim, c)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +268,7 @@ func operatorsPodOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*c
 		if err != nil {
 			return nil, err
 		}
-		if pod == nil || statefulset.Finished(pod) || !statefulset.Mounts(pod.Spec, claim.Name) {
+		if pod == nil || !statefulset.Uses(pod, claim) {
 			continue
 		}
 		if owner := metav1.GetControllerOf(pod); owner != nil && kinds.IsCustom(schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group) {
@@ -290,7 +290,7 @@ func waitsForItsPod(ch policies.Change, c policies.Cluster, p v1alpha1.DeletePro
 	if decided, err := ch.Decided(c); decided || err != nil {
 		return nil, err
 	}
-	pod, err := memberOn(claim, c)
+	pod, err := policies.MemberOn(claim, c)
 	if pod == nil {
 		return nil, err
 	}
@@ -398,7 +398,7 @@ func holdsMemberData(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (b
 	if statefulset.Empty(claim, nil) {
 		return false, nil
 	}
-	pod, err := memberOn(claim, c)
+	pod, err := policies.MemberOn(claim, c)
 	if err != nil || statefulset.Empty(claim, pod) {
 		return false, err
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -94,15 +95,23 @@ func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBu
 	if !ok {
 		return nil, nil
 	}
-	sets, _, err := policies.Lookup(c, budget.Namespace, func(set *appsv1.StatefulSet) bool {
-		return set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0 && !(sameRelease(budget, set) && ch.New == nil) &&
-			len(with(with(nil, ch.Old, set), ch.New, set)) > 0
-	})
-	if err != nil {
-		return nil, err
+	var sets []*appsv1.StatefulSet
+	for _, o := range []kinds.Object{ch.Old, ch.New} {
+		if b, ok := o.(*policyv1.PodDisruptionBudget); ok {
+			selected, err := policies.SelectedBy(b.Spec.Selector, b.Namespace, c)
+			if err != nil {
+				return nil, err
+			}
+			sets = append(sets, selected...)
+		}
 	}
+	slices.SortFunc(sets, func(a, b *appsv1.StatefulSet) int { return strings.Compare(a.Name, b.Name) })
+	sets = slices.CompactFunc(sets, func(a, b *appsv1.StatefulSet) bool { return a.Name == b.Name })
 	var found []policies.Finding
 	for _, set := range sets {
+		if ch.New == nil && sameRelease(budget, set) {
+			continue
+		}
 		others, _, err := policies.BudgetsOf(set.Namespace, set.Spec.Template.Labels, c)
 		if err != nil {
 			return nil, err

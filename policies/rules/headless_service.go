@@ -140,9 +140,7 @@ func keepsGoverningService(ch policies.Change, c policies.Cluster, p v1alpha1.He
 			return nil, err
 		}
 	}
-	sets, _, err := policies.Lookup(c, older.Namespace, func(set *appsv1.StatefulSet) bool {
-		return set.Spec.ServiceName == older.Name && set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0
-	})
+	sets, err := policies.GovernedBy(older, c)
 	var found []policies.Finding
 	for _, set := range sets {
 		newer, ok := ch.New.(*corev1.Service)

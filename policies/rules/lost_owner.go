@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
@@ -88,7 +87,7 @@ func ownerInFile(o kinds.Object, c policies.Cluster, _ v1alpha1.LostOwner) ([]po
 	if i < 0 {
 		return nil, nil
 	}
-	if _, known, err := policies.Lookup(c, o.GetNamespace(), func(*appsv1.StatefulSet) bool { return false }); known || err != nil {
+	if complete, err := policies.Complete(c, o.GetNamespace()); complete || err != nil {
 		return nil, err
 	}
 	owner := o.GetOwnerReferences()[i]

@@ -101,7 +101,7 @@ func evictsMajority(node *corev1.Node, taints []corev1.Taint, c policies.Cluster
 	}
 	var found []policies.Finding
 	for _, set := range sets {
-		pods, known, err := podsOf(set, c)
+		pods, known, err := policies.MembersOf(set, c)
 		if !known || err != nil {
 			return found, err
 		}

@@ -102,7 +102,7 @@ func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 			}
 			continue
 		}
-		user, err := memberOn(claim, c)
+		user, err := policies.MemberOn(claim, c)
 		if err != nil {
 			return lost, err
 		}
@@ -130,7 +130,7 @@ func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 		return lost, nil
 	}
 	for _, set := range owned.Sets {
-		pods, _, err := podsOf(set, c)
+		pods, _, err := policies.MembersOf(set, c)
 		if err != nil {
 			return lost, err
 		}
@@ -146,9 +146,7 @@ func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 // podOn returns a Pod that uses the claim, be it a StatefulSet's or not, or nil.
 func podOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
 	pods, _, err := policies.List[*corev1.Pod](c, claim.Namespace)
-	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool {
-		return !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name)
-	}); i >= 0 {
+	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Uses(pod, claim) }); i >= 0 {
 		return pods[i], err
 	}
 	return nil, err

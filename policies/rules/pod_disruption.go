@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -55,7 +54,7 @@ func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDis
 	if decided, err := ch.Decided(c); decided || err != nil {
 		return nil, err
 	}
-	pods, known, err := podsOf(set, c)
+	pods, known, err := policies.MembersOf(set, c)
 	if !known || err != nil {
 		return nil, err
 	}
@@ -64,7 +63,7 @@ func leavesEnoughReady(ch policies.Change, c policies.Cluster, p v1alpha1.PodDis
 		found = append(found, f)
 	}
 	if !ch.Eviction {
-		broken, err := breaksBudget(pod, c)
+		broken, err := breaksBudget(pod, pods, c)
 		if err != nil {
 			return nil, err
 		}
@@ -120,15 +119,11 @@ func losesMajority(pod *corev1.Pod, set *appsv1.StatefulSet, pods map[int64]*cor
 }
 
 // breaksBudget returns a finding for the budgets that the delete breaks.
-func breaksBudget(pod *corev1.Pod, c policies.Cluster) ([]policies.Finding, error) {
+func breaksBudget(pod *corev1.Pod, members map[int64]*corev1.Pod, c policies.Cluster) ([]policies.Finding, error) {
 	budgets, _, err := policies.BudgetsOf(pod.Namespace, pod.Labels, c)
 	var found []policies.Finding
 	for _, b := range budgets {
-		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err != nil {
-			return found, err
-		}
-		pods, known, err := policies.Select[*corev1.Pod](c, pod.Namespace, selector)
+		pods, known, err := policies.PodsUnder(b, members, c)
 		if !known || err != nil {
 			return found, err
 		}

@@ -7,10 +7,8 @@ import (
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -87,16 +85,6 @@ const (
 	strategyPath  = "spec.updateStrategy"
 )
 
-// podsOf returns the StatefulSet's Pods by their ordinals.
-func podsOf(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod, bool, error) {
-	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-	if err != nil {
-		return nil, false, err
-	}
-	pods, known, err := policies.Select[*corev1.Pod](c, set.Namespace, selector)
-	return statefulset.Members(set, pods), known, err
-}
-
 // awaitRollout is the command that waits for the end of a rollout, and rollBack how to go back. kubectl rollout knows built-in kinds alone.
 func awaitRollout(set *appsv1.StatefulSet) string {
 	if kinds.IsAdvanced(set) {
@@ -110,25 +98,4 @@ func rollBack(set *appsv1.StatefulSet) string {
 		return "apply the Pod template that it had before"
 	}
 	return policies.Command("rollout undo", set)
-}
-
-// memberOn returns the Pod of a StatefulSet that uses the claim, or nil.
-func memberOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
-	uses := func(pod *corev1.Pod) bool {
-		return pod.Labels[appsv1.StatefulSetPodNameLabel] != "" && !statefulset.Finished(pod) && statefulset.Mounts(pod.Spec, claim.Name)
-	}
-	if name, n, ok := statefulset.CutOrdinal(claim.Name); ok {
-		// Its name contains the Pod's name, as it contains the StatefulSet's.
-		for set := range policies.SetNames(name) {
-			pod, _, err := policies.Get[*corev1.Pod](c, claim.Namespace, fmt.Sprintf("%s-%d", set, n))
-			if err != nil {
-				return nil, err
-			}
-			if pod != nil && uses(pod) {
-				return pod, nil
-			}
-		}
-	}
-	pod, _, err := policies.Any(c, claim.Namespace, uses)
-	return pod, err
 }

@@ -150,7 +150,7 @@ func departureOf(ch policies.Change, c policies.Cluster) (d departure, err error
 			return d, nil
 		}
 		var known bool
-		d.pods, known, err = podsOf(d.older, c)
+		d.pods, known, err = policies.MembersOf(d.older, c)
 		d.assumed = !known
 	}
 	d.staying = statefulset.Ranges{d.from.Overlap(d.to)}
@@ -159,7 +159,7 @@ func departureOf(ch policies.Change, c policies.Cluster) (d departure, err error
 
 // adopted returns the existing Pods that a new StatefulSet adopts by name.
 func adopted(set *appsv1.StatefulSet, c policies.Cluster) (map[int64]*corev1.Pod, error) {
-	pods, _, err := podsOf(set, c)
+	pods, _, err := policies.MembersOf(set, c)
 	maps.DeleteFunc(pods, func(_ int64, pod *corev1.Pod) bool {
 		return metav1.GetControllerOf(pod) != nil || pod.DeletionTimestamp != nil
 	})
@@ -473,11 +473,7 @@ func (d *departure) budget(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies
 	}
 	var found []policies.Finding
 	for _, b := range budgets {
-		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err != nil {
-			return found, err
-		}
-		pods, _, err := policies.Select[*corev1.Pod](c, d.older.Namespace, selector)
+		pods, _, err := policies.PodsUnder(b, d.pods, c)
 		if err != nil {
 			return found, err
 		}

@@ -68,7 +68,7 @@ func progressOf(set *appsv1.StatefulSet, c policies.Cluster, clock policies.Cloc
 	if set.DeletionTimestamp != nil || int64(set.Status.ReadyReplicas) >= all.Count() && behind == 0 {
 		return nil, nil
 	}
-	pods, known, err := podsOf(set, c)
+	pods, known, err := policies.MembersOf(set, c)
 	if err != nil || !known {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func rollsOutSafely(ch policies.Change, c policies.Cluster, p v1alpha1.UnsafeRol
 	if !ok || statefulset.Settled(older) || !beginsRollout(older, newer) {
 		return nil, nil
 	}
-	pods, known, err := podsOf(older, c)
+	pods, known, err := policies.MembersOf(older, c)
 	if err != nil || !known {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func recreates(older, newer *appsv1.StatefulSet, c policies.Cluster, p v1alpha1.
 	if statefulset.SameTemplate(older, newer) || statefulset.OrdinalsOf(newer).Count() < 2 {
 		return nil, nil
 	}
-	pods, known, err := podsOf(older, c)
+	pods, known, err := policies.MembersOf(older, c)
 	if !known || err != nil {
 		return nil, err
 	}

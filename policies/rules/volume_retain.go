@@ -96,7 +96,7 @@ func staysAttached(attachment *storagev1.VolumeAttachment, ch policies.Change, c
 	if claim == nil || err != nil {
 		return nil, err
 	}
-	pod, err := memberOn(claim, c)
+	pod, err := policies.MemberOn(claim, c)
 	if pod == nil || pod.Spec.NodeName != attachment.Spec.NodeName || err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func memberOf(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (string, 
 		n, _ := statefulset.ClaimOrdinal(set, claim)
 		return "Pod " + statefulset.PodName(set, n), nil
 	}
-	pod, err := memberOn(claim, c)
+	pod, err := policies.MemberOn(claim, c)
 	switch {
 	case err != nil:
 		return "", err

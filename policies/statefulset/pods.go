@@ -62,6 +62,11 @@ func Mounts(pod corev1.PodSpec, claim string) bool {
 	})
 }
 
+// Uses reports whether the Pod uses the claim and has not finished.
+func Uses(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
+	return !Finished(pod) && Mounts(pod.Spec, claim.Name)
+}
+
 // ProbesReadiness reports whether a container that runs for the Pod's whole life has a readiness probe.
 func ProbesReadiness(set *appsv1.StatefulSet) bool {
 	spec := set.Spec.Template.Spec

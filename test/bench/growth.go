@@ -478,7 +478,11 @@ func databaseEntries(namespace string, i int) ([]entry, error) {
 		Ports: []corev1.ServicePort{{Name: "db", Port: 5432, TargetPort: intstr.FromInt32(5432), Protocol: corev1.ProtocolTCP}},
 	}}
 	about.UID = types.UID(fmt.Sprintf("%s-budget-%d", namespace, i))
-	budget := &policyv1.PodDisruptionBudget{ObjectMeta: about, Spec: policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: set.Spec.Selector}}
+	about.Generation = 1
+	budget := &policyv1.PodDisruptionBudget{
+		ObjectMeta: about, Spec: policyv1.PodDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromInt32(1)), Selector: set.Spec.Selector},
+		Status: policyv1.PodDisruptionBudgetStatus{ObservedGeneration: 1, ExpectedPods: replicas, CurrentHealthy: replicas, DesiredHealthy: replicas - 1, DisruptionsAllowed: 1},
+	}
 	entries := []entry{{"/registry/statefulsets/", set}, {"/registry/services/specs/", service}, {"/registry/poddisruptionbudgets/", budget}}
 	for n := range replicas {
 		claim, err := memberClaim(set, n)

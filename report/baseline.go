@@ -28,7 +28,7 @@ func ReadBaseline(from io.Reader) (Baseline, error) {
 		if e.Ignored != "" {
 			continue
 		}
-		f := Finding{Cluster: e.Cluster, Position: Position{File: e.File}, Finding: policies.Finding{
+		f := Finding{Cluster: e.Cluster, Position: Position{File: e.File}, Renderings: e.Renderings, Finding: policies.Finding{
 			Rule: e.Rule, Check: e.Check, Path: e.Path, Object: policies.Ref(e.Object), Action: v1alpha1.Action(e.Action),
 		}}
 		b.known[f.fact()] = append(b.known[f.fact()], f.Action)
@@ -61,9 +61,14 @@ func (r *Report) Subtract(b Baseline) {
 }
 
 // fact identifies a finding by check and place in the object, without line and message, so that it stays the same when lines move.
+// Overlays name and place a shared object differently, so for a rendered one only its kind counts.
 func (f Finding) fact() string {
+	namespace, name := f.Object.Namespace, f.Object.Name
+	if len(f.Renderings) > 0 {
+		namespace, name = "", ""
+	}
 	what, _ := json.Marshal([]string{
-		f.ID(), f.Path, f.Cluster, filepath.ToSlash(f.Position.File), f.Object.GroupKind().String(), f.Object.Namespace, f.Object.Name,
+		f.ID(), f.Path, f.Cluster, filepath.ToSlash(f.Position.File), f.Object.GroupKind().String(), namespace, name,
 	})
 	return string(what)
 }

@@ -29,9 +29,10 @@ var (
 // pageTemplate is parsed on first use, because most runs write no page.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"plural": words.Plural[int],
-		"size":   size,
-		"time":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
+		"capital": words.Capital,
+		"plural":  words.Plural[int],
+		"size":    size,
+		"time":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
 	}).Parse(pageHTML))
 })
 

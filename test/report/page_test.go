@@ -247,7 +247,7 @@ func TestPage(t *testing.T) {
 		}},
 		{"the tables of a replay", "replay", func(t *testing.T, tab context.Context) {
 			captions := `[...document.querySelectorAll("#replay caption")].map((c) => c.textContent).join(", ")`
-			expect(t, "the tables", ask[string](t, tab, captions), "By rule, By user, By tool, By namespace, Fields that defaults would have filled in")
+			expect(t, "the tables", ask[string](t, tab, captions), "By rule, By user, By tool, By namespace, Defaults that would be set")
 		}},
 		{"nothing found", "clean", func(t *testing.T, tab context.Context) {
 			expect(t, "the page", ask[string](t, tab, `document.querySelector("#findings h2").textContent`), "Nothing found")

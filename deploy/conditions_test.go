@@ -132,7 +132,8 @@ func TestConditions(t *testing.T) {
 
 		// What Pods need.
 		{"user deletes a StorageClass", request{old: &storagev1.StorageClass{}}, lint},
-		{"user makes a StorageClass", request{new: &storagev1.StorageClass{}}, nil},
+		{"user makes a StorageClass that deletes volumes", request{new: &storagev1.StorageClass{}}, lint},
+		{"user makes a StorageClass that keeps them", request{new: &storagev1.StorageClass{ReclaimPolicy: new(corev1.PersistentVolumeReclaimRetain)}}, nil},
 		{"user makes a Secret", request{new: &corev1.Secret{}}, nil},
 		{"garbage collector deletes a ConfigMap", request{user: collector, old: &corev1.ConfigMap{}}, nil},
 		{"user deletes a namespace", request{old: &corev1.Namespace{}}, guard},

@@ -94,8 +94,9 @@ var (
 	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
 		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "spec.storageClassName", "status.phase"), "get", "list"))
 
-	StorageClass = clusterScoped(replaceable(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses", nil,
-		"allowVolumeExpansion", "metadata.annotations")))
+	StorageClass = clusterScoped(replaceable(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses",
+		func(class *storagev1.StorageClass) { setDefault(&class.ReclaimPolicy, ptr.To(corev1.PersistentVolumeReclaimDelete)) },
+		"allowVolumeExpansion", "metadata.annotations", "reclaimPolicy")))
 
 	PodDisruptionBudget = replaceable(row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,
 		"spec.maxUnavailable", "spec.minAvailable", "spec.selector", "status.desiredHealthy", "status.expectedPods", "status.observedGeneration"))

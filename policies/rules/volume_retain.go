@@ -22,15 +22,18 @@ volume, or change it to another claim, other claims can take the volume and its 
 for volumes of StatefulSets' claims. A change from Delete to Retain passes, and so does removing claimRef from a released
 volume, which is how you attach data again. Deleting a VolumeAttachment detaches the volume even while a Pod writes to it. This
 passes if the node is gone or not ready, or if no member on the node uses the volume, and for the controller that attaches and
-detaches volumes.`,
+detaches volumes. A StorageClass is changed by deleting it and creating it again. Volumes keep the reclaim policy that they got from the
+old class, but new ones get that of the new class.`,
 	Severity: policies.High,
 	On: []policies.Trigger{
 		policies.On(kinds.PersistentVolume, update),
 		policies.On(kinds.VolumeAttachment, remove),
+		policies.On(kinds.StorageClass, create),
 	},
 	Checks: []policies.Check{
 		{Name: "reclaim", Doc: "the reclaim policy changes from Retain to one that deletes the volume"},
 		{Name: "unbound", Doc: "claimRef of a bound volume is removed or names another claim"},
+		{Name: "class", Doc: "a StorageClass of StatefulSets is created with another reclaim policy than the Retain of its volumes (at most a warning)"},
 		{Name: "detached", Doc: "the VolumeAttachment of a volume is deleted while a member on that node uses it"},
 	},
 	Logic: policies.Typed[v1alpha1.VolumeRetain]{
@@ -41,9 +44,12 @@ detaches volumes.`,
 	},
 }
 
-func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) ([]policies.Finding, error) {
-	if attachment, ok := ch.Old.(*storagev1.VolumeAttachment); ok {
-		return staysAttached(attachment, ch, c)
+func staysKept(ch policies.Change, c policies.Cluster, p v1alpha1.VolumeRetain) ([]policies.Finding, error) {
+	switch o := ch.Object().(type) {
+	case *storagev1.VolumeAttachment:
+		return staysAttached(o, ch, c)
+	case *storagev1.StorageClass:
+		return classKeeps(o, c, p)
 	}
 	older, newer := ch.Old.(*corev1.PersistentVolume), ch.New.(*corev1.PersistentVolume)
 	ref := older.Spec.ClaimRef
@@ -84,6 +90,38 @@ func staysKept(ch policies.Change, c policies.Cluster, _ v1alpha1.VolumeRetain) 
 			older.Name, ref.Namespace, ref.Name, whose),
 		Remedy: fmt.Sprintf("keep claimRef while the claim exists: kubectl -n %s get persistentvolumeclaim %s", ref.Namespace, ref.Name),
 	}}, nil
+}
+
+// mostSets is how many StatefulSets of a StorageClass are looked at, a claim and its volume of each.
+const mostSets = 8
+
+// classKeeps looks for a volume that was made when the class of its name still kept volumes.
+func classKeeps(class *storagev1.StorageClass, c policies.Cluster, p v1alpha1.VolumeRetain) ([]policies.Finding, error) {
+	if ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete) == corev1.PersistentVolumeReclaimRetain {
+		return nil, nil
+	}
+	sets, err := policies.InNeedOf(class, c)
+	for _, set := range sets[:min(mostSets, len(sets))] {
+		claims, _, err := policies.ClaimsOf(set, statefulset.Ranges{statefulset.One(statefulset.OrdinalsOf(set).Start)}, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, claim := range claims {
+			volume, _, err := policies.Get[*corev1.PersistentVolume](c, "", claim.Spec.VolumeName)
+			if err != nil {
+				return nil, err
+			}
+			if volume != nil && volume.Spec.StorageClassName == class.Name && volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain {
+				return []policies.Finding{{
+					Check: "class", Path: "reclaimPolicy", Action: p.Action.AtMost(v1alpha1.Warn),
+					Message: fmt.Sprintf("New volumes of StorageClass %s are deleted with their claims. Volume %s of claim %s, which exists, keeps its reclaim policy Retain.",
+						class.Name, volume.Name, claim.Name),
+					Remedy: "create the class with reclaimPolicy: Retain",
+				}}, nil
+			}
+		}
+	}
+	return nil, err
 }
 
 func staysAttached(attachment *storagev1.VolumeAttachment, ch policies.Change, c policies.Cluster) ([]policies.Finding, error) {

@@ -111,6 +111,8 @@ oldObject.metadata.?finalizers.orValue([]).size() == 0`
 		return `object.?spec.?replicas.orValue(0) - oldObject.?spec.?replicas.orValue(0) > object.?spec.?replicas.orValue(0) / 2`
 	case c.subresource != "" || c.operation == admissionv1.Delete:
 		return never
+	case c == call{kinds.StorageClass, "", admissionv1.Create}:
+		return `object.?reclaimPolicy.orValue('Delete') != 'Retain'`
 	case c.operation == admissionv1.Create:
 		return always
 	case c.kind == kinds.PersistentVolumeClaim:

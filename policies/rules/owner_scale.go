@@ -64,9 +64,8 @@ func scalesOwnedSafely(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerS
 				most = cmp.Or(p.Data, p.Action)
 			}
 			f.Action = cmp.Or(f.Action, scaling.Action).AtMost(most)
-			if f.Action == v1alpha1.Deny && slices.Contains(autoscalersOf(scaling), ch.User.Username) {
-				// It would try again for ever, and nothing raises the number that it asks for.
-				f.Action, f.Note = v1alpha1.Warn, "an autoscaler is not refused"
+			if slices.Contains(autoscalersOf(scaling), ch.User.Username) {
+				spareAutoscaler(&f)
 			}
 			all = append(all, f)
 		}

@@ -110,7 +110,21 @@ func scalesDownSafely(ch policies.Change, c policies.Cluster, p v1alpha1.ScaleDo
 	if err != nil {
 		return nil, err
 	}
-	return d.judge(c, p)
+	found, err := d.judge(c, p)
+	if kinds.IsAdvanced(d.newer) && clampsAutoscaler(ch, p) {
+		for i := range found {
+			found[i].Action = cmp.Or(found[i].Action, p.Action)
+			spareAutoscaler(&found[i])
+		}
+	}
+	return found, err
+}
+
+// spareAutoscaler has an autoscaler warned where nothing raises the number that it asks for: refused, it would ask for it for ever.
+func spareAutoscaler(f *policies.Finding) {
+	if f.Action == v1alpha1.Deny {
+		f.Action, f.Note = v1alpha1.Warn, "an autoscaler is not refused"
+	}
 }
 
 func (d *departure) judge(c policies.Cluster, p v1alpha1.ScaleDown) ([]policies.Finding, error) {

@@ -866,6 +866,12 @@ echo '      volumes: [{name: data, persistentVolumeClaim: {claimName: files}}]' 
 kubectl apply -f files.yaml -f service.yaml -f one.yaml
 kubectl wait pvc/files --for=jsonpath='{.status.phase}'=Bound
 kubectl rollout status statefulset db --timeout=90s`
+	// keeping is a StatefulSet of one member on a volume of a StorageClass that keeps volumes.
+	keeping = `echo '{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: kept-'$NAMESPACE'}, provisioner: kwok.x-k8s.io/volume, allowVolumeExpansion: true, reclaimPolicy: Retain}' > class.yaml
+echo '{apiVersion: v1, kind: PersistentVolume, metadata: {name: kept-'$NAMESPACE'}, spec: {storageClassName: kept-'$NAMESPACE', persistentVolumeReclaimPolicy: Retain, capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /disks/1}}}' > volume.yaml
+sed -e "s/accessModes:/storageClassName: kept-$NAMESPACE, accessModes:/" -e 's/replicas: 3/replicas: 1/' db.yaml > kept.yaml
+kubectl apply -f class.yaml -f volume.yaml -f service.yaml -f kept.yaml
+kubectl rollout status statefulset db --timeout=90s`
 	backup = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: backup, labels: {mooring.dev/protect: "true"}},
   spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' | kubectl apply -f -
 kubectl wait pvc/backup --for=jsonpath='{.status.phase}'=Bound`

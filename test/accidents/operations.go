@@ -287,6 +287,14 @@ kubectl scale deployment web --replicas=0
 kubectl delete deployment web`},
 
 	// Operators.
+	{Name: "two StatefulSets of one app, each with a role of its own", Stage: Stage{Empty: true}, Do: `for role in primary replica; do
+  echo --- | cat service.yaml - db.yaml | sed -e "s/: db$/: db-$role/" -e "s/app: db/app: db, role: $role/" | kubectl apply -f - 2>&1 | tee said
+  if grep pod-selector said; then exit 1; fi
+done`},
+	{Name: "a StorageClass is made again, and still keeps volumes", Stage: Stage{Empty: true, Given: keeping}, Do: `kubectl delete storageclass kept-$NAMESPACE
+kubectl apply -f class.yaml 2>&1 | tee said
+if grep volume-retain said; then exit 1; fi`},
+
 	{Name: "a custom resource is deleted that owns nothing, and its CustomResourceDefinition", Stage: Stage{Given: ownDefinition + asked("$NAMESPACE")}, Do: `kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":null}}'
 kubectl delete databases.$NAMESPACE.example.com db
 kubectl delete crd databases.$NAMESPACE.example.com`},

@@ -65,6 +65,10 @@ func TestAdvancedStatefulSets(t *testing.T) {
 	remedy := "scale statefulset.apps.kruise.io db --replicas=2"
 	s.refused([]string{quorum, remedy}, patch(`{"replicas":1}`)...)
 	s.refused([]string{quorum, remedy}, "scale", "statefulsets.apps.kruise.io", "db", "--replicas=1")
+	autoscaler := []string{"--as=system:serviceaccount:kube-system:horizontal-pod-autoscaler", "--as-group=system:masters"}
+	if out := s.must(append(autoscaler, "scale", "statefulsets.apps.kruise.io", "db", "--replicas=1", "--dry-run=server")...); !strings.Contains(out, "Warning: scale-down/quorum") {
+		t.Errorf("an autoscaler, which would ask for ever, is told:\n%s", out)
+	}
 	s.refused([]string{"scale-down/to-zero"}, patch(`{"replicas":0}`)...)
 	if out := s.must(patch(`{"replicas":2}`)...); strings.Contains(out, "scale-down/") {
 		t.Errorf("a step that leaves a majority draws:\n%s", out)

@@ -92,7 +92,7 @@ var (
 		"status.conditions", "status.phase"), "status")
 
 	PersistentVolume = clusterScoped(live(row[*corev1.PersistentVolume, corev1.PersistentVolumeList](corev1.SchemeGroupVersion, "persistentvolumes", nil,
-		"spec.claimRef", "spec.persistentVolumeReclaimPolicy", "spec.storageClassName", "status.phase"), "get", "list"))
+		"metadata.annotations", "spec.claimRef", "spec.persistentVolumeReclaimPolicy", "spec.storageClassName", "status.phase"), "get", "list"))
 
 	StorageClass = clusterScoped(replaceable(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses",
 		func(class *storagev1.StorageClass) { setDefault(&class.ReclaimPolicy, ptr.To(corev1.PersistentVolumeReclaimDelete)) },

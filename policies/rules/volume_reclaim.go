@@ -12,8 +12,9 @@ var volumeReclaim = policies.Rule{
 	ID:    "volume-reclaim",
 	Title: "Deleting a claim keeps its volume",
 	Doc: `A provisioner gives a new PersistentVolume the reclaim policy of its storage class, usually Delete: deleting the
-claim then deletes the disk. This rule refuses nothing. If a policy asks for it, Mooring sets the reclaim policy of new
-volumes for claims in the namespaces that the policy matches, so that you can attach the volume of a deleted claim again.`,
+claim then deletes the disk. This rule refuses nothing. If a policy asks for it, Mooring sets the reclaim policy of new provisioned
+volumes for claims in the namespaces that the policy matches, so that you can attach the volume of a deleted claim again. A volume
+that you create yourself keeps the reclaim policy that you give it.`,
 	Severity: policies.Medium,
 	On:       []policies.Trigger{policies.On(kinds.PersistentVolume, create)},
 	Logic: policies.Typed[v1alpha1.VolumeReclaim]{
@@ -26,10 +27,10 @@ volumes for claims in the namespaces that the policy matches, so that you can at
 
 func fillReclaimPolicy(d *policies.Defaults, p v1alpha1.VolumeReclaim) {
 	volume := d.Object.(*corev1.PersistentVolume)
-	if volume.Spec.ClaimRef == nil {
+	// A provisioner copies the value of the storage class. It was not chosen for this volume, so the default may replace it.
+	if volume.Spec.ClaimRef == nil || volume.Annotations["pv.kubernetes.io/provisioned-by"] == "" {
 		return
 	}
-	// The provisioner copies the storage class's value. It was not chosen for this volume, so the default may replace it.
 	const path = "spec.persistentVolumeReclaimPolicy"
 	if policies.Fill(d, path, &volume.Spec.PersistentVolumeReclaimPolicy, p.Default, volume.Spec.PersistentVolumeReclaimPolicy) {
 		d.Put(path, volume.Spec.PersistentVolumeReclaimPolicy)

@@ -26,6 +26,39 @@ unchanged kubectl apply -f db.yaml
 unchanged kubectl apply -f db.yaml`,
 	},
 	{
+		program: "kubectl", name: "volumes made by hand",
+		does: `
+kubectl create -f - <<END
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: $NAMESPACE}
+provisioner: kubernetes.io/no-provisioner
+allowVolumeExpansion: true
+END
+for i in 0 1 2; do cat <<END
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: $NAMESPACE-$i}
+spec:
+  storageClassName: $NAMESPACE
+  persistentVolumeReclaimPolicy: Delete
+  claimRef: {namespace: $NAMESPACE, name: data-db-$i}
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Gi}
+  hostPath: {path: /disks/$i}
+---
+END
+done > volumes.yaml
+sed "s/accessModes:/storageClassName: $NAMESPACE, accessModes:/" db.yaml > claims.yaml
+kubectl create -f volumes.yaml
+kubectl create -f claims.yaml
+settled db 3
+kubectl apply -f volumes.yaml
+quiet 3
+[ "$(kubectl get pvc -o jsonpath='{.items[*].status.phase}')" = "Bound Bound Bound" ]
+[ "$(kubectl get -f volumes.yaml -o jsonpath='{.items[*].status.phase} {.items[*].spec.persistentVolumeReclaimPolicy}')" = "Bound Bound Bound Delete Delete Delete" ]`,
+	},
+	{
 		program: "kubectl", name: "delete everything",
 		does: `
 kubectl apply -f db.yaml

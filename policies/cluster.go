@@ -27,7 +27,7 @@ type Cluster interface {
 type Asker interface {
 	// MayBypass reports whether the user has the verb bypass for the policy in the namespace.
 	MayBypass(policy, namespace string) (may, known bool, err error)
-	// MayOperate reports whether the owner exists and the user can update its status.
+	// MayOperate reports whether the owner exists and the user can update its status or finalizers.
 	MayOperate(namespace string, owner metav1.OwnerReference) (may, known bool, err error)
 	// MayAnything reports whether the user can do anything to every object, as cluster administrators and deployment tools can.
 	MayAnything() (may, known bool, err error)
@@ -111,7 +111,7 @@ type Snapshot struct {
 	Complete bool
 	// Bypass names the policies that the user can bypass.
 	Bypass []string
-	// Owners are the custom resources; Operates are the kinds whose status the user can update.
+	// Owners are the custom resources; Operates are the kinds whose status or finalizers the user can update.
 	Owners   []metav1.PartialObjectMetadata
 	Operates []string
 	// Admin means that the user can do anything.

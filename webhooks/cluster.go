@@ -214,10 +214,16 @@ func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool
 	if mapping.Scope.Name() == meta.RESTScopeNameRoot {
 		namespace = ""
 	}
-	may, err := c.rights.may(c.ctx, c.user, authorizationv1.ResourceAttributes{
+	right := authorizationv1.ResourceAttributes{
 		Group: mapping.Resource.Group, Version: mapping.Resource.Version, Resource: mapping.Resource.Resource, Subresource: "status",
 		Verb: "update", Name: owner.Name, Namespace: namespace,
-	})
+	}
+	may, err := c.rights.may(c.ctx, c.user, right)
+	if err == nil && !may {
+		// A kind without a status has an operator that may update finalizers, to set owner references that block.
+		right.Subresource = "finalizers"
+		may, err = c.rights.may(c.ctx, c.user, right)
+	}
 	if err != nil || !may {
 		return false, err == nil, err
 	}

@@ -21,7 +21,8 @@ spec:
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 `
 
-// TestOperators shows who is an operator: the account that may update the status of what owns the StatefulSet, while that is there;
+// TestOperators shows who is an operator: the account that may update the status or the finalizers of what owns the StatefulSet, while
+// that is there;
 // and that what such an owner left behind may be taken down by anyone.
 func TestOperators(t *testing.T) {
 	s := newShell(t)
@@ -33,19 +34,23 @@ func TestOperators(t *testing.T) {
 		"ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: "+uid+", controller: true}], name: db, namespace", 1)
 	s.mustWith(service+"---"+owned, "apply", "-f", "-")
 	s.settled(3)
-	for _, account := range []string{"operator", "deployer"} {
+	for _, account := range []string{"operator", "older-operator", "deployer"} {
 		s.must("create", "serviceaccount", account)
 		s.must("create", "rolebinding", account, "--clusterrole=edit", "--serviceaccount="+s.namespace+":"+account)
 	}
-	s.must("create", "role", "operator", "--verb=update", "--resource=databases.db.example.com/status")
-	s.must("create", "rolebinding", "operates", "--role=operator", "--serviceaccount="+s.namespace+":operator")
+	for account, right := range map[string]string{"operator": "status", "older-operator": "finalizers"} {
+		s.must("create", "role", account, "--verb=update", "--resource=databases.db.example.com/"+right)
+		s.must("create", "rolebinding", account+"-operates", "--role="+account, "--serviceaccount="+s.namespace+":"+account)
+	}
 	as := func(account string) string { return "--as=system:serviceaccount:" + s.namespace + ":" + account }
 	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
 
 	s.refused([]string{"scale-down/quorum"}, scale...)
 	s.refused([]string{"scale-down/quorum"}, append(scale, as("deployer"))...)
-	if out := s.must(append(scale, as("operator"))...); !strings.Contains(out, "Warning: scale-down/quorum") {
-		t.Errorf("its operator is told %q", out)
+	for _, account := range []string{"operator", "older-operator"} {
+		if out := s.must(append(scale, as(account))...); !strings.Contains(out, "Warning: scale-down/quorum") {
+			t.Errorf("%s is told %q", account, out)
+		}
 	}
 	s.mustWith(`
 apiVersion: rbac.authorization.k8s.io/v1

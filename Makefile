@@ -198,16 +198,16 @@ PART ?= kubectl helm gitops movers operators e2e
 
 .PHONY: compat
 compat: controlplane ## Run other people's programs under every profile, and write docs/measurements/compatibility.md; PART=helm runs a part of it.
-	@for part in $(PART); do echo "compat $$part"; go -C test/compat test -count=1 -timeout 60m . -part=$$part -results=$(BIN)/compat || exit 1; done
+	@for part in $(PART); do echo "compat $$part"; go -C test/compat test -count=1 -timeout 60m -part=$$part -results=$(BIN)/compat || exit 1; done
 	@go -C test/compat test -count=1 -results=$(BIN)/compat -table=$(CURDIR)/docs/measurements/compatibility.md
 
 .PHONY: compat-quick
 compat-quick: controlplane ## Run the part of it that takes less than ten minutes.
-	go -C test/compat test -count=1 -timeout 30m . -quick
+	go -C test/compat test -count=1 -timeout 60m -quick
 
 .PHONY: record-operators
 record-operators: controlplane ## Record what operators ask for, which compat-quick plays again.
-	go -C test/compat test -count=1 -timeout 30m -run '^TestRecord$$' . -record=testdata/operators
+	go -C test/compat test -count=1 -timeout 60m -run '^TestRecord$$' -part=operators -record=testdata/operators
 
 .PHONY: corpus
 corpus: ## Count the findings of each rule in each of the charts that MOORING_CORPUS names, and look whether each has its line.

@@ -55,6 +55,8 @@ func (l *auditLog) calls(namespace string) ([]call, error) {
 	return all, err
 }
 
+const mooringsOwn = "system:serviceaccount:mooring-system:mooring"
+
 // read returns the calls that are wanted. Only lines that hold the text are looked at.
 func (l *auditLog) read(text string, wanted func(call) bool) ([]call, error) {
 	file, err := os.Open(l.path)
@@ -167,4 +169,13 @@ func (l *auditLog) denialsOfUser(user string) ([]denial, error) {
 		all = append(all, denials(calls)...)
 	}
 	return all, nil
+}
+
+// bystanders returns what was refused to the cluster's own programs outside of every namespace, where no case counts it. Mooring asks
+// whether it refuses.
+func (l *auditLog) bystanders() ([]denial, error) {
+	refused, err := l.read("denied the request", func(c call) bool {
+		return c.refused() && c.ObjectRef.Namespace == "" && strings.HasPrefix(c.User.Username, "system:") && c.User.Username != mooringsOwn
+	})
+	return denials(refused), err
 }

@@ -102,7 +102,7 @@ func TestE2E(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	program, err := programNamed("e2e").build(ctx)
+	program, err := programNamed("e2e").path()
 	if err != nil {
 		t.Fatal(err)
 	}

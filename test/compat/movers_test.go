@@ -1,6 +1,6 @@
 package compat
 
-// moverCases are programs that move, count and bring back Pods.
+// moverCases are programs that move, count and bring back Pods and volumes.
 var moverCases = []compatCase{
 	{
 		program: "kubectl", name: "a HorizontalPodAutoscaler up and down",
@@ -69,6 +69,46 @@ for round in 1 2; do
   settled db 3
 done
 [ "$before" != "$(kubectl get pods -l app=db -o jsonpath='{.items[*].metadata.uid}')" ]`,
+	},
+	{
+		program: "provisioner", name: "volumes come and go",
+		does: `
+kubectl create -f - <<END
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: $NAMESPACE}
+provisioner: example.com/$NAMESPACE
+allowVolumeExpansion: true
+END
+provisioner -cluster="$KUBECONFIG" -name="example.com/$NAMESPACE" > provisioner.log 2>&1 &
+trap 'jobs -p | xargs -r kill; wait; tail -40 provisioner.log | cut -c1-400' EXIT
+sed "s/accessModes:/storageClassName: $NAMESPACE, accessModes:/" db.yaml > claims.yaml
+kubectl apply -f claims.yaml
+settled db 3
+kubectl scale statefulset db --replicas=4
+settled db 4
+kubectl scale statefulset db --replicas=3
+settled db 3
+kubectl create -f - <<END
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: scratch}
+spec: {storageClassName: $NAMESPACE, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+END
+kubectl wait pvc/scratch --for=jsonpath='{.status.phase}'=Bound --timeout=60s
+volume=$(kubectl get pvc scratch -o jsonpath='{.spec.volumeName}')
+kubectl delete pvc scratch
+# What restricted keeps can be attached again.
+if [ "$PROFILE" = restricted ]; then
+  kubectl wait "pv/$volume" --for=jsonpath='{.status.phase}'=Released --timeout=60s
+  kubectl patch pv "$volume" --type=json -p='[{"op": "remove", "path": "/spec/claimRef"}]'
+  kubectl wait "pv/$volume" --for=jsonpath='{.status.phase}'=Available --timeout=60s
+  kubectl delete pv "$volume"
+else
+  kubectl wait "pv/$volume" --for=delete --timeout=60s
+fi
+[ "$(kubectl get pvc -o jsonpath='{.items[*].status.phase}')" = "Bound Bound Bound Bound" ]
+quiet 3`,
 	},
 	{
 		// As Velero does it: claims, Pods, Services, then what owns them, each with its label and without owners.

@@ -76,6 +76,33 @@ refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90
 		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesOwner("prometheuses"), losesOwner("customresourcedefinitions"), losesNamespace}},
 		alone:   true, slow: true,
 	},
+	{
+		program: "redis-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
+		does: runOperator + redis + `
+becomes 3 1Gi 1
+becomes 4 1Gi 1
+becomes 3 1Gi 1
+becomes 3 1Gi 2
+becomes 3 2Gi 2
+# It writes all that it owns again every 30 seconds.
+quiet 35
+refused "baseline restricted" kubectl delete redisfailover r
+unless "baseline restricted" none statefulsets pods pvc
+becomes 3 2Gi 2
+refused "baseline restricted" kubectl delete crd redisfailovers.databases.spotahome.com --timeout=60s
+unless "baseline restricted" none statefulsets pvc
+definitions
+becomes 3 2Gi 2
+refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s
+# The operator works in every namespace: nothing is left for its next run.
+unless "off warn" kubectl label namespace "$NAMESPACE" --overwrite mooring.dev/profile=off
+unless "off warn" kubectl delete redisfailover r`,
+		refused: map[string][]refusal{
+			"baseline":   {losesOwnersData("redisfailovers"), losesOwnersData("customresourcedefinitions"), losesNamespace},
+			"restricted": {losesOwnersData("redisfailovers"), losesOwnersData("customresourcedefinitions"), losesNamespace},
+		},
+		alone: true, slow: true,
+	},
 }
 
 var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "the claims of three members and their data go with it"}
@@ -89,6 +116,10 @@ var keepsClaims = refusal{
 
 func losesOwner(resource string) refusal {
 	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "three running members go with it"}
+}
+
+func losesOwnersData(resource string) refusal {
+	return refusal{finding: "owner-delete/data", request: "delete " + resource, why: "the claims belong to the custom resource: their data goes with it"}
 }
 
 // servePatroni answers, as a proxy, what is asked of the Patroni in any Pod, until ctx ends. It returns the proxy's URL.
@@ -107,7 +138,7 @@ func servePatroni(ctx context.Context) string {
 // zalando runs Zalando's operator. No Patroni runs on simulated nodes: a proxy answers for it, and a loop gives Pods their roles.
 // Once the file handover is there, the next Pod that comes takes the lead.
 const zalando = `
-definitions() { retry 60 kubectl apply --server-side -f "$MODULE/manifests/postgresql.crd.yaml"; kubectl wait crd/postgresqls.acid.zalan.do --for=condition=Established --timeout=30s; }
+definitions() { retry 60 kubectl apply --server-side -f "$MODULE/manifests/postgresql.crd.yaml"; retry 30 kubectl wait crd/postgresqls.acid.zalan.do --for=condition=Established --timeout=30s; }
 definitions
 kubectl apply -f "$MODULE/manifests/operator-service-account-rbac.yaml"
 kubectl apply -f - <<END
@@ -175,7 +206,7 @@ definitions() {
   for of in prometheuses prometheusagents alertmanagers alertmanagerconfigs thanosrulers servicemonitors podmonitors probes prometheusrules scrapeconfigs; do
     retry 60 kubectl apply --server-side -f "$MODULE/example/prometheus-operator-crd/monitoring.coreos.com_$of.yaml"
   done
-  kubectl wait crd/prometheuses.monitoring.coreos.com --for=condition=Established --timeout=30s
+  retry 30 kubectl wait crd/prometheuses.monitoring.coreos.com --for=condition=Established --timeout=30s
 }
 definitions
 kubectl apply -f "$MODULE/example/rbac/prometheus-operator/prometheus-operator-cluster-role.yaml"
@@ -192,4 +223,38 @@ spec:
 END
 follows prometheus-p "$1" "$2" "quay.io/prometheus/prometheus:v3.$3.0"
 }
+`
+
+// redis runs Spotahome's operator of Redis. Its sentinels fit on no node, and so it asks no Redis anything; what it would then do to update
+// its StatefulSet, which has updateStrategy OnDelete, is done in its name. It makes no Service for the StatefulSet.
+const redis = `
+definitions() {
+  retry 60 kubectl apply --server-side -f "$MODULE/manifests/databases.spotahome.com_redisfailovers.yaml"
+  retry 30 kubectl wait crd/redisfailovers.databases.spotahome.com --for=condition=Established --timeout=30s
+}
+definitions
+sed 's/name: redisoperator/name: redis-operator/' "$MODULE/example/operator/roles.yaml" | kubectl apply -f -
+POD_NAMESPACE=$NAMESPACE operate redis-operator redis-operator -development -kubeconfig=operator.kubeconfig -listen-address=127.0.0.1:0
+becomes() {
+kubectl apply -f - <<END
+apiVersion: databases.spotahome.com/v1
+kind: RedisFailover
+metadata: {name: r}
+spec:
+  sentinel: {replicas: 3, nodeSelector: {sentinels: nowhere}}
+  redis:
+    replicas: $1
+    image: registry.example/redis:$3
+    storage: {persistentVolumeClaim: {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: $2}}}}}
+END
+retry 90 told "$1" "registry.example/redis:$3"
+for pod in $(kubectl get pods -l app.kubernetes.io/component=redis -o jsonpath="{range .items[?(@.spec.containers[0].image!='registry.example/redis:$3')]}{.metadata.name} {end}"); do
+  kubectl --kubeconfig=operator.kubeconfig delete pod "$pod"
+  retry 60 kubectl wait "pod/$pod" --for=condition=Ready --timeout=60s
+done
+settled rfr-r "$1"
+retry 90 sized "$2"
+}
+told() { [ "$(kubectl get statefulset rfr-r -o jsonpath='{.spec.replicas} {.spec.template.spec.containers[0].image}')" = "$1 $2" ]; }
+sized() { ! kubectl get pvc -o jsonpath='{range .items[*]}{.spec.resources.requests.storage}{"\n"}{end}' | grep -vx "$1"; }
 `

@@ -6,8 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
+	"time"
 )
 
 // program is one that nobody here wrote, or a thin one of ours around the library that another is made of. Its folder under
@@ -23,9 +24,11 @@ var programs = []program{
 	{"helm4", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4"},
 	{"flux", ".", "github.com/fluxcd/pkg/ssa"},
 	{"argocd", ".", "github.com/argoproj/argo-cd/gitops-engine"},
+	{"provisioner", ".", "sigs.k8s.io/sig-storage-lib-external-provisioner/v13"},
 	{"descheduler", "sigs.k8s.io/descheduler/cmd/descheduler", "sigs.k8s.io/descheduler"},
 	{"postgres-operator", "github.com/zalando/postgres-operator/cmd", "github.com/zalando/postgres-operator"},
 	{"prometheus-operator", "github.com/prometheus-operator/prometheus-operator/cmd/operator", "github.com/prometheus-operator/prometheus-operator"},
+	{"redis-operator", "github.com/spotahome/redis-operator/cmd/redisoperator", "github.com/spotahome/redis-operator"},
 	{"e2e", ".", "k8s.io/kubernetes"},
 }
 
@@ -38,18 +41,39 @@ func programNamed(name string) program {
 	panic("no program " + name)
 }
 
-// building keeps two builds from running at once: each takes all that the machine has.
-var building sync.Mutex
-
-// build returns the program's path. Binaries stay in the user's cache, where go build finds what is up to date.
-func (p program) build(ctx context.Context) (string, error) {
-	building.Lock()
-	defer building.Unlock()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
+// buildPrograms builds what is asked for before anything runs: a first build takes minutes and all that the machine has.
+func buildPrograms(ctx context.Context) error {
+	var names []string
+	for _, c := range cases() {
+		if c.program != "kubectl" {
+			names = append(names, c.program)
+		}
 	}
-	path := filepath.Join(cache, "mooring", "compat", p.name)
+	if runs("e2e") {
+		names = append(names, "e2e")
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		began := time.Now()
+		if err := programNamed(name).build(ctx); err != nil {
+			return err
+		}
+		fmt.Printf("built %s in %.0f s\n", name, time.Since(began).Seconds())
+	}
+	return nil
+}
+
+// path is where the binary is: in the user's cache, where go build finds what is up to date.
+func (p program) path() (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "mooring", "compat", p.name), err
+}
+
+func (p program) build(ctx context.Context) error {
+	path, err := p.path()
+	if err != nil {
+		return err
+	}
 	args := []string{"build", "-C", p.source(), "-trimpath", "-ldflags=-s -w", "-o", path, p.pkg}
 	if p.name == "e2e" {
 		args = []string{"test", "-C", p.source(), "-c", "-vet=off", "-trimpath", "-ldflags=-s -w", "-o", path, p.pkg}
@@ -57,9 +81,9 @@ func (p program) build(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false -mod=readonly")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w\n%s", p.name, err, out)
+		return fmt.Errorf("building %s: %w\n%s", p.name, err, out)
 	}
-	return path, nil
+	return nil
 }
 
 func (p program) source() string { return filepath.Join("programs", p.name) }

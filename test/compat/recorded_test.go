@@ -21,7 +21,7 @@ var record = flag.String("record", "", "run each operator once without rules, an
 // recordedPolicy has the API server write down what was asked for, too.
 const recordedPolicy = `- level: Request
   verbs: [create, update, patch, delete, deletecollection]
-  resources: [{group: "", resources: [services, serviceaccounts, pods, persistentvolumeclaims]}, {group: apps, resources: [statefulsets]}, {group: policy}, {group: acid.zalan.do}, {group: monitoring.coreos.com}]
+  resources: [{group: "", resources: [services, serviceaccounts, pods, persistentvolumeclaims]}, {group: apps, resources: [statefulsets]}, {group: policy}, {group: acid.zalan.do}, {group: databases.spotahome.com}, {group: monitoring.coreos.com}]
 `
 
 // play plays what an operator asked for once, and what was asked of it, with the same requests in the same order. Each waits
@@ -55,7 +55,7 @@ atrest() {
 }
 kubectl create clusterrolebinding "$NAMESPACE" --clusterrole=cluster-admin --serviceaccount="$NAMESPACE:operator"
 kubectl apply -f operators.yaml
-kubectl wait --for=condition=Established --timeout=30s -f operators.yaml
+retry 30 kubectl wait --for=condition=Established --timeout=30s -f operators.yaml
 `
 
 // played are the cases that play what operators asked for.
@@ -69,6 +69,11 @@ var played = []compatCase{
 		program: "kubectl", name: "what Prometheus' operator asked for", standIn: true,
 		does:    "OWNED_BY=prometheus/p DELETE_REFUSED=restricted\n" + play + "source ./operators/prometheus-operator.sh\nretry 60 atrest\nquiet 3",
 		refused: map[string][]refusal{"restricted": {losesOwner("prometheuses")}},
+	},
+	{
+		program: "kubectl", name: "what spotahome's redis-operator asked for", standIn: true,
+		does:    "OWNED_BY=redisfailover/r DELETE_REFUSED='baseline restricted'\n" + play + "source ./operators/redis-operator.sh\nretry 60 atrest\nquiet 3",
+		refused: map[string][]refusal{"baseline": {losesOwnersData("redisfailovers")}, "restricted": {losesOwnersData("redisfailovers")}},
 	},
 }
 

@@ -72,7 +72,7 @@ func lineOf(ctx context.Context, r row) (line, error) {
 		l.Under[profile] = c
 	}
 	for _, c := range r.outcomes["baseline"].calls {
-		if c.User.Username == "system:serviceaccount:mooring-system:mooring" {
+		if c.User.Username == mooringsOwn {
 			l.Reads++
 		}
 	}

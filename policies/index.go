@@ -163,6 +163,12 @@ func InNeedOf(o kinds.Object, c Cluster) ([]*appsv1.StatefulSet, error) {
 	return sets, err
 }
 
+// ClassServes reports whether the members of any StatefulSet run on claims of the StorageClass, which need not exist any more.
+func ClassServes(class string, c Cluster) (bool, error) {
+	sets, _, err := by(c, needs, "", []string{kinds.StorageClass.Kind + "/" + class}, func(set *appsv1.StatefulSet) bool { return set.Status.ReadyReplicas > 0 }, 1)
+	return len(sets) > 0, err
+}
+
 // runs reports whether the StatefulSet is to have Pods.
 func runs(set *appsv1.StatefulSet) bool {
 	return set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0

@@ -48,6 +48,10 @@ func (m *memory) Seen(index *Index, namespace, value string) ([]kinds.Object, bo
 	return nil, false
 }
 
+func (m *memory) Above(namespace string, owner metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
+	return Above(m.Cluster, namespace, owner)
+}
+
 func (m *memory) PodsOn(node string) ([]kinds.Object, error) {
 	pods, _, err := recall(m.listed, "pods on "+node, func() ([]kinds.Object, bool, error) {
 		pods, err := podsOn(node, m.Cluster)

@@ -195,6 +195,24 @@ func Ascend(owners []metav1.OwnerReference, visit func(metav1.OwnerReference) (a
 	return nil
 }
 
+// Ancestry is a Cluster that remembers the owners of custom resources for a while.
+type Ancestry interface {
+	// Above returns the owners of an owner, none if it does not exist.
+	Above(namespace string, owner metav1.OwnerReference) (owners []metav1.OwnerReference, known bool, err error)
+}
+
+// Above returns the owners of an owner, none if it does not exist. They may be as old as the Cluster's memory of them.
+func Above(c Cluster, namespace string, owner metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
+	if remembers, ok := c.(Ancestry); ok {
+		return remembers.Above(namespace, owner)
+	}
+	o, known, err := c.Owner(namespace, owner)
+	if o == nil {
+		return nil, known, err
+	}
+	return o.OwnerReferences, known, err
+}
+
 // ownerGoes names an owner that is being deleted, the nearest first, or nothing.
 func ownerGoes(namespace string, owners []metav1.OwnerReference, c Cluster) (on string, err error) {
 	err = Ascend(owners, func(ref metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {

@@ -120,11 +120,10 @@ func (l *lineage) owns(namespace string, ref metav1.OwnerReference, depth int) (
 	if goes, ok := l.goes[ref.UID]; ok || !custom(ref) || depth == maxOwners {
 		return goes, nil
 	}
-	o, _, err := l.Owner(namespace, ref)
-	if o != nil && err == nil {
-		l.goes[ref.UID], err = l.allGo(namespace, o.OwnerReferences, depth+1)
-	} else {
-		l.goes[ref.UID] = false
+	owners, _, err := Above(l.Cluster, namespace, ref)
+	if err != nil {
+		return false, err
 	}
+	l.goes[ref.UID], err = l.allGo(namespace, owners, depth+1)
 	return l.goes[ref.UID], err
 }

@@ -31,6 +31,7 @@ type clusters struct {
 	cached, live client.Reader
 	watched      Watched
 	rights       *rights
+	above        *cache.Expiring
 	excluded     []string
 }
 
@@ -43,11 +44,11 @@ type Asked interface {
 // NewClusters returns the Clusters that a cache shows and, where that is not enough, live. What the cache watches says where to look; it
 // may be nothing. Who may do what is asked through asked. What is in the excluded namespaces is not found by looking through all of them.
 func NewClusters(cached, live client.Reader, watched Watched, asked Asked, excluded ...string) Clusters {
-	return clusters{cached: cached, live: live, watched: watched, rights: newRights(asked), excluded: excluded}
+	return clusters{cached: cached, live: live, watched: watched, rights: newRights(asked), above: cache.NewExpiring(), excluded: excluded}
 }
 
 func (cs clusters) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
-	c := cluster{ctx: ctx, reader: cs.cached, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, user: user, excluded: cs.excluded}
+	c := cluster{ctx: ctx, reader: cs.cached, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, above: cs.above, user: user, excluded: cs.excluded}
 	if live {
 		c.reader = cs.live
 	}
@@ -111,7 +112,9 @@ type cluster struct {
 	// watched says where to look.
 	watched Watched
 	rights  *rights
-	user    authenticationv1.UserInfo
+	// above has the owners of custom resources, of several requests.
+	above *cache.Expiring
+	user  authenticationv1.UserInfo
 	// cached is asked for what lies in all namespaces but the excluded ones: it is too much to be read for a request.
 	cached   client.Reader
 	excluded []string
@@ -260,6 +263,38 @@ func (c cluster) Owner(namespace string, owner metav1.OwnerReference) (*metav1.P
 		return nil, true, nil
 	}
 	return o, true, nil
+}
+
+// ownersAreFresh is how long the owners of custom resources are remembered. Nothing tells when they change, which is rare.
+const ownersAreFresh = time.Minute
+
+// ancestry is what is remembered of one owner, or of all of a kind that nobody may read.
+type ancestry struct {
+	owners []metav1.OwnerReference
+	known  bool
+}
+
+// Above reads the owners of an owner, unless it was read a short time ago.
+func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
+	kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).GroupKind()
+	for _, of := range []any{owner.UID, kind} {
+		if above, ok := c.above.Get(of); ok {
+			above := above.(ancestry)
+			return above.owners, above.known, nil
+		}
+	}
+	o, known, err := c.Owner(namespace, owner)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !known:
+		c.above.Set(kind, ancestry{}, ownersAreFresh)
+		return nil, false, nil
+	case o == nil:
+		o = &metav1.PartialObjectMetadata{}
+	}
+	c.above.Set(owner.UID, ancestry{o.OwnerReferences, true}, ownersAreFresh)
+	return o.OwnerReferences, true, nil
 }
 
 // mapping finds the owner's resource, in another version where the one it was written in is not served any more.

@@ -3,7 +3,6 @@ package webhooks
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,9 +44,7 @@ type OwnerRegistration struct {
 	Owners   string
 	Clusters Clusters
 
-	// above are the owners of custom resources, and scales the fields of their scale subresources by version, as they were read since
-	// then. Nothing tells when they change.
-	above  map[types.UID][]metav1.OwnerReference
+	// scales are the fields of the owners' scale subresources by version, as they were read since then. Nothing tells when they change.
 	scales map[schema.GroupResource]map[string]string
 	since  time.Time
 }
@@ -152,9 +148,9 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 		return nil, err
 	}
 	if time.Since(r.since) >= again {
-		r.above, r.scales, r.since = map[types.UID][]metav1.OwnerReference{}, map[schema.GroupResource]map[string]string{}, time.Now()
+		r.scales, r.since = map[schema.GroupResource]map[string]string{}, time.Now()
 	}
-	up := ascent{c: c, above: r.above, seen: map[types.UID]bool{}, found: map[schema.GroupKind]bool{}, unreadable: map[schema.GroupKind]bool{}}
+	up := ascent{c: c, seen: map[types.UID]bool{}, found: map[schema.GroupKind]bool{}}
 	for _, set := range sets {
 		if err := up.follow(set.Namespace, set.OwnerReferences); err != nil {
 			return nil, err
@@ -165,7 +161,6 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 			return nil, err
 		}
 	}
-	maps.DeleteFunc(r.above, func(uid types.UID, _ []metav1.OwnerReference) bool { return !up.seen[uid] })
 	var list v1alpha1.StatefulPolicyList
 	if err := r.Client.List(ctx, &list); err != nil {
 		return nil, err
@@ -223,10 +218,9 @@ func (r *OwnerRegistration) ownerKind(c policies.Cluster, of *meta.RESTMapping, 
 
 // ascent collects the kinds of custom resources on the way up from what they own.
 type ascent struct {
-	c                 policies.Cluster
-	above             map[types.UID][]metav1.OwnerReference
-	seen              map[types.UID]bool
-	found, unreadable map[schema.GroupKind]bool
+	c     policies.Cluster
+	seen  map[types.UID]bool
+	found map[schema.GroupKind]bool
 }
 
 func (a ascent) follow(namespace string, owners []metav1.OwnerReference) error {
@@ -236,20 +230,7 @@ func (a ascent) follow(namespace string, owners []metav1.OwnerReference) error {
 			return nil, false, nil
 		}
 		a.seen[ref.UID], a.found[kind] = true, true
-		above, ok := a.above[ref.UID]
-		if ok || a.unreadable[kind] {
-			return above, false, nil
-		}
-		o, known, err := a.c.Owner(namespace, ref)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, false, err
-		}
-		if o != nil {
-			above = o.OwnerReferences
-		}
-		if a.unreadable[kind] = !known; known {
-			a.above[ref.UID] = above
-		}
-		return above, false, nil
+		above, _, err := policies.Above(a.c, namespace, ref)
+		return above, false, err
 	})
 }

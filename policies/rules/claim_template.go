@@ -182,11 +182,15 @@ var provided = []string{
 // mostVolumes is how many volumes are read to find one of a class.
 const mostVolumes = 1000
 
-// madeByHand reports whether the claim is for a statically provisioned volume: it names the volume, or there is a volume
-// of its class, which is then only a name that both share. If known is false, there are more volumes than it reads.
+// madeByHand reports whether the claim is for a statically provisioned volume: it names the volume, or the members of
+// a StatefulSet run on volumes of the same class, or there is a volume of it. The class is then only a name that both share. If known is
+// false, there are more volumes than it reads.
 func madeByHand(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (made, known bool, err error) {
 	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
 		return claim.Spec.VolumeName != "", true, nil
+	}
+	if runs, err := policies.ClassServes(*claim.Spec.StorageClassName, c); runs || err != nil {
+		return runs, true, err
 	}
 	seen := 0
 	_, err = policies.Walk(c, "", func(v *corev1.PersistentVolume) bool {

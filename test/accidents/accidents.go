@@ -9,33 +9,33 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Accident is something that a tired person or a tool really sends, and what it costs where nobody stops it.
+// Accident is something that a tired person or a tool does, with what is lost without Mooring.
 type Accident struct {
-	// Name says what happened, as somebody tells it the next day.
+	// Name says what happens.
 	Name string
 	Stage
-	// Do is what is typed: a shell script that goes on after a command fails, as people do.
+	// Do is a shell script. It continues after a command fails, as people do.
 	Do string
-	// Call is the same for a program; Do then only describes it.
+	// Call does the same in Go; Do then only describes it.
 	Call func(ctx context.Context, c kubernetes.Interface, namespace string) error
-	// Lost is what an onlooker finds missing in the end, without Mooring.
+	// Lost is what is lost without Mooring.
 	Lost Loss
-	// By is the finding that refuses it, in the form rule/check; any of several where it depends on who comes first.
+	// By is the finding that refuses it, as rule/check; any of several if the order is not certain.
 	By string
-	// Left is what is lost with Mooring all the same: what was asked for, and can be made again.
+	// Left is what is still lost with Mooring: what was intended, and can be created again.
 	Left Loss
 }
 
-// nobody is an owner that does not exist, and nowhere a template whose Pods no node takes.
+// nobody is an owner that does not exist; nowhere a template whose Pods fit on no node.
 const (
 	nobody  = `{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"11111111-2222-3333-4444-555555555555"}`
 	nowhere = `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"repaired"}}}}}'`
 )
 
-// Accidents is the table. Where nothing else is said, StatefulSet db has three ready members with a claim each, its namespace
-// has no label, and what refuses the accident is the profile baseline.
+// Accidents is the table. By default the StatefulSet db has three ready members with a claim each, its namespace has no label, and
+// the profile baseline refuses the accident.
 var Accidents = []Accident{
-	// A StatefulSet goes, and takes its claims along.
+	// Deletes of a StatefulSet with its claims.
 	{
 		Name:  "the StatefulSet is deleted",
 		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete statefulset db`,
@@ -63,7 +63,7 @@ var Accidents = []Accident{
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 	{
-		Name:  "a clean-up job deletes the collection",
+		Name:  "a cleanup job deletes the collection",
 		Stage: Stage{Spec: claimsGo}, Do: `client-go: StatefulSets(ns).DeleteCollection(ctx, DeleteOptions{}, ListOptions{})`,
 		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
 			return c.AppsV1().StatefulSets(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
@@ -71,18 +71,18 @@ var Accidents = []Accident{
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 	{
-		Name:  "an immutable field is changed by force",
+		Name:  "an immutable field is changed with replace --force",
 		Stage: Stage{Spec: claimsGo}, Do: `sed -i 's/storage: 1Gi/storage: 2Gi/' db.yaml
 kubectl replace --force -f db.yaml`,
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 	{
-		Name:  "the delete waits for what it deletes",
+		Name:  "the StatefulSet is deleted in the foreground",
 		Stage: Stage{Spec: claimsGo}, Do: `kubectl delete statefulset db --cascade=foreground`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 	{
-		Name:  "GitOps prunes what is not in the repository any more",
+		Name:  "GitOps prunes what was removed from the repository",
 		Stage: Stage{Spec: claimsGo}, Do: `kubectl apply -f service.yaml --prune -l app=db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
@@ -93,18 +93,18 @@ kubectl delete statefulset db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 	{
-		Name:  "a manifest without its retention lines is applied, and the rest is pruned later",
+		Name:  "a manifest that weakens the retention policy is applied, then deleted",
 		Stage: Stage{Profile: "restricted"}, Do: `echo '  persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}' >> db.yaml
 kubectl apply -f db.yaml && kubectl delete -f db.yaml`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "retention-policy/weakening",
 	},
 	{
-		Name:  "a StatefulSet that is labelled against deletes is deleted, claims and all",
+		Name:  "a StatefulSet with the protect label is deleted with its claims",
 		Stage: Stage{Spec: claimsGo, Given: `kubectl label statefulset db mooring.dev/protect=true`}, Do: `kubectl delete statefulset db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/protected",
 	},
 
-	// Claims go.
+	// Deletes of claims.
 	{
 		Name: "the claim of a running member is deleted, and the member restarts",
 		Do: `kubectl delete pvc data-db-0 --wait=false
@@ -112,24 +112,24 @@ kubectl delete pod db-0`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "a member is reset, which was the wrong one",
+		Name: "the wrong member is reset",
 		Do:   `kubectl delete pod/db-0 pvc/data-db-0`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "every claim is deleted, and a restart follows",
+		Name: "every claim is deleted, then the StatefulSet is restarted",
 		Do: `kubectl delete pvc --all --wait=false
 kubectl delete pods --all`,
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "claims are deleted by label, and their Pods after them",
+		Name: "claims are deleted by label, then their Pods",
 		Do: `kubectl delete pvc -l app=db --wait=false
 kubectl delete pods -l app=db`,
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "a clean-up job deletes the collection of claims",
+		Name: "a cleanup job deletes the collection of claims",
 		Do:   `client-go: PersistentVolumeClaims(ns).DeleteCollection(ctx, DeleteOptions{}, ListOptions{})`,
 		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
 			return c.CoreV1().PersistentVolumeClaims(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
@@ -137,9 +137,9 @@ kubectl delete pods -l app=db`,
 		Lost: Loss{Claims: 3}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "what looks unused is tidied away while its Pod is away",
-		// The Pod cannot come back before the node selector is taken away again. A Pod that never ran and was made together with its
-		// claim would prove that the claim is empty.
+		Name: "a claim that looks unused is deleted while its Pod is away",
+		// The Pod must not start before the node selector is removed. A Pod that never ran, created together with its claim, shows
+		// that the claim is empty.
 		Stage: Stage{Spec: onDelete, Given: `made=$(date +%s -d "$(kubectl get pvc data-db-2 -o jsonpath='{.metadata.creationTimestamp}')")
 until test $(($(date +%s) - made)) -gt 3; do sleep 0.2; done
 kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"repaired"}}}}}'
@@ -149,15 +149,15 @@ kubectl get pvc -o name | grep -v -f running | xargs kubectl delete --wait=false
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "a claim is replaced by force, to change its size downwards",
+		Name: "a claim is force-replaced to shrink it",
 		Do: `kubectl get pvc data-db-1 -o yaml | sed 's/storage: 1Gi/storage: 500Mi/' > claim.yaml
 kubectl replace --force --grace-period=0 --timeout=1s -f claim.yaml
 kubectl delete pod db-1`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
 	},
 	{
-		Name: "a claim hangs in Terminating, and its finalizer is taken off",
-		// kwok would take a volume with reclaim policy Delete back as soon as its claim is on its way, and not when it is gone.
+		Name: "a claim is stuck in Terminating, and its finalizer is removed",
+		// With reclaim policy Delete, kwok deletes a volume when its claim is Terminating, not when it is gone.
 		Stage: Stage{Given: `kubectl patch pv $(kubectl get pvc data-db-0 -o jsonpath='{.spec.volumeName}') -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
 kubectl annotate pvc data-db-0 mooring.dev/bypass=delete-protection mooring.dev/bypass-reason=drill
 kubectl delete pvc data-db-0 --wait=false
@@ -166,14 +166,14 @@ kubectl annotate pvc data-db-0 mooring.dev/bypass-`},
 		Lost: Loss{Claims: 1}, By: "delete-protection/finalizer",
 	},
 	{
-		Name: "the volume is deleted, hangs, and its finalizers are taken off",
+		Name: "the volume is deleted, is stuck, and its finalizers are removed",
 		Do: `pv=$(kubectl get pvc data-db-0 -o jsonpath='{.spec.volumeName}')
 kubectl delete pv $pv --wait=false
 kubectl patch pv $pv --type=merge -p '{"metadata":{"finalizers":null}}'`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/volume",
 	},
 	{
-		Name: "claims that a scale-down kept are tidied away",
+		Name: "claims that a scale-down kept are cleaned up",
 		Stage: Stage{Profile: "restricted", Replicas: 4, Given: `kubectl scale statefulset db --replicas=3
 kubectl wait pod/db-3 --for=delete`},
 		Do:   `kubectl delete pvc data-db-3`,
@@ -185,7 +185,7 @@ kubectl wait pod/db-3 --for=delete`},
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/running",
 	},
 	{
-		Name: "the StatefulSet was deleted to be made again, and its claims are tidied away meanwhile",
+		Name: "the StatefulSet is deleted to be created again, and its claims are cleaned up meanwhile",
 		Stage: Stage{Profile: "restricted", Given: `kubectl annotate statefulset db mooring.dev/bypass=delete-protection mooring.dev/bypass-reason=drill
 kubectl delete statefulset db
 kubectl wait pods -l app=db --for=delete`},
@@ -193,13 +193,13 @@ kubectl wait pods -l app=db --for=delete`},
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "retained-claim/left",
 	},
 	{
-		Name:  "a claim that is labelled against deletes is deleted",
+		Name:  "a claim with the protect label is deleted",
 		Stage: Stage{Empty: true, Given: backup}, Do: `kubectl delete pvc backup`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/protected",
 	},
 
 	{
-		Name: "GitOps prunes StatefulSet and claims, and tries again when the Pods have stopped",
+		Name: "GitOps prunes the StatefulSet and its claims, and retries after the Pods have stopped",
 		Do: `kubectl delete statefulset,pvc -l app=db --wait=false
 kubectl wait pods -l app=db --for=delete --timeout=60s
 kubectl delete pvc -l app=db --wait=false`,
@@ -207,35 +207,35 @@ kubectl delete pvc -l app=db --wait=false`,
 		Left: Loss{Pods: 3, Majority: true},
 	},
 	{
-		Name:  "the claim that a StatefulSet mounts by its name is deleted, and the member restarts",
+		Name:  "a claim that a StatefulSet mounts by name is deleted, and the member restarts",
 		Stage: Stage{Empty: true, Given: mounted}, Do: `kubectl delete pvc files --wait=false
 kubectl delete pod db-0`,
 		Lost: Loss{Pods: 1, Majority: true, Claims: 1, Volumes: 1}, By: "delete-protection/in-use",
 	},
 
-	// A StatefulSet goes that keeps its claims, as every one does whose owner says nothing, or that an operator owns.
+	// Deletes of a StatefulSet that keeps its claims, or that an operator owns.
 	{
-		Name:  "a StatefulSet is deleted that keeps its claims",
+		Name:  "a StatefulSet that keeps its claims is deleted",
 		Stage: Stage{Profile: "restricted"}, Do: `kubectl delete statefulset db`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "delete-protection/running",
 	},
 	{
-		Name:  "every StatefulSet of the namespace is deleted, and its Service; they keep their claims",
+		Name:  "every StatefulSet of the namespace and its Service is deleted, with claims kept",
 		Stage: Stage{Profile: "restricted"}, Do: `kubectl delete statefulsets,services --all`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "delete-protection/running",
 	},
 	{
-		Name:  "a person deletes the StatefulSet of an operator, claims and all",
+		Name:  "a person deletes an operator's StatefulSet with its claims",
 		Stage: Stage{Spec: claimsGo, Given: owned}, Do: `kubectl delete statefulset db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/data",
 	},
 	{
-		Name:  "a person scales the StatefulSet of an operator to zero",
+		Name:  "a person scales an operator's StatefulSet to zero",
 		Stage: Stage{Given: owned}, Do: `kubectl scale statefulset db --replicas=0`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
 	},
 	{
-		Name: "somebody gives the StatefulSet an owner, and deletes it as if an operator did",
+		Name: "a person adds an owner to the StatefulSet, then deletes it like its operator",
 		Stage: Stage{Spec: claimsGo, Given: resource + `
 kubectl create rolebinding eve --clusterrole=edit --user=eve`}, Do: adopt("--as=eve") + `
 kubectl --as=eve delete statefulset db`,
@@ -243,51 +243,51 @@ kubectl --as=eve delete statefulset db`,
 	},
 
 	{
-		Name:  "a custom resource is deleted, and the StatefulSet that it owns with it",
+		Name:  "a custom resource is deleted with the StatefulSet that it owns",
 		Stage: Stage{Spec: claimsGo, Given: owned + guarded}, Do: `kubectl delete database db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name:  "a custom resource is deleted whose members keep their claims",
+		Name:  "a custom resource is deleted, with claims kept",
 		Stage: Stage{Profile: "restricted", Given: owned + guarded}, Do: `kubectl delete database db`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "owner-delete/members",
 	},
 	{
-		Name:  "all custom resources of the namespace are deleted, to make one of them anew",
+		Name:  "all custom resources of the namespace are deleted, to create one again",
 		Stage: Stage{Spec: claimsGo, Given: owned + guarded}, Do: `kubectl delete databases --all --cascade=foreground`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name:  "a custom resource is replaced by force",
+		Name:  "a custom resource is force-replaced",
 		Stage: Stage{Spec: claimsGo, Given: owned + guarded}, Do: `kubectl get database db -o yaml > database.yaml
 kubectl replace --force -f database.yaml`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name: "GitOps prunes a custom resource that is not in the repository any more",
+		Name: "GitOps prunes a custom resource that was removed from the repository",
 		Stage: Stage{Spec: claimsGo, Given: owned + `
 echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, labels: {app: db}}}' | kubectl apply -f -` + guarded},
 		Do:   `kubectl apply -f service.yaml --prune -l app=db --prune-allowlist=db.example.com/v1/Database`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name:  "a custom resource is deleted that owns the claims, whatever the StatefulSet says of them",
+		Name:  "a custom resource that owns the claims is deleted, although the StatefulSet keeps them",
 		Stage: Stage{Given: resource + "\n" + adopting("pvc/data-db-0 pvc/data-db-1 pvc/data-db-2") + guarded},
 		Do:    `kubectl delete database db && kubectl wait pvc --all --for=jsonpath='{.metadata.deletionTimestamp}' --timeout=60s && kubectl delete pods -l app=db`,
 		Lost:  Loss{Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name:  "the custom resource above the custom resource is deleted",
+		Name:  "the owner of a custom resource is deleted",
 		Stage: Stage{Spec: claimsGo, Given: resource + tenant + adopt("") + asked("tenants")}, Do: `kubectl delete tenant db`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name:  "an operator is uninstalled, and its CustomResourceDefinition with it",
+		Name:  "an operator is uninstalled with its CustomResourceDefinition",
 		Stage: Stage{Spec: claimsGo, Given: ownDefinition + asked("$NAMESPACE")}, Do: `kubectl delete crd databases.$NAMESPACE.example.com`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
-		Name:  "a custom resource is lowered from three to one, and its operator follows",
+		Name:  "a custom resource is scaled from three to one, and its operator follows",
 		Stage: Stage{Profile: "restricted", Given: owned + guarded},
 		Do:    `kubectl patch database db --type=merge -p '{"spec":{"replicas":1}}' && ` + follow(1),
 		Lost:  Loss{Pods: 2, Majority: true}, By: "owner-scale/quorum",
@@ -299,46 +299,46 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 		Lost:  Loss{Pods: 3, Majority: true}, By: "owner-scale/to-zero",
 	},
 	{
-		Name:  "a custom resource is lowered by one, and the claim of the last member goes with it",
+		Name:  "a custom resource is scaled down by one, which deletes the last member's claim",
 		Stage: Stage{Spec: claimsShrink, Given: owned + guarded},
 		Do:    `kubectl scale databases.db.example.com db --replicas=2 && ` + follow(2),
 		Lost:  Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "owner-scale/data",
 	},
 	{
-		Name:  "Git lowers a custom resource to one",
+		Name:  "GitOps scales a custom resource to one",
 		Stage: Stage{Profile: "restricted", Given: owned + guarded},
 		Do: `echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}, spec: {replicas: 1}}' > database.yaml
 kubectl apply --server-side --force-conflicts -f database.yaml && ` + follow(1),
 		Lost: Loss{Pods: 2, Majority: true}, By: "owner-scale/quorum",
 	},
 	{
-		Name: "a StatefulSet gets an owner that does not exist, as in a manifest of another cluster",
+		Name: "a StatefulSet gets an owner that does not exist, from another cluster's manifest",
 		Do:   `kubectl patch statefulset db --type=merge -p '` + nobodys + `'`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "lost-owner/missing",
 	},
 	{
-		Name: "a member's claim gets an owner that does not exist, as in a manifest of another cluster",
+		Name: "a member's claim gets an owner that does not exist, from another cluster's manifest",
 		Do:   `kubectl patch pvc data-db-0 --type=merge -p '` + nobodys + `'`,
 		Lost: Loss{Claims: 1}, By: "lost-owner/missing",
 	},
 
-	// Claims, StatefulSets and volumes go by what names them.
+	// Losses through owners and volumes.
 	{
-		Name: "a claim gets an owner that does not exist, and its member restarts",
+		Name: "a claim gets an owner that does not exist, then its member restarts",
 		Do: `kubectl patch pvc data-db-0 --type=merge -p '{"metadata":{"ownerReferences":[` + nobody + `]}}'
 kubectl wait pvc/data-db-0 --for=jsonpath='{.metadata.deletionTimestamp}' --timeout=15s
 kubectl delete pod db-0`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "lost-owner/missing",
 	},
 	{
-		Name:  "a manifest is applied with the owners that it had in another cluster",
+		Name:  "a manifest with the owners from another cluster is applied",
 		Stage: Stage{Spec: claimsGo},
 		Do: `sed -i '0,/^  labels:/s/^  labels:/  ownerReferences: [` + nobody + `]\n  labels:/' db.yaml
 kubectl apply -f db.yaml`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "lost-owner/missing",
 	},
 	{
-		Name: "a manifest is replaced by one with the owners of another namespace",
+		Name: "a manifest is replaced by one with owners from another namespace",
 		Do: `kubectl create namespace of-$NAMESPACE
 kubectl -n of-$NAMESPACE create configmap owner
 uid=$(kubectl -n of-$NAMESPACE get configmap owner -o jsonpath='{.metadata.uid}')
@@ -346,7 +346,7 @@ kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"
 		Lost: Loss{Pods: 3, Majority: true}, By: "lost-owner/missing",
 	},
 	{
-		Name: "a claim may go because its volume is kept, which somebody takes back",
+		Name: "a retained volume is changed to Delete, then its claim is deleted with a bypass",
 		Stage: Stage{Profile: "restricted", Replicas: 4, Given: `kubectl patch pv $(kubectl get pvc data-db-3 -o jsonpath='{.spec.volumeName}') -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
 kubectl scale statefulset db --replicas=3
 kubectl wait pod/db-3 --for=delete`},
@@ -356,15 +356,15 @@ kubectl delete pvc data-db-3`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "volume-retain/reclaim", Left: Loss{Claims: 1},
 	},
 	{
-		Name:  "the volume of a member is given to a claim that is mistyped",
+		Name:  "a typing error gives a member's volume to another claim",
 		Stage: Stage{Profile: "restricted"},
 		Do:    `kubectl patch pv $(kubectl get pvc data-db-1 -o jsonpath='{.spec.volumeName}') -p '{"spec":{"claimRef":{"name":"data-bd-1","uid":null}}}'`,
 		Lost:  Loss{Claims: 1}, By: "volume-retain/unbound",
 	},
 
-	// Pods go, one too many.
+	// Deletes of one Pod too many.
 	{
-		Name:  "all Pods are deleted for a new template, which does not start",
+		Name:  "all Pods are deleted for a new template, and its Pods do not start",
 		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere},
 		Do:    `kubectl delete pods -l app=db`,
 		Lost:  Loss{Pods: 3, Majority: true}, By: "pod-disruption/majority", Left: Loss{Pods: 1},
@@ -383,7 +383,7 @@ kubectl delete pod db-2`},
 		Lost: Loss{Pods: 1, Majority: true}, By: "pod-disruption/majority",
 	},
 	{
-		Name: "a member is evicted while another is down, and there is no budget",
+		Name: "a member is evicted while another is down, without a budget",
 		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere + `
 kubectl delete pod db-2`},
 		Do: `echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1"}}' > eviction.json
@@ -391,7 +391,7 @@ kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-1/eviction" -f evict
 		Lost: Loss{Pods: 1, Majority: true}, By: "pod-disruption/majority",
 	},
 	{
-		Name: "the node of a member is drained while another is down",
+		Name: "a member's node is drained while another member is down",
 		Stage: Stage{Profile: "restricted", Spec: onDelete, Given: nowhere + `
 kubectl delete pod db-2`},
 		Do: `node=$(kubectl get pod db-1 -o jsonpath='{.spec.nodeName}')
@@ -407,7 +407,7 @@ kubectl delete pod db-1`},
 		Lost: Loss{Pods: 1}, By: "pod-disruption/majority",
 	},
 	{
-		Name: "a Pod is deleted that a budget has promised",
+		Name: "a delete of a Pod breaks a budget",
 		Stage: Stage{Profile: "restricted", Replicas: 5, Spec: onDelete, Given: nowhere + `
 kubectl create poddisruptionbudget db --selector=app=db --min-available=4
 kubectl wait poddisruptionbudget/db --for=jsonpath='{.status.disruptionsAllowed}'=1 --timeout=90s
@@ -416,9 +416,9 @@ kubectl delete pod db-4`},
 		Lost: Loss{Pods: 1}, By: "pod-disruption/budget",
 	},
 
-	// What Pods need goes.
+	// Deletes of what Pods need.
 	{
-		Name: "a ServiceAccount is tidied away, and a restart follows",
+		Name: "a ServiceAccount is deleted, then the StatefulSet is restarted",
 		Stage: Stage{Profile: "restricted", Given: `kubectl create serviceaccount db
 kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"serviceAccountName":"db"}}}}'
 kubectl rollout status statefulset db --timeout=90s`},
@@ -427,7 +427,7 @@ kubectl rollout restart statefulset db`,
 		Lost: Loss{Pods: 1}, By: "needed-object/in-use",
 	},
 	{
-		Name: "every ServiceAccount is deleted, and a member restarts",
+		Name: "every ServiceAccount is deleted, then a member restarts",
 		Stage: Stage{Profile: "restricted", Given: `kubectl create serviceaccount db
 kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"serviceAccountName":"db"}}}}'
 kubectl rollout status statefulset db --timeout=90s`},
@@ -437,7 +437,7 @@ kubectl delete pod db-0`,
 	},
 
 	{
-		Name: "a PriorityClass is tidied away, and a member restarts",
+		Name: "a PriorityClass is deleted, then a member restarts",
 		Stage: Stage{Profile: "restricted", Given: `kubectl create priorityclass db-$NAMESPACE --value=1
 kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"priorityClassName":"db-'$NAMESPACE'"}}}}'
 kubectl rollout status statefulset db --timeout=90s`},
@@ -446,14 +446,14 @@ kubectl delete pod db-0`,
 		Lost: Loss{Pods: 1}, By: "needed-object/in-use",
 	},
 	{
-		Name: "a quota is made for what the team should need, and a member restarts", Stage: Stage{Profile: "restricted"},
+		Name: "a quota is created that is too small, then a member restarts", Stage: Stage{Profile: "restricted"},
 		Do: `kubectl create quota team --hard=pods=2
 until kubectl get quota team -o jsonpath='{.status.used}' | grep -q pods; do kubectl get quota team || break; sleep 0.2; done
 kubectl delete pod db-0`,
 		Lost: Loss{Pods: 1}, By: "quota-room/less",
 	},
 	{
-		Name: "a quota is lowered below what runs, and a member restarts",
+		Name: "a quota is lowered below the current usage, then a member restarts",
 		Stage: Stage{Profile: "restricted", Given: `kubectl create quota team --hard=pods=5
 kubectl wait quota/team --for=jsonpath='{.status.used.pods}'=3 --timeout=90s`},
 		Do: `kubectl patch resourcequota team --type=merge -p '{"spec":{"hard":{"pods":"1"}}}' &&
@@ -462,38 +462,38 @@ kubectl delete pod db-0`,
 		Lost: Loss{Pods: 1}, By: "quota-room/less",
 	},
 
-	// Pods go their own way, or their node does.
+	// Pods or nodes that are changed.
 	{
-		Name: "a member is relabelled to be looked at in peace", Stage: Stage{Profile: "restricted"},
+		Name: "a member is relabeled to debug it", Stage: Stage{Profile: "restricted"},
 		Do:   `kubectl label pod db-1 app=debug --overwrite`,
 		Lost: Loss{Pods: 1}, By: "pod-selector/relabelled",
 	},
 	{
-		Name: "a label that seems to be of no use is taken off", Stage: Stage{Profile: "restricted"},
+		Name: "a label that looks unused is removed", Stage: Stage{Profile: "restricted"},
 		Do:   `kubectl label pods --all app-`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "pod-selector/relabelled",
 	},
 	{
-		Name: "a StatefulSet takes the place of another, with a selector that its Pods do not match, and a member restarts", Stage: Stage{Profile: "restricted"},
+		Name: "a StatefulSet replaces another with a selector that its Pods do not match, then a member restarts", Stage: Stage{Profile: "restricted"},
 		Do: `kubectl delete statefulset db --cascade=orphan
 sed -i 's/matchLabels: {app: db}/matchLabels: {app: db, tier: data}/; s/labels: {app: db, in:/labels: {app: db, tier: data, in:/' db.yaml
 kubectl apply -f db.yaml && kubectl delete pod db-1`,
 		Lost: Loss{Pods: 1}, By: "pod-selector/not-selected",
 	},
 	{
-		Name:  "a node is deleted to be installed anew, and nobody drained it",
+		Name:  "a node is deleted without a drain, to reinstall it",
 		Stage: Stage{Profile: "restricted", Empty: true, Given: ownNode}, Do: `kubectl delete node node-$NAMESPACE`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "node-disruption/running",
 	},
 	{
-		Name: "a node is tainted for its maintenance, and evicts all members at once",
+		Name: "a node is tainted for maintenance, which evicts all members at once",
 		Stage: Stage{Profile: "restricted", Empty: true, Given: ownNode + `
 kubectl create poddisruptionbudget db --selector=app=db --max-unavailable=1`},
 		Do:   `kubectl taint node node-$NAMESPACE maintenance=disk:NoExecute`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "node-disruption/taint",
 	},
 
-	// Namespaces go.
+	// Deletes of namespaces.
 	{
 		Name: "the namespace is deleted", Do: `kubectl delete namespace $NAMESPACE`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
@@ -504,31 +504,31 @@ kubectl create poddisruptionbudget db --selector=app=db --max-unavailable=1`},
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
 	},
 	{
-		Name: "the namespace is deleted along with its manifests",
+		Name: "the namespace is deleted with its manifests",
 		Do: `kubectl create namespace $NAMESPACE --dry-run=client -o yaml > namespace.yaml
 kubectl delete -f namespace.yaml -f service.yaml`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
 		Left: Loss{Names: 3},
 	},
 	{
-		Name: "a namespace looks empty, but the claims of a StatefulSet are left in it",
+		Name: "a namespace that looks empty, but has a StatefulSet's claims, is deleted",
 		Stage: Stage{Given: `kubectl delete statefulset db
 kubectl wait pods -l app=db --for=delete`},
 		Do:   `kubectl delete namespace $NAMESPACE`,
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
 	},
 	{
-		Name:  "a namespace is deleted with a claim in it that is labelled against deletes",
+		Name:  "a namespace with a claim that has the protect label is deleted",
 		Stage: Stage{Empty: true, Given: backup}, Do: `kubectl delete namespace $NAMESPACE`,
 		Lost: Loss{Claims: 1, Volumes: 1}, By: "delete-protection/protected",
 	},
 	{
-		Name:  "a namespace is deleted in which a StatefulSet mounts a claim by its name",
+		Name:  "a namespace whose StatefulSet mounts a claim by name is deleted",
 		Stage: Stage{Empty: true, Given: mounted}, Do: `kubectl delete namespace $NAMESPACE`,
 		Lost: Loss{Pods: 1, Majority: true, Claims: 1, Volumes: 1}, By: "delete-protection/namespace",
 	},
 	{
-		Name: "a namespace is deleted with claims in it that Velero brought back",
+		Name: "a namespace with claims that Velero restored is deleted",
 		Stage: Stage{Empty: true, Given: `for i in 0 1 2; do
   echo "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-db-$i, labels: {velero.io/restore-name: monday}},
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}" | kubectl create --field-manager=velero-server -f -
@@ -538,13 +538,13 @@ kubectl wait pvc --all --for=jsonpath='{.status.phase}'=Bound`},
 		Lost: Loss{Claims: 3, Volumes: 3}, By: "delete-protection/namespace",
 	},
 
-	// Members go, and the majority with them.
+	// Scale-downs.
 	{
-		Name: "three to one", Do: `kubectl scale statefulset db --replicas=1`,
+		Name: "a scale-down from three to one", Do: `kubectl scale statefulset db --replicas=1`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "the night shift saves money", Do: `kubectl scale statefulset --all --replicas=0`,
+		Name: "a scale-down to zero to save money at night", Do: `kubectl scale statefulset --all --replicas=0`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
 	},
 	{
@@ -558,30 +558,30 @@ kubectl apply -f db.yaml`,
 		Lost: Loss{Pods: 4, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "the line with the replicas is dropped from the manifest",
+		Name: "the replicas field is removed from the manifest",
 		Do: `sed -i '/replicas:/d' db.yaml
 kubectl apply -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "GitOps takes over with what is in the repository",
+		Name: "GitOps takes over with fewer replicas in the repository",
 		Do: `sed -i 's/replicas: 3/replicas: 1/' db.yaml
 kubectl apply --server-side --force-conflicts --field-manager=kustomize-controller -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "the manifest replaces what is there",
+		Name: "the StatefulSet is replaced by its manifest",
 		Do: `sed -i 's/replicas: 3/replicas: 1/' db.yaml
 kubectl replace -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "a typing error in an editor", Stage: Stage{Replicas: 5},
+		Name: "a typing error in kubectl edit", Stage: Stage{Replicas: 5},
 		Do:   `KUBE_EDITOR="sed -i s/replicas:.5/replicas:\ 1/" kubectl edit statefulset db`,
 		Lost: Loss{Pods: 4, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "a script patches", Do: `kubectl patch statefulset db --type=json -p '[{"op":"replace","path":"/spec/replicas","value":1}]'`,
+		Name: "a script patches the replicas", Do: `kubectl patch statefulset db --type=json -p '[{"op":"replace","path":"/spec/replicas","value":1}]'`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
@@ -589,7 +589,7 @@ kubectl replace -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "a home-made autoscaler", Do: `client-go: StatefulSets(ns).UpdateScale(ctx, "db", Scale{Spec: {Replicas: 1}}, UpdateOptions{})`,
+		Name: "a homemade autoscaler scales down", Do: `client-go: StatefulSets(ns).UpdateScale(ctx, "db", Scale{Spec: {Replicas: 1}}, UpdateOptions{})`,
 		Call: func(ctx context.Context, c kubernetes.Interface, namespace string) error {
 			_, err := c.AppsV1().StatefulSets(namespace).UpdateScale(ctx, "db", &autoscalingv1.Scale{
 				ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: namespace}, Spec: autoscalingv1.ScaleSpec{Replicas: 1},
@@ -599,85 +599,85 @@ kubectl replace -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "an autoscaler is applied whose floor nobody thought about", Stage: Stage{Replicas: 5, Profile: "restricted"},
+		Name: "an autoscaler is applied without a safe minimum", Stage: Stage{Replicas: 5, Profile: "restricted"},
 		Do: `kubectl autoscale statefulset db --max=2 --dry-run=client -o yaml > autoscaler.yaml
 kubectl apply -f autoscaler.yaml`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "autoscaler-floor/below",
 	},
 	{
-		Name: "a step down while another member is down",
+		Name: "a scale-down by one while another member is down",
 		Stage: Stage{Spec: parallel, Given: `kubectl label pod db-0 broken=true
 kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'`},
 		Do:   `kubectl scale statefulset db --replicas=2`,
 		Lost: Loss{Pods: 1, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name: "a scale-down in the middle of a rollout", Stage: Stage{Replicas: 5, Given: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'
+		Name: "a scale-down during a rollout", Stage: Stage{Replicas: 5, Given: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'
 kubectl wait statefulset/db --for=jsonpath='{.status.updatedReplicas}'=1`},
 		Do:   `kubectl scale statefulset db --replicas=2`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/unsettled",
 	},
 	{
-		Name: "a scale-down takes the claims along", Stage: Stage{Spec: `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`},
+		Name: "a scale-down deletes the claims", Stage: Stage{Spec: `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`},
 		Do:   `kubectl scale statefulset db --replicas=2`,
 		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
 	},
 	{
-		Name: "a scale-down and the loss of the claims come in one patch",
+		Name: "one patch scales down and deletes the claims",
 		Do:   `kubectl patch statefulset db -p '{"spec":{"replicas":2,"persistentVolumeClaimRetentionPolicy":{"whenScaled":"Delete"}}}'`,
 		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
 	},
 	{
-		Name: "a StatefulSet takes the place of another, with fewer replicas",
+		Name: "a StatefulSet replaces another with fewer replicas",
 		Do: `kubectl delete statefulset db --cascade=orphan
 sed -i 's/replicas: 3/replicas: 1/' db.yaml
 kubectl apply -f db.yaml`,
 		Lost: Loss{Pods: 2, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name:  "a StatefulSet takes the place of another, and the claims of the replicas that it does not have",
+		Name:  "a StatefulSet with fewer replicas replaces another, and deletes the other claims",
 		Stage: Stage{Spec: `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`}, Do: `kubectl delete statefulset db --cascade=orphan
 sed -i 's/replicas: 3/replicas: 2/' db.yaml
 kubectl apply -f db.yaml`,
 		Lost: Loss{Pods: 1, Claims: 1, Volumes: 1}, By: "scale-down/data",
 	},
 	{
-		Name: "one of a pair is let go, as if two were one too many", Stage: Stage{Replicas: 2},
+		Name: "one of two members is removed", Stage: Stage{Replicas: 2},
 		Do:   `kubectl scale statefulset db --replicas=1`,
 		Lost: Loss{Pods: 1, Majority: true}, By: "scale-down/quorum",
 	},
 	{
-		Name:  "a budget promises more than a scale-down leaves",
+		Name:  "a scale-down breaks a budget",
 		Stage: Stage{Given: `kubectl create poddisruptionbudget db --selector=app=db --min-available=3`},
 		Do:    `kubectl scale statefulset db --replicas=2`,
 		Lost:  Loss{Pods: 1}, By: "scale-down/budget",
 	},
 	{
-		Name: "two steps at once where one is allowed", Stage: Stage{Replicas: 5, Profile: "restricted"},
+		Name: "a scale-down by two where one at a time is allowed", Stage: Stage{Replicas: 5, Profile: "restricted"},
 		Do:   `kubectl scale statefulset db --replicas=3`,
 		Lost: Loss{Pods: 2}, By: "scale-down/step",
 	},
 	{
-		Name:  "somebody without the right to says that it is meant",
+		Name:  "a user without the right asks for a bypass",
 		Stage: Stage{Given: `kubectl create rolebinding eve --clusterrole=edit --user=eve`},
 		Do: `kubectl --as=eve annotate statefulset db mooring.dev/bypass=scale-down mooring.dev/bypass-reason='I know what I do'
 kubectl --as=eve scale statefulset db --replicas=0`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "scale-down/to-zero",
 	},
 	{
-		Name: "the ordinals are moved, and db-0 is left behind",
+		Name: "the start ordinal is raised, and db-0 is left behind",
 		Do:   `kubectl patch statefulset db -p '{"spec":{"ordinals":{"start":1}}}'`,
 		Lost: Loss{Pods: 1}, By: "ordinal-shift/left-behind",
 	},
 
-	// Two members of one identity, or none that can be found.
+	// Two members with one identity, or none that can be found.
 	{
-		Name: "a Pod is forced away that hangs", Stage: Stage{Profile: "restricted"},
+		Name: "a Pod that is stuck is force-deleted", Stage: Stage{Profile: "restricted"},
 		Do:   `kubectl delete pod db-0 --force --grace-period=0`,
 		Lost: Loss{Unstopped: 1}, By: "force-delete/running",
 	},
 	{
-		Name: "all Pods are forced away by label", Stage: Stage{Profile: "restricted"},
+		Name: "all Pods are force-deleted by label", Stage: Stage{Profile: "restricted"},
 		Do:   `kubectl delete pods -l app=db --force`,
 		Lost: Loss{Unstopped: 3}, By: "force-delete/running",
 	},
@@ -695,13 +695,13 @@ kubectl --as=eve scale statefulset db --replicas=0`,
 		Lost: Loss{Unstopped: 1}, By: "force-delete/running",
 	},
 	{
-		Name: "a member is evicted without time to stop", Stage: Stage{Profile: "restricted"},
+		Name: "a member is evicted without a grace period", Stage: Stage{Profile: "restricted"},
 		Do: `echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-0"},"deleteOptions":{"gracePeriodSeconds":0}}' > eviction.json
 kubectl create --raw "/api/v1/namespaces/$NAMESPACE/pods/db-0/eviction" -f eviction.json`,
 		Lost: Loss{Unstopped: 1}, By: "force-delete/running",
 	},
 	{
-		Name: "members get no time to stop, and a restart follows",
+		Name: "members have no grace period, and the StatefulSet is restarted",
 		Do: `kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":0}}}}' && kubectl rollout status statefulset db
 kubectl delete pods -l app=db`,
 		Lost: Loss{Unstopped: 3}, By: "termination-grace/zero",
@@ -719,11 +719,11 @@ kubectl delete pods -l app=db`,
 		Lost: Loss{Names: 3}, By: "headless-service/in-use",
 	},
 	{
-		Name: "the Service is turned to other Pods", Do: `kubectl set selector service db app=web`,
+		Name: "the Service's selector is changed to other Pods", Do: `kubectl set selector service db app=web`,
 		Lost: Loss{Names: 3}, By: "headless-service/selector",
 	},
 	{
-		Name: "the Service is made an ordinary one by force", Stage: Stage{Profile: "restricted"},
+		Name: "the Service is force-replaced by one with a cluster IP", Stage: Stage{Profile: "restricted"},
 		Do: `sed -i '/clusterIP: None/d' service.yaml
 kubectl replace --force -f service.yaml`,
 		Lost: Loss{Names: 3}, By: "headless-service/in-use",
@@ -735,20 +735,20 @@ kubectl apply -f service.yaml -f db.yaml`,
 		Lost: Loss{Names: 3}, By: "headless-service/not-headless",
 	},
 	{
-		Name: "a StatefulSet names a Service that nobody made", Stage: Stage{Empty: true},
+		Name: "a StatefulSet names a Service that does not exist", Stage: Stage{Empty: true},
 		Do:   `kubectl apply -f db.yaml`,
 		Lost: Loss{Names: 3}, By: "headless-service/missing",
 	},
 
-	// Members that never come up, or not on their data.
+	// Members that do not start, or not with their data.
 	{
-		Name: "a template asks for a storage class of another cluster", Stage: Stage{Empty: true, Profile: "restricted"},
+		Name: "a template requests another cluster's storage class", Stage: Stage{Empty: true, Profile: "restricted"},
 		Do: `sed -i 's/accessModes:/storageClassName: fast-ssd, accessModes:/' db.yaml
 kubectl apply -f service.yaml -f db.yaml`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "claim-template/no-class",
 	},
 	{
-		Name: "a StatefulSet comes up on claims that are too small", Stage: Stage{Empty: true, Profile: "restricted", Given: `kubectl apply -f service.yaml -f db.yaml
+		Name: "a StatefulSet starts with existing claims that are too small", Stage: Stage{Empty: true, Profile: "restricted", Given: `kubectl apply -f service.yaml -f db.yaml
 kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=3 --timeout=90s
 kubectl annotate statefulset db mooring.dev/bypass=delete-protection mooring.dev/bypass-reason=drill
 kubectl delete statefulset db`},
@@ -757,7 +757,7 @@ kubectl apply -f db.yaml`,
 		Lost: Loss{Small: 3}, By: "claim-adoption/disagrees",
 	},
 	{
-		Name: "a rollout takes two while one is down",
+		Name: "a rollout stops two members while one is down",
 		Stage: Stage{Profile: "restricted", Empty: true, Spec: parallel, Given: `kubectl annotate -f db.yaml --local mooring.dev/bypass=update-strategy mooring.dev/bypass-reason=old -o yaml > old.yaml
 kubectl apply -f service.yaml -f old.yaml
 kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=3 --timeout=90s
@@ -767,21 +767,21 @@ kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"con
 		Lost: Loss{Pods: 1, Majority: true}, By: "unsafe-rollout/quorum",
 	},
 	{
-		Name: "all members may be away at a time, and the new version does not start", Stage: Stage{Profile: "restricted", Spec: `podManagementPolicy: Parallel`},
+		Name: "maxUnavailable allows all members to stop, and the new version does not start", Stage: Stage{Profile: "restricted", Spec: `podManagementPolicy: Parallel`},
 		Do: `kubectl patch statefulset db -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":3}}}}' &&
 kubectl patch statefulset db -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"new"}}}}}'`,
 		Lost: Loss{Pods: 3, Majority: true}, By: "update-strategy/quorum",
 	},
 }
 
-// What stages have in common.
+// Common parts of stages.
 const (
 	claimsGo     = `persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}`
 	claimsShrink = `persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}`
 	onDelete     = `updateStrategy: {type: OnDelete}`
 	parallel     = `podManagementPolicy: Parallel
   updateStrategy: {rollingUpdate: {maxUnavailable: 2}}`
-	// resource is a custom resource, of a kind that somebody's operator has.
+	// resource is a custom resource, of a kind that an operator has.
 	resource = `kubectl apply -f - <<END
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -799,7 +799,7 @@ spec:
 END
 kubectl wait crd/databases.db.example.com --for=condition=Established --timeout=90s
 echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db}, spec: {replicas: 3}}' | kubectl create -f -`
-	// tenant is a custom resource that owns the other one. Whoever installs such an operator lets Mooring read its kinds.
+	// tenant is a custom resource that owns the other one. The operator's installer lets Mooring read its kinds.
 	tenant = `
 kubectl apply -f - <<END
 apiVersion: apiextensions.k8s.io/v1
@@ -824,7 +824,7 @@ if kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners;
   until kubectl auth can-i get databases --as=system:serviceaccount:mooring-system:mooring; do sleep 0.2; done
 fi
 `
-	// ownDefinition has a kind of custom resources of which there is one, that owns the StatefulSet.
+	// ownDefinition is a CustomResourceDefinition with one custom resource, which owns the StatefulSet.
 	ownDefinition = `kubectl apply -f - <<END
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -840,13 +840,13 @@ echo '{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, metadata: {name:
 ` + collected + `
 uid=$(kubectl get databases.$NAMESPACE.example.com db -o jsonpath='{.metadata.uid}')
 kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"'$NAMESPACE'.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
-	// collected waits until the garbage collector, which looks for new kinds twice a minute, knows of the kind.
+	// collected waits until the garbage collector, which looks for new kinds twice a minute, knows the kind.
 	collected = `echo '{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, metadata: {name: first}}' | kubectl create -f -
 uid=$(kubectl get databases.$NAMESPACE.example.com first -o jsonpath='{.metadata.uid}')
 echo '{apiVersion: v1, kind: ConfigMap, metadata: {name: first, ownerReferences: [{apiVersion: '$NAMESPACE'.example.com/v1, kind: Database, name: first, uid: '$uid'}]}}' | kubectl create -f -
 kubectl delete databases.$NAMESPACE.example.com first
 kubectl wait configmap/first --for=delete --timeout=80s`
-	// ownNode is a node that runs the StatefulSet and nothing else. kwok plays it, as it does the others.
+	// ownNode is a node that runs only the StatefulSet, simulated by kwok like the others.
 	ownNode = `kubectl apply -f - <<END
 apiVersion: v1
 kind: Node
@@ -857,9 +857,9 @@ kubectl wait node/node-$NAMESPACE --for=condition=Ready --timeout=90s
 sed "s/      containers:/      nodeSelector: {only: $NAMESPACE}\n      tolerations: [{key: only, operator: Exists}]\n      containers:/" db.yaml > here.yaml
 kubectl apply -f service.yaml -f here.yaml
 kubectl rollout status statefulset db --timeout=90s`
-	// nobodys names an owner that nobody has made.
+	// nobodys is a patch with an owner that does not exist.
 	nobodys = `{"metadata":{"ownerReferences":[` + nobody + `]}}`
-	// mounted is a StatefulSet whose member mounts a claim by its name.
+	// mounted is a StatefulSet whose member mounts a claim by name.
 	mounted = `echo '{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: files}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}' > files.yaml
 sed -e '/volumeClaimTemplates:/,$d' -e 's/replicas: 3/replicas: 1/' db.yaml > one.yaml
 echo '      volumes: [{name: data, persistentVolumeClaim: {claimName: files}}]' >> one.yaml
@@ -877,21 +877,21 @@ kubectl rollout status statefulset db --timeout=90s`
 kubectl wait pvc/backup --for=jsonpath='{.status.phase}'=Bound`
 )
 
-// adopt gives the StatefulSet to the custom resource, as whoever the flag says.
+// adopt makes the custom resource the owner of the StatefulSet, as the user in the flag.
 func adopt(as string) string { return adopting("statefulset/db " + as) }
 
-// adopting gives objects to the custom resource.
+// adopting makes the custom resource the owner of objects.
 func adopting(objects string) string {
 	return `uid=$(kubectl get database db -o jsonpath='{.metadata.uid}')
 kubectl patch ` + objects + ` --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":"'$uid'","controller":true}]}}'`
 }
 
-// follow is what the custom resource's operator does then.
+// follow is the reaction of the custom resource's operator.
 func follow(replicas int) string {
 	return fmt.Sprintf("kubectl --as=system:serviceaccount:ops:db-operator --as-group=system:masters scale statefulset db --replicas=%d", replicas)
 }
 
-// asked waits until Mooring is asked about a kind of custom resource, which it learns from the first StatefulSet that one owns.
+// asked waits until the API server calls Mooring for a kind of custom resource, after the first one that owns a StatefulSet.
 func asked(resource string) string {
 	return `
 kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners || exit 0
@@ -900,5 +900,5 @@ timeout 15 sh -c 'until kubectl get validatingwebhookconfiguration mooring-owner
 
 var guarded = asked("databases")
 
-// owned gives the StatefulSet to a custom resource.
+// owned makes a custom resource the owner of the StatefulSet.
 var owned = resource + "\n" + adopt("")

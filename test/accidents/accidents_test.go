@@ -13,8 +13,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/rules"
 )
 
-// TestAccidents lets everything in the tables happen on a real control plane. It fails where an accident gets through, where
-// an operation is refused, and where docs/measurements/accidents.md says something else.
+// TestAccidents runs both tables on a real control plane. It fails if an accident gets through, if an operation is refused, or if
+// docs/measurements/accidents.md is out of date.
 func TestAccidents(t *testing.T) {
 	happened, operated, err := Run(t.Context(), Accidents, Operations, atOnce, func(string, string, error) {})
 	if err != nil {
@@ -46,8 +46,7 @@ func TestAccidents(t *testing.T) {
 	}
 }
 
-// TestTables holds that the tables are large enough to say something, and that each rule which a profile lets refuse deletes
-// and updates has its accident.
+// TestTables checks that the tables are large enough, and that each rule that refuses deletes or updates has an accident.
 func TestTables(t *testing.T) {
 	const least = 40
 	if len(Accidents) < least || len(Operations) < least {
@@ -88,13 +87,13 @@ func TestTables(t *testing.T) {
 	for _, id := range denies {
 		switch id {
 		case "readiness":
-			// What it costs to go without a probe is seen in the next rollout that goes wrong, which needs containers.
+			// A missing probe shows in the next failed rollout, which needs containers.
 			continue
 		case "immutable-fields":
-			// The API server refuses these changes by itself: the rule speaks where files are compared.
+			// The API server refuses these changes itself: the rule is for files.
 			continue
 		case "unknown-field":
-			// A request has no such field any more.
+			// A request does not have such a field.
 			continue
 		}
 		if !slices.ContainsFunc(Accidents, func(a Accident) bool { return strings.Contains(a.By, id+"/") }) {

@@ -19,19 +19,19 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Loss is what an onlooker finds missing.
+// Loss is what is missing afterwards.
 type Loss struct {
-	// Pods are members that were ready and are not any more, or that never become so. Majority tells that fewer are left
-	// than a majority, where there was one before.
+	// Pods are members that were ready and are not any more, or never become ready. Majority means that a majority was ready before
+	// and is not now.
 	Pods     int
 	Majority bool
-	// Claims are gone, about to go once their Pod does, or without their volume; Volumes are gone, with what was on them.
+	// Claims are deleted, about to be, or without their volume; Volumes are deleted with their data.
 	Claims, Volumes int
-	// Names are ready members that no headless Service has a DNS name for.
+	// Names are ready members without a DNS name from a headless Service.
 	Names int
-	// Unstopped are Pods that had a successor before anybody knew that they had stopped.
+	// Unstopped are Pods with a successor that started before they were known to have stopped.
 	Unstopped int
-	// Small are claims that have less room than the StatefulSet on them says.
+	// Small are claims that are smaller than their StatefulSet says.
 	Small int
 }
 
@@ -63,17 +63,17 @@ func (l Loss) String() string {
 	return cmp.Or(strings.Join(parts, ", "), "nothing")
 }
 
-// view is what an onlooker sees of a scene.
+// view is the visible state of a scene.
 type view struct {
 	set     *appsv1.StatefulSet
 	ready   map[string]bool
 	claims  map[string]corev1.PersistentVolumeClaim
 	volumes map[string]corev1.PersistentVolume
-	// named are the members that DNS would have a name for.
+	// named are the members that have a DNS name.
 	named map[string]bool
 }
 
-// look looks at the scene, and at the volumes that an earlier look found.
+// look looks at the scene, and at the volumes of an earlier view.
 func (on *scene) look(ctx context.Context, earlier view) (view, error) {
 	v := view{ready: map[string]bool{}, claims: map[string]corev1.PersistentVolumeClaim{}, volumes: map[string]corev1.PersistentVolume{}, named: map[string]bool{}}
 	core := on.client.CoreV1()
@@ -117,7 +117,7 @@ func (on *scene) look(ctx context.Context, earlier view) (view, error) {
 	return v, on.lookUp(ctx, &v)
 }
 
-// lookUp finds the members' names where a DNS server would: in the slices of their governing Service, if it is headless.
+// lookUp finds the members' names where a DNS server does: in the EndpointSlices of their governing Service, if it is headless.
 func (on *scene) lookUp(ctx context.Context, v *view) error {
 	if v.set == nil {
 		return nil
@@ -141,7 +141,7 @@ func (on *scene) lookUp(ctx context.Context, v *view) error {
 	return nil
 }
 
-// loss compares what there was with what there is. Of a StatefulSet that is new, all that it asks for is missed.
+// loss compares two views. For a new StatefulSet, everything that it asks for counts.
 func loss(before, after view) Loss {
 	var l Loss
 	l.Pods, l.Majority = missing(before, after)
@@ -194,7 +194,7 @@ func count(ready map[string]bool) int {
 	return n
 }
 
-// lostClaim tells whether the claim is gone, on its way, or without its volume, and was not so before.
+// lostClaim reports whether the claim is gone, Terminating or without its volume, and was not before.
 func lostClaim(was, is corev1.PersistentVolumeClaim) bool {
 	return is.UID != was.UID || was.DeletionTimestamp == nil && is.DeletionTimestamp != nil || is.Status.Phase == corev1.ClaimLost
 }
@@ -224,7 +224,7 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// deathWatch counts the members that are gone without ever having been given time to stop.
+// deathWatch counts the members that were deleted without a grace period.
 type deathWatch struct {
 	watch.Interface
 	sync.Mutex

@@ -1,5 +1,4 @@
-// Command accidents lets everything in its table happen on a real control plane, and prints the table with what became of
-// it as Markdown.
+// Command accidents runs its tables on a real control plane, and prints them with the results as Markdown.
 package main
 
 import (
@@ -21,7 +20,7 @@ func main() {
 	}
 }
 
-// atOnce is how many accidents two processors can let happen without anybody waiting long for an answer.
+// atOnce is how many accidents two processors can run without long waits for answers.
 const atOnce = 8
 
 func run(only string, many int, page string) error {

@@ -35,7 +35,7 @@ const limits = `
 - **Machines, disks and etcd that fail.** There is no request to refuse.
 `
 
-// markdown writes the page.
+// markdown returns the page.
 func markdown(accidents []Accident, happened []Outcome, operations []Operation, operated []Outcome) string {
 	var b strings.Builder
 	b.WriteString(preamble)
@@ -67,7 +67,7 @@ func markdown(accidents []Accident, happened []Outcome, operations []Operation, 
 	return b.String()
 }
 
-// code writes a script as code in a cell of a table, line by line.
+// code returns a script as code in a table cell, line by line.
 func code(script string) string {
 	lines := strings.Split(script, "\n")
 	for i, line := range lines {
@@ -76,7 +76,7 @@ func code(script string) string {
 	return strings.Join(lines, "<br>")
 }
 
-// links writes findings with links to their rules' pages.
+// links returns findings with links to their rules' pages.
 func links(findings []string) string {
 	linked := make([]string, len(findings))
 	for i, id := range findings {

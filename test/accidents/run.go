@@ -18,22 +18,23 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// Outcome is what became of an accident or an operation.
+// Outcome is the result of an accident or an operation.
 type Outcome struct {
-	// Lost is what was missing in the end without Mooring.
+	// Lost is what was lost without Mooring.
 	Lost Loss
-	// Warned are the findings that an operation, or an accident under baseline, was warned of, in the form rule/check.
+	// Warned are the warnings for an operation, or for an accident under baseline, as rule/check.
 	Warned []string
-	// Stopped tells that baseline refuses the accident too, as far as it takes data.
+	// Stopped means that baseline also refuses the accident, as far as it loses data.
 	Stopped bool
-	// Err says what is not as the table has it.
+	// Err is the difference from the table.
 	Err error
 }
 
-// Run lets every accident happen on a real control plane without Mooring, then with it, and then every operation. All of a
-// round happen at once, as many as atOnce, each in a namespace of its own.
+// Run runs every accident on a real control plane without Mooring, then with it, then every operation. In each round, atOnce of
+// them run concurrently, each in its own namespace.
 func Run(ctx context.Context, accidents []Accident, operations []Operation, atOnce int, progress func(round, name string, err error)) (happened, operated []Outcome, err error) {
-	// A node takes 110 Pods. One whose heartbeat a busy machine delays is no accident of the table's, and none of its Pods is ready again.
+	// A node takes 110 Pods. A late heartbeat of a busy machine is no accident of the table, but none of the node's Pods becomes
+	// ready again.
 	cp, err := controlplane.Run(ctx, controlplane.Options{Nodes: 12, ControllerManagerArgs: []string{
 		"--kube-api-qps=300", "--kube-api-burst=300", "--concurrent-statefulset-syncs=20", "--concurrent-gc-syncs=40",
 		"--concurrent-namespace-syncs=20", "--horizontal-pod-autoscaler-sync-period=2s", "--node-monitor-grace-period=10m",
@@ -84,7 +85,7 @@ func Run(ctx context.Context, accidents []Accident, operations []Operation, atOn
 		operated[i].Warned, operated[i].Err = operations[i].passes(ctx, cp, client, fmt.Sprintf("passes-%d", i+1))
 		progress("with Mooring", operations[i].Name, operated[i].Err)
 	})
-	// By now the cluster has had time to do what it would.
+	// By now the cluster has had time to react.
 	for i, again := range afterwards {
 		if again == nil || happened[i].Err != nil {
 			continue
@@ -96,7 +97,7 @@ func Run(ctx context.Context, accidents []Accident, operations []Operation, atOn
 	return happened, operated, nil
 }
 
-// each calls do for 0 to n-1, as many as atOnce at a time.
+// each calls do for 0 to n-1, atOnce at a time.
 func each(n, atOnce int, do func(int)) {
 	var all sync.WaitGroup
 	free := make(chan struct{}, atOnce)
@@ -110,7 +111,7 @@ func each(n, atOnce int, do func(int)) {
 	all.Wait()
 }
 
-// happens lets the accident happen, and returns what was lost once it is what the table says.
+// happens runs the accident, and returns what was lost once it equals the table.
 func (a Accident) happens(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) (Loss, error) {
 	on, err := a.set(ctx, cp, client, namespace)
 	if err != nil {
@@ -130,8 +131,7 @@ func (a Accident) happens(ctx context.Context, cp *controlplane.ControlPlane, cl
 	return last, err
 }
 
-// isRefused lets the accident happen where it is refused, makes sure that nothing is lost but what may be, and returns a
-// function that looks again.
+// isRefused runs the accident where it is refused, checks that nothing else is lost, and returns a function that looks again.
 func (a Accident) isRefused(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) (func() error, error) {
 	on, err := a.set(ctx, cp, client, namespace)
 	if err != nil {
@@ -142,7 +142,7 @@ func (a Accident) isRefused(ctx context.Context, cp *controlplane.ControlPlane, 
 		return nil, err
 	}
 	err = harness.Await(ctx, func(ctx context.Context) error {
-		// A controller is refused later and by itself; it leaves an Event of that.
+		// A controller is refused later, and leaves an Event.
 		events, err := on.events(ctx)
 		if err == nil && !refuses(said, a.By) && !refuses(events, a.By) {
 			err = fmt.Errorf("nothing says that %s refused it; the commands said:\n%s", a.By, said)
@@ -161,8 +161,8 @@ func (a Accident) isRefused(ctx context.Context, cp *controlplane.ControlPlane, 
 	return spared, errors.Join(err, spared())
 }
 
-// underBaseline lets an accident that restricted refuses happen under baseline. It returns what it was warned of, and whether
-// baseline refuses it as well.
+// underBaseline runs an accident that restricted refuses under baseline. It returns the warnings, and whether baseline also refuses
+// it.
 func (a Accident) underBaseline(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) (warned []string, stopped bool, err error) {
 	a.Profile = "baseline"
 	on, err := a.set(ctx, cp, client, namespace)
@@ -187,7 +187,7 @@ func (a Accident) underBaseline(ctx context.Context, cp *controlplane.ControlPla
 	})
 }
 
-// send does what the accident does, and returns what looks for losses, and what the commands said.
+// send runs the accident, and returns a function that looks for losses, and the output.
 func (a Accident) send(ctx context.Context, on *scene) (func(context.Context) (Loss, error), string, error) {
 	before, err := on.look(ctx, view{})
 	if err != nil {
@@ -207,14 +207,14 @@ func (a Accident) send(ctx context.Context, on *scene) (func(context.Context) (L
 		after, err := on.look(ctx, before)
 		l := loss(before, after)
 		if a.Lost.Unstopped > 0 {
-			// kwok ends Pods by name, so that now and then a successor dies in the place of the one before: not ours to judge.
+			// kwok ends Pods by name, so sometimes a successor dies instead of its predecessor.
 			l.Unstopped = deaths.count()
 		}
 		return l, err
 	}, said, err
 }
 
-// refuses tells whether the text holds a refusal for one of the findings, and not only a warning.
+// refuses reports whether the text has a refusal with one of the findings, not only a warning.
 func refuses(text, findings string) bool {
 	said := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.HasPrefix(line, "Warning:") })
 	rest := strings.Join(said, "\n")
@@ -223,7 +223,7 @@ func refuses(text, findings string) bool {
 	})
 }
 
-// events returns what the Events of the scene say.
+// events returns the text of the scene's Events.
 func (on *scene) events(ctx context.Context) (string, error) {
 	list, err := on.client.CoreV1().Events(on.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -238,7 +238,7 @@ func (on *scene) events(ctx context.Context) (string, error) {
 
 var warning = regexp.MustCompile(`(?m)^Warning: ([a-z-]+/[a-z-]+):`)
 
-// passes does what the operation does, makes sure that nobody is refused anything, and returns what it was warned of.
+// passes runs the operation, checks that nothing is refused, and returns the warnings.
 func (o Operation) passes(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) ([]string, error) {
 	on, err := o.set(ctx, cp, client, namespace)
 	if err != nil {
@@ -255,7 +255,7 @@ func (o Operation) passes(ctx context.Context, cp *controlplane.ControlPlane, cl
 	return warnings(said), err
 }
 
-// warnings are the findings that the text warns of.
+// warnings returns the findings that the text warns about.
 func warnings(text string) []string {
 	var all []string
 	for _, match := range warning.FindAllStringSubmatch(text, -1) {

@@ -22,18 +22,17 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// Stage is what is there before anything happens: a namespace of its own with StatefulSet db, all of its members ready.
+// Stage is the state before: a namespace with the StatefulSet db, all members ready.
 type Stage struct {
-	// Profile is the namespace's; the default one where empty.
+	// Profile is the namespace's profile, by default the cluster's.
 	Profile string
-	// Replicas are the members, 3 where 0.
+	// Replicas is the number of members, by default 3.
 	Replicas int
-	// Spec are more lines of the StatefulSet's spec.
+	// Spec has more lines of the StatefulSet's spec.
 	Spec string
-	// Empty leaves the StatefulSet and its Service out, but for their manifests db.yaml and service.yaml in the folder that
-	// scripts run in.
+	// Empty creates neither the StatefulSet nor its Service. Their manifests db.yaml and service.yaml are in the scripts' folder.
 	Empty bool
-	// Given is a script that runs before, all of whose commands succeed.
+	// Given is a script that runs first, in which every command must succeed.
 	Given string
 }
 
@@ -71,15 +70,15 @@ spec:
   %s
 `
 
-// scene is a stage that is set.
+// scene is a stage that was set up.
 type scene struct {
 	namespace string
 	client    kubernetes.Interface
-	// dir is where scripts run; kubeconfig and tools what they find.
+	// dir is where scripts run; kubeconfig and tools are what they use.
 	dir, kubeconfig, tools string
 }
 
-// set sets the stage in a new namespace.
+// set sets up the stage in a new namespace.
 func (s Stage) set(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, namespace string) (*scene, error) {
 	dir := filepath.Join(cp.Dir, "scenes", namespace)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -121,8 +120,8 @@ func (s Stage) set(ctx context.Context, cp *controlplane.ControlPlane, client ku
 	return on, nil
 }
 
-// run runs a shell script with kubectl in its path, the namespace the present one, and returns what it printed. A strict
-// script ends where a command fails, with an error; any other goes on, and how it ends is no error.
+// run runs a shell script with kubectl in its path and the namespace as the current one, and returns its output. A strict script
+// stops with an error if a command fails; any other continues.
 func (on *scene) run(ctx context.Context, script string, strict bool) (string, error) {
 	flag := "-c"
 	if strict {
@@ -148,7 +147,7 @@ func (on *scene) run(ctx context.Context, script string, strict bool) (string, e
 	return out.String(), err
 }
 
-// settled waits until each member of db that is asked for is ready, on claims that are bound.
+// settled waits until each member of db is ready with bound claims.
 func (on *scene) settled(ctx context.Context) error {
 	return harness.Await(ctx, func(ctx context.Context) error {
 		set, err := on.client.AppsV1().StatefulSets(on.namespace).Get(ctx, "db", metav1.GetOptions{})

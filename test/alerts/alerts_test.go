@@ -26,7 +26,7 @@ type timeline struct {
 	fires, silent       []int
 }
 
-// cases are series, a sample a minute, and the minutes after which the alert must and must not fire.
+// cases are series with a sample a minute, and the minutes at which the alert must and must not fire.
 var cases = []timeline{
 	{"MooringAbsent", "scraped, then not", `mooring_policies{instance="a"} 1x10 _x40`, []int{30}, []int{5, 12}},
 	{"MooringUnreachable", "calls fail from minute 10 on",
@@ -78,7 +78,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestEachAlertIsPlayed: every alert has a case in which it fires, and a runbook.
+// TestEachAlertIsPlayed checks that every alert has a case in which it fires, and a runbook.
 func TestEachAlertIsPlayed(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operating/monitoring.md")
 	if err != nil {
@@ -108,7 +108,7 @@ func load(t *testing.T) *rulefmt.RuleGroups {
 	return groups
 }
 
-// named is an alert as Prometheus evaluates it.
+// named returns an alert as Prometheus evaluates it.
 func named(t *testing.T, groups *rulefmt.RuleGroups, alert string) *rules.AlertingRule {
 	t.Helper()
 	for _, g := range groups.Groups {

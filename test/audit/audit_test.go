@@ -18,7 +18,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// neglected is a namespace in which there is something of everything that only a live cluster knows.
+// neglected is a namespace with something for every rule that only a live cluster shows.
 const neglected = `
 apiVersion: v1
 kind: Service
@@ -54,7 +54,7 @@ spec: {minAvailable: 1, selector: {matchLabels: {app: db}}}
 
 var pages = flag.String("pages", "", "write the pages of the audits to this folder, to be looked at")
 
-// TestAudit runs mooring audit as somebody who may do nothing but what the chart's role for it allows.
+// TestAudit runs mooring audit as a user with only the chart's audit role.
 func TestAudit(t *testing.T) {
 	namespace(t, "neglected")
 	kubectl(t, "", "create", "clusterrolebinding", "auditor", "--clusterrole=mooring-audit", "--user=auditor")
@@ -119,7 +119,7 @@ func TestAudit(t *testing.T) {
 		if code != 2 || !strings.Contains(out, "protect-label/value") {
 			t.Errorf("exit code %d: %s%s", code, out, errs)
 		}
-		// What is said to be missing, and how to get it, is so: once that is done, nothing is missing.
+		// The command in the error must grant what is missing.
 		said := regexp.MustCompile(`(?m)^error .*: half may not list (.*)\. What .* Fix: kubectl (.*)$`).FindAllStringSubmatch(out, -1)
 		var missing []string
 		for _, one := range said {

@@ -1,4 +1,4 @@
-// Package audit shows the audit of a live cluster and the scanner on a real control plane, with kubectl as the witness.
+// Package audit tests the audit of a live cluster and the scanner on a real control plane.
 package audit
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// cluster is what the tests share: a whole control plane with Mooring, whose scanner looks at everything every second.
+// cluster is a control plane with Mooring, which the tests share. Its scanner scans everything every second.
 var cluster *harness.Installation
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// kubectl runs kubectl as administrator and fails the test if it fails.
+// kubectl runs kubectl as administrator; it must succeed.
 func kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	out, err := cluster.Run(t.Context(), cluster.Kubeconfig, stdin, args...)
@@ -46,7 +46,7 @@ func kubectl(t *testing.T, stdin string, args ...string) string {
 	return out
 }
 
-// namespace makes a namespace for the test.
+// namespace creates a namespace for the test.
 func namespace(t *testing.T, name string) {
 	t.Helper()
 	kubectl(t, "", "create", "namespace", name)
@@ -56,7 +56,7 @@ func namespace(t *testing.T, name string) {
 	})
 }
 
-// mooring runs the binary that the harness built, and returns its output, what it wrote to the error stream, and its exit code.
+// mooring runs Mooring's binary, and returns standard output, standard error and the exit code.
 func mooring(t *testing.T, kubeconfig string, args ...string) (string, string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(cluster.Dir, "mooring"), args...)
@@ -70,7 +70,7 @@ func mooring(t *testing.T, kubeconfig string, args ...string) (string, string, i
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
-// await polls until the condition holds.
+// await polls until the condition is true.
 func await(t *testing.T, what string, condition func() error) {
 	t.Helper()
 	if err := harness.Await(t.Context(), func(context.Context) error { return condition() }); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// queue is a StatefulSet that violates a rule of the baseline: it names no Service. The webhook would refuse it, so it is
-// made in a namespace where that only warns.
+// queue is a StatefulSet without a Service, which violates a rule of the baseline. It is created in a namespace where that only
+// warns, because the webhook would refuse it.
 const queue = `
 apiVersion: apps/v1
 kind: StatefulSet
@@ -38,7 +38,7 @@ metadata: {name: queue, namespace: %s}
 spec: {clusterIP: None, selector: {app: queue}, ports: [{port: 1}]}
 `
 
-// TestScanner follows a namespace from clean to violating and back, under each of the two APIs in turn.
+// TestScanner follows a namespace from clean to violation and back, with each of the two APIs.
 func TestScanner(t *testing.T) {
 	openReports, workingGroup, err := harness.ReportDefinitions(t.Context())
 	if err != nil {
@@ -114,7 +114,7 @@ func TestScanner(t *testing.T) {
 	})
 }
 
-// violate makes a namespace that only warns, with a StatefulSet that has no Service.
+// violate creates a namespace in mode warn, with a StatefulSet without a Service.
 func violate(t *testing.T, name string) {
 	t.Helper()
 	namespace(t, name)
@@ -125,7 +125,7 @@ func violate(t *testing.T, name string) {
 	})
 }
 
-// follow makes a violation, reads the report with kubectl, mends the violation and sees the report go.
+// follow creates a violation, reads the report with kubectl, fixes the violation, and waits until the report is gone.
 func follow(t *testing.T, name, resource string) {
 	t.Helper()
 	violate(t, name)
@@ -154,7 +154,7 @@ func follow(t *testing.T, name, resource string) {
 	})
 }
 
-// read returns the namespace's report, as the types of its API read it, whose fields both APIs share.
+// read returns the namespace's report in the types of openreports.io, whose fields both APIs share.
 func read(namespace, resource string) (openreports.Report, error) {
 	var r openreports.Report
 	cmd := cluster.Kubectl(context.Background(), "-n", namespace, "get", resource, "mooring", "-o", "json")
@@ -176,7 +176,7 @@ func install(t *testing.T, crd string) {
 	kubectl(t, crd, "wait", "--for=condition=Established", "-f", "-", "--timeout=30s")
 }
 
-// logged tells whether the server's log has a line with all of these.
+// logged reports whether a line of the server's log has all of these.
 func logged(words ...string) error {
 	data, err := os.ReadFile(cluster.Log)
 	if err != nil {
@@ -194,7 +194,7 @@ lines:
 	return fmt.Errorf("the log has no line with %q", words)
 }
 
-// scansLater waits until the scanner has begun this many scans more.
+// scansLater waits until the scanner has started this many more scans.
 func scansLater(t *testing.T, n float64) {
 	t.Helper()
 	from := value(t, "mooring_scans_total")
@@ -210,7 +210,7 @@ func violations(t *testing.T, rule, action, namespace string) float64 {
 	return value(t, "mooring_violations", `rule="`+rule+`"`, `action="`+action+`"`, `namespace="`+namespace+`"`)
 }
 
-// value adds up Mooring's metrics of that name with these labels.
+// value returns the sum of Mooring's metrics with this name and labels.
 func value(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	body, err := harness.Get(t.Context(), cluster.Metrics+"/metrics")
@@ -227,8 +227,8 @@ func value(t *testing.T, name string, labels ...string) float64 {
 	})
 }
 
-// reportWrites counts, at the API server, the requests that change one policy report. A namespace that goes has all of its
-// deleted at once, which is no work of the scanner's.
+// reportWrites counts the API server's requests that change one policy report. When a namespace is deleted, all its reports are
+// deleted in one request, which is not the scanner's.
 func reportWrites(t *testing.T) float64 {
 	t.Helper()
 	return sum(kubectl(t, "", "get", "--raw", "/metrics"), "apiserver_request_total", func(line string) bool {

@@ -26,7 +26,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// The namespaces whose requests are compared, one for each way to judge them.
+// The compared namespaces, one for each way to judge requests.
 const (
 	plain   = "bench-plain"
 	floor   = "bench-noop"
@@ -41,7 +41,7 @@ var ways = []struct{ namespace, name, profile string }{
 	{vap, "ValidatingAdmissionPolicy, baseline", "baseline"},
 }
 
-// apiserver asks the API server for creates and updates that store nothing, in turns.
+// apiserver sends the API server dry-run creates and updates, in turn.
 func (b *bench) apiserver(ctx context.Context) error {
 	client, err := b.clients()
 	if err != nil {
@@ -129,7 +129,7 @@ func (b *bench) apiserver(ctx context.Context) error {
 	return nil
 }
 
-// storeHealthy creates a StatefulSet and says of it what its controller would once every Pod is ready.
+// storeHealthy creates a StatefulSet with the status that its controller would write once every Pod is ready.
 func storeHealthy(ctx context.Context, sets appsv1client.StatefulSetInterface, set *appsv1.StatefulSet) (*appsv1.StatefulSet, error) {
 	stored, err := sets.Create(ctx, set, metav1.CreateOptions{})
 	if err != nil {
@@ -149,7 +149,7 @@ func (b *bench) clients() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-// registerNoop starts the no-op webhook and registers it for all that Mooring is registered for, in its own namespace.
+// registerNoop starts the no-op webhook and registers it like Mooring, for its own namespace.
 func (b *bench) registerNoop(ctx context.Context, client kubernetes.Interface) (func(), error) {
 	webhook, stop, err := startNoop(ctx)
 	if err != nil {
@@ -193,7 +193,7 @@ func (b *bench) registerNoop(ctx context.Context, client kubernetes.Interface) (
 	})
 }
 
-// registerNative has the API server judge its namespace itself.
+// registerNative makes the API server judge its namespace itself.
 func (b *bench) registerNative(ctx context.Context, client kubernetes.Interface) error {
 	policies, err := b.Mooring(ctx, "export", "--vap", "--profile=baseline").Output()
 	if err != nil {
@@ -202,7 +202,7 @@ func (b *bench) registerNative(ctx context.Context, client kubernetes.Interface)
 	if _, err := b.Apply(ctx, string(policies)); err != nil {
 		return err
 	}
-	// They are for every namespace of the profile, and so for the one that Mooring judges.
+	// They apply to every namespace of the profile, including the one that Mooring judges.
 	only := metav1.LabelSelectorRequirement{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: []string{vap}}
 	api := client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
 	bindings, err := api.List(ctx, metav1.ListOptions{})
@@ -219,7 +219,7 @@ func (b *bench) registerNative(ctx context.Context, client kubernetes.Interface)
 	return await(ctx, "the ValidatingAdmissionPolicies to be in force", func() error { return b.refused(ctx, client, vap) })
 }
 
-// refused returns an error unless what baseline refuses is refused in the namespace.
+// refused returns an error unless the namespace refuses what baseline refuses.
 func (b *bench) refused(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	switch err := b.try(ctx, client, namespace); {
 	case err == nil:
@@ -231,7 +231,7 @@ func (b *bench) refused(ctx context.Context, client kubernetes.Interface, namesp
 	}
 }
 
-// try creates, as a dry run, a StatefulSet that baseline refuses.
+// try creates a StatefulSet that baseline refuses, as a dry run.
 func (b *bench) try(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	set := &appsv1.StatefulSet{}
 	if err := recordedObject("database-create", set); err != nil {

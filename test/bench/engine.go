@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// engine runs the Go benchmarks of whole reviews beside those of decoding alone, and shows where the time goes.
+// engine runs the Go benchmarks of whole reviews and of decoding alone, and shows where the time goes.
 func (b *bench) engine(ctx context.Context) error {
 	binary := filepath.Join(b.Dir, "webhooks.test")
 	webhooks := filepath.Join("..", "webhooks")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// figures are one number from each round.
+// figures are numbers, one from each round.
 type figures []float64
 
 func (f figures) median() float64 {
@@ -18,7 +18,7 @@ func (f figures) median() float64 {
 	return sorted[len(sorted)/2]
 }
 
-// over returns round by round how many times the other's figure this one is.
+// over returns the ratios of two figures, round by round.
 func (f figures) over(other figures) figures {
 	ratios := make(figures, len(f))
 	for i := range f {
@@ -27,23 +27,23 @@ func (f figures) over(other figures) figures {
 	return ratios
 }
 
-// spread writes the median with the least and the most.
+// spread returns the median with the minimum and the maximum.
 func (f figures) spread(format string) string {
 	return fmt.Sprintf(format+" ("+format+"–"+format+")", f.median(), slices.Min(f), slices.Max(f))
 }
 
-// percentile returns the value that p of the durations, sorted, do not exceed, in milliseconds.
+// percentile returns the p percentile of sorted durations, in milliseconds.
 func percentile(sorted []time.Duration, p float64) float64 {
 	return float64(sorted[min(len(sorted)-1, int(p*float64(len(sorted))))].Microseconds()) / 1000
 }
 
-// cpuTime is what a process has used of the processor since it began.
+// cpuTime returns the CPU time of a process since its start.
 func cpuTime(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name in parentheses may hold anything; after it come the state as field 3, and utime and stime as 14 and 15.
+	// The name in parentheses can contain anything; after it come the state as field 3, and utime and stime as 14 and 15.
 	fields := strings.Fields(string(stat)[strings.LastIndexByte(string(stat), ')')+1:])
 	user, err1 := strconv.Atoi(fields[11])
 	system, err2 := strconv.Atoi(fields[12])
@@ -51,7 +51,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, cmp.Or(err1, err2)
 }
 
-// resident is how much memory a process holds, in MiB.
+// resident returns the resident memory of a process, in MiB.
 func resident(pid int) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

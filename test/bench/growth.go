@@ -29,16 +29,16 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The namespaces that grow alike: Mooring judges one of them.
+// The namespaces that grow together. Mooring judges one of them.
 const (
 	grown      = "growth"
 	grownPlain = "growth-plain"
 )
 
 const (
-	// replicas of each StatefulSet.
+	// replicas is the number of replicas of each StatefulSet.
 	replicas = 3
-	// leftBehind is how many claims each namespace has of StatefulSets that are deleted.
+	// leftBehind is the number of claims of deleted StatefulSets in each namespace.
 	leftBehind = 100
 	// turns is how often each request is measured in a round.
 	turns = 20
@@ -58,12 +58,12 @@ spec:
   - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
 `
 
-// guarded is a request that Mooring judges, asked for as a dry run.
+// guarded is a dry-run request that Mooring judges.
 type guarded struct {
 	name string
-	// refused tells that Mooring refuses it.
+	// refused means that Mooring refuses it.
 	refused bool
-	// everywhere tells that it has no namespace, so that it is judged in any case.
+	// everywhere means that it is cluster-scoped, so it is always judged.
 	everywhere bool
 	do         func(c clients, namespace string, i int) error
 }
@@ -79,7 +79,7 @@ var dry = []string{metav1.DryRunAll}
 
 func deleting() metav1.DeleteOptions { return metav1.DeleteOptions{DryRun: dry} }
 
-// kept and taken are the names of StatefulSets whose claims are kept, and are deleted with them.
+// kept and taken return the names of StatefulSets whose claims are kept, and deleted with them.
 func (c clients) kept(i int) string  { return fmt.Sprintf("orders-%d", i*2%c.sets) }
 func (c clients) taken(i int) string { return fmt.Sprintf("orders-%d", (i*2+1)%c.sets) }
 
@@ -136,7 +136,7 @@ var requests = []guarded{
 	}},
 }
 
-// growth measures what requests cost in a namespace that holds more and more StatefulSets, and what Mooring reads for them.
+// growth measures the cost of requests in a namespace with more and more StatefulSets, and what Mooring reads for them.
 func (b *bench) growth(ctx context.Context) error {
 	c, err := b.growthClients(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (b *bench) growth(ctx context.Context) error {
 	var late figures
 	for _, size := range b.namespaceSizes {
 		fmt.Fprintln(os.Stderr, "bench: a namespace of", size, "StatefulSets")
-		// A server whose lease is not renewed while etcd is busy ends, and nothing starts it here.
+		// If a busy etcd delays the lease, the server stops, and nothing restarts it here.
 		if err := b.Stop(); err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (b *bench) growth(ctx context.Context) error {
 	return nil
 }
 
-// cost is what a request takes, at each size.
+// cost is the cost of a request at each size.
 type cost struct {
 	judged, plain struct{ medians, tails figures }
 	bytes, reads  figures
@@ -239,7 +239,7 @@ func (b *bench) growthClients(ctx context.Context) (clients, error) {
 	return clients{Interface: typed, dynamic: untyped, ctx: ctx}, errors.Join(err1, err2)
 }
 
-// answered returns an error unless the request was decided as it should be.
+// answered returns an error unless the request had the expected answer.
 func (g guarded) answered(err error) error {
 	switch {
 	case g.refused && apierrors.IsForbidden(err), !g.refused && err == nil:
@@ -287,7 +287,7 @@ func (b *bench) measureGrowth(request guarded, c clients, into *cost) error {
 	return b.countReads(request, c, into)
 }
 
-// countReads asks a few times more, and notes what the API server was asked for meanwhile.
+// countReads repeats the request, and counts the reads from the API server.
 func (b *bench) countReads(request guarded, c clients, into *cost) error {
 	const times = 5
 	bytes, reads, err := c.answers()
@@ -304,8 +304,8 @@ func (b *bench) countReads(request guarded, c clients, into *cost) error {
 	return err
 }
 
-// answers returns the bytes and the number of the API server's answers to reads of what Mooring reads for a review. The bench reads
-// none of it itself.
+// answers returns the bytes and the number of the API server's answers to reads of the kinds that Mooring reads. The benchmark
+// reads none of them.
 func (c clients) answers() (bytes, reads float64, err error) {
 	body, err := c.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(c.ctx)
 	if err != nil {
@@ -332,7 +332,7 @@ func (c clients) answers() (bytes, reads float64, err error) {
 	return bytes, reads, nil
 }
 
-// quiet returns once Mooring's scanner has seen what is new.
+// quiet waits until Mooring's scanner has seen all changes.
 func (c clients) quiet() error {
 	return await(c.ctx, "Mooring to read no more", func() error {
 		_, before, err := c.answers()
@@ -348,7 +348,7 @@ func (c clients) quiet() error {
 	})
 }
 
-// atOnce deletes claims that are left, from as many clients as there are.
+// atOnce deletes the remaining claims, concurrently from all clients.
 func (b *bench) atOnce(c clients) (row []string, refused int, err error) {
 	request := requests[1]
 	var mu sync.Mutex
@@ -374,8 +374,8 @@ func (b *bench) atOnce(c clients) (row []string, refused int, err error) {
 	return []string{fmt.Sprintf("%.1f s", time.Since(began).Seconds()), fmt.Sprintf("%.1f s", slowest.Seconds()), fmt.Sprint(refused), fmt.Sprintf("%.0f MiB", mib)}, refused, err
 }
 
-// grow makes the namespaces hold this many StatefulSets, with their Services, budgets, Pods, claims and volumes. They are written to
-// etcd past the API server, which would need half an hour for as many, and they stay as they are: no controller runs.
+// grow adds StatefulSets to the namespaces, with their Services, budgets, Pods, claims and volumes. It writes to etcd directly,
+// because the API server would need half an hour. They do not change: no controller runs.
 func (b *bench) grow(ctx context.Context, c clients, size int) error {
 	var group errgroup.Group
 	group.SetLimit(4)
@@ -427,7 +427,7 @@ func (b *bench) grow(ctx context.Context, c clients, size int) error {
 // owners are the UIDs of the custom resource in each namespace.
 var owners = map[string]types.UID{}
 
-// databaseSet is the StatefulSet of that number; the odd ones belong to a custom resource and take their claims along.
+// databaseSet returns the StatefulSet with this number. Odd ones belong to a custom resource and delete their claims.
 func databaseSet(namespace string, i int) (*appsv1.StatefulSet, error) {
 	set := &appsv1.StatefulSet{}
 	if err := recordedObject("database-create", set); err != nil {
@@ -465,7 +465,7 @@ func memberClaim(set *appsv1.StatefulSet, n int) (*corev1.PersistentVolumeClaim,
 	return claim, nil
 }
 
-// databaseEntries are the StatefulSet of that number and everything around it.
+// databaseEntries returns the StatefulSet with this number and the objects around it.
 func databaseEntries(namespace string, i int) ([]entry, error) {
 	set, err := databaseSet(namespace, i)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/mooring-dev/mooring/webhooks"
 )
 
-// around are the objects that the recorded reviews are about and that their rules ask for, so that nobody is warned.
+// around are the objects that the recorded reviews and their rules need, so that there are no warnings.
 const around = `
 apiVersion: v1
 kind: Namespace
@@ -53,7 +53,7 @@ metadata: {name: db, namespace: NAMESPACE}
 spec: {serviceName: db, replicas: 3, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: example/db, readinessProbe: {tcpSocket: {port: 5432}}}]}}}
 `
 
-// asked are the recorded reviews that are sent, and where to. The aimed ones have a target.
+// asked are the recorded reviews and their paths. Those with an aim have a target.
 var asked = []struct {
 	what, review, path string
 	aimed              bool
@@ -69,15 +69,15 @@ var asked = []struct {
 	{"claim delete, read live", "claim-delete", webhooks.ValidatePath, false},
 }
 
-// target is a webhook that is measured.
+// target is a measured webhook.
 type target struct {
 	name, url string
 	pid       int
-	// namespace is the one its reviews are about.
+	// namespace is the namespace of its reviews.
 	namespace string
 }
 
-// load is what one measurement shows.
+// load is the result of a measurement.
 type load struct{ throughput, p50, p99, cpu figures }
 
 func (b *bench) https(ctx context.Context) error {
@@ -145,7 +145,7 @@ func (b *bench) https(ctx context.Context) error {
 	return nil
 }
 
-// startNoop starts the no-op webhook in a process of its own.
+// startNoop starts the no-op webhook in its own process.
 func startNoop(ctx context.Context) (target, func(), error) {
 	cmd, err := self(ctx, "noop")
 	if err != nil {
@@ -172,8 +172,8 @@ func startNoop(ctx context.Context) (target, func(), error) {
 
 var version = regexp.MustCompile(`"resourceVersion":"[0-9]+"`)
 
-// review returns a recorded review as the API server sends it, moved to a namespace. A Scale gets the version that the
-// StatefulSet has there, as it would.
+// review returns a recorded review as the API server sends it, moved to a namespace. A Scale gets the StatefulSet's resourceVersion
+// there.
 func (b *bench) review(ctx context.Context, name, namespace string) ([]byte, error) {
 	data, err := recording(name)
 	if err != nil {
@@ -196,10 +196,10 @@ func recording(name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join("..", "webhooks", "testdata", name+".review.json"))
 }
 
-// measure sends the review again and again for the time given.
+// measure sends the review repeatedly for the given time.
 func (l *load) measure(ctx context.Context, t target, path string, body []byte, connections int, each time.Duration) error {
 	client := &http.Client{Transport: &http.Transport{
-		// The API server speaks HTTP/1.1 to webhooks, and does not know this certificate here.
+		// The API server uses HTTP/1.1 for webhooks. The certificate is not known here.
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}},
 		MaxIdleConnsPerHost: connections,
 	}}
@@ -221,7 +221,7 @@ func (l *load) measure(ctx context.Context, t target, path string, body []byte, 
 		}
 		return err
 	}
-	// Handshakes and first times are not what is measured.
+	// Warm up: handshakes and first requests are not measured.
 	if _, err := inParallel(connections, each/4, ask); err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (l *load) measure(ctx context.Context, t target, path string, body []byte, 
 	return nil
 }
 
-// inParallel does something again and again in so many goroutines for so long, and returns how long each time took.
+// inParallel calls do repeatedly in this many goroutines for this long, and returns the duration of each call.
 func inParallel(goroutines int, each time.Duration, do func() error) ([]time.Duration, error) {
 	took, errs := make([][]time.Duration, goroutines), make([]error, goroutines)
 	end := time.Now().Add(each)

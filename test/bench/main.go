@@ -1,6 +1,5 @@
-// Command bench measures Mooring against the least that a webhook can do, and writes the tables as Markdown: over HTTPS,
-// through a real API server, in memory, and from start to ready. What is compared is measured in turns within one run, so
-// that a slow minute of the machine is everybody's.
+// Command bench measures Mooring against a minimal webhook, and writes the tables as Markdown: over HTTPS, through a real API
+// server, in memory, and from start to ready. Compared values are measured in turn within one run, so that other load affects all.
 package main
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// bench is a control plane with Mooring, and how much is to be measured.
+// bench is a control plane with Mooring, and the sizes to measure.
 type bench struct {
 	*harness.Installation
 	out     io.Writer
@@ -30,13 +29,13 @@ type bench struct {
 	each    time.Duration
 	objects int
 	sizes   []int
-	// namespaceSizes are how many StatefulSets one namespace is to hold.
+	// namespaceSizes are the numbers of StatefulSets in a namespace.
 	namespaceSizes []int
 	aims           [][]string
 }
 
 func main() {
-	// The processes whose memory and time are measured are this program again, under a name.
+	// The measured processes are this program with a subcommand.
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "noop":
@@ -82,12 +81,12 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 		return err
 	}
 	defer cp.Stop()
-	// As it is in a container of the chart's; for the no-op too, but not for the control plane.
+	// As in a container of the chart, for the no-op too, but not for the control plane.
 	if err := errors.Join(os.Setenv("GOGC", "400"), os.Setenv("GOMEMLIMIT", "230MiB")); err != nil {
 		return err
 	}
 	b.Installation, err = harness.On(ctx, cp, harness.Options{Values: map[string]any{
-		// Mooring judges the namespaces that are to be compared with it only where its webhook is called by hand.
+		// For the compared namespaces, Mooring's webhook is only called directly.
 		"webhook": map[string]any{"excludedNamespaces": []any{plain, floor, vap, grownPlain}},
 	}})
 	if err != nil {
@@ -95,7 +94,7 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 	}
 	defer b.Stop()
 	fmt.Fprintln(b.out, b.machine())
-	// Targets is known last and read first.
+	// The targets are known last and are printed first.
 	out, tables := b.out, &bytes.Buffer{}
 	b.out = tables
 	err = b.measure(ctx, parts)
@@ -122,7 +121,7 @@ func (b *bench) measure(ctx context.Context, parts []string) error {
 	return nil
 }
 
-// machine names what the figures were measured on.
+// machine describes the machine.
 func (b *bench) machine() string {
 	cpu := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -150,7 +149,7 @@ func (b *bench) table(heading, explanation string, rows [][]string) {
 	}
 }
 
-// aim notes whether what is measured is at most, or at least, what was aimed at.
+// aim records whether a value meets its aim.
 func (b *bench) aim(what string, is figures, relation string, bound float64, format string) {
 	met := "missed"
 	if m := is.median(); relation == atMost && m <= bound || relation == atLeast && m >= bound {
@@ -164,7 +163,7 @@ const (
 	atLeast = "at least"
 )
 
-// self is this program again.
+// self returns a command of this program.
 func self(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	path, err := os.Executable()
 	if err != nil {

@@ -29,7 +29,7 @@ import (
 	"github.com/mooring-dev/mooring/webhooks"
 )
 
-// kind is one whose objects are cached: where etcd has them, and one of them.
+// kind is a kind of cached objects: its place in etcd, and an example.
 type kind struct {
 	name, prefix string
 	one          client.Object
@@ -52,14 +52,14 @@ func cachedKinds() ([]kind, error) {
 	}, err
 }
 
-// usage is what a process that holds a cache has to say of itself.
+// usage is the output of a process with a cache.
 type usage struct {
-	// Heap is what is in use, in bytes, and Objects how many are cached.
+	// Heap is the heap in use, in bytes, and Objects the number of cached objects.
 	Heap, Objects int
 }
 
-// memory fills the cluster and looks what a cache of it takes. The objects are written to etcd past the API server, which
-// would need minutes for as many.
+// memory fills the cluster and measures a cache of it. The objects are written to etcd directly, because the API server would need
+// minutes.
 func (b *bench) memory(ctx context.Context) error {
 	kinds, err := cachedKinds()
 	if err != nil {
@@ -95,7 +95,7 @@ func (b *bench) memory(ctx context.Context) error {
 	return nil
 }
 
-// fleet fills the cluster and looks what a server takes that caches all of it, and how long it takes to be ready.
+// fleet fills the cluster and measures a server that caches all of it, and its time to ready.
 func (b *bench) fleet(ctx context.Context) error {
 	kinds, err := cachedKinds()
 	if err != nil {
@@ -119,7 +119,7 @@ func (b *bench) fleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The Pods are read while reviews are answered already.
+	// Pods are read while reviews are already answered.
 	time.Sleep(time.Minute)
 	mib, err := resident(b.PID())
 	if err != nil {
@@ -137,7 +137,7 @@ func (b *bench) fleet(ctx context.Context) error {
 
 const memoryLimit = "512MiB"
 
-// restart starts the server anew and returns how long it took to be ready.
+// restart restarts the server and returns its time to ready.
 func (b *bench) restart(ctx context.Context) (time.Duration, error) {
 	if err := b.Stop(); err != nil {
 		return 0, err
@@ -165,7 +165,7 @@ func (b *bench) start(ctx context.Context) error {
 	return nil
 }
 
-// objectSize returns what one cached object of the kind takes, by a process of its own that caches all there are.
+// objectSize returns the memory of a cached object of the kind, measured by a process that caches all of them.
 func (b *bench) objectSize(ctx context.Context, k kind, how string) (string, error) {
 	cmd, err := self(ctx, "cache", b.Kubeconfig, k.name, how)
 	if err != nil {
@@ -182,7 +182,7 @@ func (b *bench) objectSize(ctx context.Context, k kind, how string) (string, err
 	return fmt.Sprint(u.Heap / max(1, u.Objects)), nil
 }
 
-// fillCache caches all objects of a kind, as Mooring keeps them or whole, and prints what that takes.
+// fillCache caches all objects of a kind, trimmed or whole, and prints the memory.
 func fillCache(args []string) error {
 	kubeconfig, name, how := args[0], args[1], args[2]
 	kinds, err := cachedKinds()
@@ -225,7 +225,7 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// store writes objects of the kind to etcd, over those that there are, until there are n.
+// store writes n objects of the kind to etcd, over existing ones.
 func (b *bench) store(ctx context.Context, k kind, n int) error {
 	const batch = 100
 	var all sync.WaitGroup
@@ -245,13 +245,13 @@ func (b *bench) store(ctx context.Context, k kind, n int) error {
 	return errors.Join(errs...)
 }
 
-// entry is an object and where etcd has those of its kind.
+// entry is an object with its place in etcd.
 type entry struct {
 	prefix string
 	object client.Object
 }
 
-// put writes objects to etcd, in one transaction, which has room for 128 of them.
+// put writes objects to etcd in one transaction, which has room for 128.
 func (b *bench) put(ctx context.Context, entries []entry) error {
 	type put struct {
 		Key   []byte `json:"key"`
@@ -278,7 +278,7 @@ func (b *bench) put(ctx context.Context, entries []entry) error {
 	return b.transact(ctx, map[string]any{"success": operations})
 }
 
-// numbered returns a copy of the object with a name of its own, in one of many namespaces.
+// numbered returns a copy of the object with its own name, in one of many namespaces.
 func numbered(o client.Object, i int) client.Object {
 	one := o.DeepCopyObject().(client.Object)
 	one.SetNamespace(fmt.Sprintf("team-%d", i%500))
@@ -288,7 +288,7 @@ func numbered(o client.Object, i int) client.Object {
 	return one
 }
 
-// transact asks etcd for a transaction through its JSON gateway.
+// transact sends a transaction to etcd through its JSON gateway.
 func (b *bench) transact(ctx context.Context, transaction any) error {
 	body, err := json.Marshal(transaction)
 	if err != nil {

@@ -26,11 +26,11 @@ import (
 	"github.com/mooring-dev/mooring/webhooks"
 )
 
-// typedPath is where the floor of webhooks that look at what they are sent is served.
+// typedPath is the path of the minimal webhook that decodes its requests.
 const typedPath = "/typed"
 
-// noop serves the floor on Mooring's own server: it reads the body, finds the request's uid and says yes. Below typedPath it
-// has controller-runtime decode the request and its objects before. It prints its address and ends at SIGTERM.
+// noop serves the minimal webhook on Mooring's server: it reads the body, finds the request's uid and allows it. Below typedPath,
+// controller-runtime decodes the request and its objects first. It prints its address and stops at SIGTERM.
 func noop() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -54,7 +54,7 @@ func noop() error {
 	return server.Start(ctx)
 }
 
-// answered counts the reviews, for who has to know that the API server calls.
+// answered counts the reviews, to see whether the API server calls.
 var answered atomic.Int64
 
 func sayYes(w http.ResponseWriter, r *http.Request) {
@@ -94,7 +94,7 @@ func decodeAndSayYes(_ context.Context, r admission.Request) admission.Response 
 	return admission.Allowed("")
 }
 
-// uidOf reads no further than it has to: the API server writes the uid first.
+// uidOf reads only as far as necessary: the API server writes the uid first.
 func uidOf(review []byte) (string, error) {
 	tokens := json.NewDecoder(bytes.NewReader(review))
 	for {
@@ -112,7 +112,7 @@ func uidOf(review []byte) (string, error) {
 	}
 }
 
-// selfSigned borrows the certificate that the standard library keeps for tests.
+// selfSigned returns the standard library's test certificate.
 func selfSigned() (*tls.Certificate, error) {
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS()

@@ -1,6 +1,6 @@
-// Command certmanager runs cert-manager's own controllers and its cainjector against a cluster, for the tests: what its
-// images run, without the issuers that need somebody else (ACME, Vault, Venafi). It is a module of its own, so that
-// cert-manager's dependencies are nobody else's.
+// Command certmanager runs cert-manager's controllers and cainjector against a cluster, for the tests: what its images run, without
+// the issuers that need an external service (ACME, Vault, Venafi). It is a separate module, to keep cert-manager's dependencies to
+// itself.
 package main
 
 import (
@@ -57,12 +57,12 @@ func main() {
 	}
 }
 
-// runControllers runs every controller that the imports above register.
+// runControllers runs all controllers that are imported above.
 func runControllers(ctx context.Context, kubeconfig string) error {
 	factory, err := controller.NewContextFactory(ctx, controller.ContextOptions{
 		Kubeconfig: kubeconfig, KubernetesAPIQPS: 50, KubernetesAPIBurst: 100,
 		IssuerOptions: controller.IssuerOptions{ClusterResourceNamespace: "cert-manager"},
-		// A test does not wait for the hour after which the real one tries again.
+		// A test cannot wait for the real retry after an hour.
 		CertificateOptions: controller.CertificateOptions{
 			CertificateRequestMinimumBackoffDuration: time.Second, CertificateRequestMaximumBackoffDuration: time.Second,
 		},
@@ -88,13 +88,13 @@ func runControllers(ctx context.Context, kubeconfig string) error {
 	return group.Wait()
 }
 
-// runInjector runs the part of cainjector that looks after webhook configurations.
+// runInjector runs the part of cainjector for webhook configurations.
 func runInjector(ctx context.Context, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
 	}
-	// Its name is what it applies the caBundles under.
+	// Its user agent is the field manager of the caBundles.
 	config = util.RestConfigWithUserAgent(config, "cainjector")
 	known := runtime.NewScheme()
 	if err := errors.Join(scheme.AddToScheme(known), certmanager.AddToScheme(known)); err != nil {

@@ -21,26 +21,25 @@ import (
 	"time"
 )
 
-// recipes says what each Kubernetes version is built from: per folder the go.mod and go.sum of two builds, one of
-// Kubernetes and etcd, one of kwok. They go by other names here, as embedding stops at a go.mod.
+// recipes has, for each Kubernetes version, the go.mod and go.sum of two builds: Kubernetes with etcd, and kwok. Their names differ
+// here, because go:embed skips folders with a go.mod.
 //
 //go:embed versions
 var recipes embed.FS
 
-// DefaultVersion is the Kubernetes version built where none is asked for.
+// DefaultVersion is the Kubernetes version that is built by default.
 const DefaultVersion = "v1.37"
 
-// VersionVariable is the environment variable that asks for another version ("v1.34" or "1.34"), so that one suite runs on
-// several.
+// VersionVariable is the environment variable for another version ("v1.34" or "1.34"), so that one suite runs on several.
 const VersionVariable = "MOORING_TEST_K8S"
 
-// resolve returns the version asked for: by the caller, else by the environment, else DefaultVersion.
+// resolve returns the requested version: the caller's, the environment's, or DefaultVersion.
 func resolve(version string) string {
 	version = cmp.Or(version, os.Getenv(VersionVariable), DefaultVersion)
 	return "v" + strings.TrimPrefix(version, "v")
 }
 
-// program is one binary and the package it is built from.
+// program is a binary with the package that it is built from.
 type program struct{ name, recipe, pkg string }
 
 var programs = []program{
@@ -52,9 +51,9 @@ var programs = []program{
 	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"},
 }
 
-// Build returns the folder that holds the control plane's binaries of that version ("v1.37"; empty for what
-// VersionVariable says, else DefaultVersion), and builds it first where the user's cache does not have it yet. That takes minutes once; progress is told to progress.
-// Modules come from the Go module cache, so that a second build needs no network.
+// Build returns the folder with the control plane's binaries of that version ("v1.37"; by default VersionVariable or
+// DefaultVersion). It builds them if the user's cache does not have them, which takes minutes once and reports to progress. Modules
+// come from the Go module cache, so a second build needs no network.
 func Build(ctx context.Context, version string, progress io.Writer) (string, error) {
 	version = resolve(version)
 	key, err := recipeKey(version)
@@ -77,7 +76,7 @@ func Build(ctx context.Context, version string, progress io.Writer) (string, err
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	// Built beside its place and moved there whole, so that a build that was interrupted is never taken for one.
+	// Build elsewhere and move the result, so that an interrupted build is never used.
 	work, err := os.MkdirTemp(filepath.Dir(dir), "building-")
 	if err != nil {
 		return "", err
@@ -114,7 +113,7 @@ func buildProgram(ctx context.Context, version, work string, p program) error {
 	if err != nil {
 		return err
 	}
-	// A client that cannot parse the server's version refuses to talk to it.
+	// Clients refuse a server whose version they cannot parse.
 	flags := "-s -w"
 	parts := strings.Split(strings.TrimPrefix(release, "v"), ".")
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
@@ -126,7 +125,7 @@ func buildProgram(ctx context.Context, version, work string, p program) error {
 	return err
 }
 
-// copyStages puts the life of fake nodes, Pods and volumes, which kwok's module ships, into one file beside its binary.
+// copyStages collects the stages of nodes, Pods and volumes from kwok's module in one file beside its binary.
 func copyStages(ctx context.Context, work string) error {
 	module, err := goTool(ctx, filepath.Join(work, "kwok"), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")
 	if err != nil {
@@ -143,7 +142,7 @@ func copyStages(ctx context.Context, work string) error {
 			if err != nil {
 				return err
 			}
-			// Besides the stages there are files for kustomize and a StorageClass.
+			// There are also files for kustomize and a StorageClass.
 			if bytes.Contains(data, []byte("kind: Stage")) {
 				fmt.Fprintf(&all, "---\n%s\n", data)
 			}
@@ -185,7 +184,7 @@ func writeRecipe(version, recipe, dir string) error {
 	return nil
 }
 
-// pinned returns the version of a module that the recipe requires.
+// pinned returns the version of a module in the recipe.
 func pinned(version, module string) (string, error) {
 	data, err := recipes.ReadFile("versions/" + version + "/kubernetes.mod")
 	if err != nil {
@@ -198,7 +197,7 @@ func pinned(version, module string) (string, error) {
 	return string(found[1]), nil
 }
 
-// recipeKey names a build: a changed recipe is another build. The error lists the versions there are.
+// recipeKey identifies a build by its recipe. The error lists the available versions.
 func recipeKey(version string) (string, error) {
 	sum := sha256.New()
 	files, err := fs.Glob(recipes, "versions/"+version+"/*")
@@ -224,7 +223,7 @@ func recipeKey(version string) (string, error) {
 	return fmt.Sprintf("%s-%s-%s-%x", version, runtime.GOOS, runtime.GOARCH, sum.Sum(nil)[:6]), nil
 }
 
-// lock waits for the file's lock, so that of several builders one builds and the others find it done.
+// lock waits for the file's lock, so that only one of several processes builds.
 func lock(path string) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -240,7 +239,7 @@ func lock(path string) (func(), error) {
 	return func() { file.Close() }, nil
 }
 
-// locate returns the path of a binary: from KUBEBUILDER_ASSETS where it is set and has it, else from our own build.
+// locate returns the path of a binary: from KUBEBUILDER_ASSETS if it has it, else from the build.
 func locate(name, built string) string {
 	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
 		if path := filepath.Join(assets, name); isExecutable(path) {

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// Component is one server of the control plane, a process of its own.
+// Component is a server of the control plane, in its own process.
 type Component struct {
-	// Name is that of its binary, such as kube-apiserver.
+	// Name is the name of its binary, such as kube-apiserver.
 	Name string
-	// Log is the file that holds its output.
+	// Log is the file with its output.
 	Log string
 
 	path     string
@@ -28,7 +28,7 @@ type Component struct {
 	done     chan struct{}
 }
 
-// start runs the process. Unless detached, the kernel kills it when this process dies, however it dies.
+// start starts the process. Unless it is detached, the kernel kills it when this process dies.
 func (c *Component) start() error {
 	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *Component) start() error {
 	}
 	c.done = make(chan struct{})
 	go func() {
-		// What a killed process returns tells nothing; its log does.
+		// The exit status of a killed process means nothing; its log shows the cause.
 		_ = c.cmd.Wait()
 		close(c.done)
 	}()
@@ -62,8 +62,8 @@ var (
 	launch   sync.Once
 )
 
-// onLastingThread runs f on a thread that lives as long as this process: the kernel's parent-death signal is sent when the
-// thread that started a process ends, and Go ends threads as it likes.
+// onLastingThread runs f on a thread that lives as long as this process. The kernel sends the parent-death signal when the thread
+// that started a process ends, and Go may end threads at any time.
 func onLastingThread(f func() error) error {
 	launch.Do(func() {
 		go func() {
@@ -78,16 +78,16 @@ func onLastingThread(f func() error) error {
 	return <-result
 }
 
-// Restart stops the component if it runs, and starts it again as it was.
+// Restart stops the component if it runs, and starts it again.
 func (c *Component) Restart() error {
 	c.Kill()
 	return c.start()
 }
 
-// Kill ends the process at once, as a crash would, and returns when it is gone.
+// Kill kills the process like a crash, and returns when it is gone.
 func (c *Component) Kill() { c.end(syscall.SIGKILL) }
 
-// Pause stops the process in its tracks, and Resume lets it go on: a server that hangs.
+// Pause suspends the process, like a server that hangs; Resume continues it.
 func (c *Component) Pause() error { return c.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Resume undoes Pause.
@@ -112,7 +112,7 @@ func (c *Component) end(signal syscall.Signal) {
 	}
 }
 
-// failure is the error for a component that ended by itself, with the last lines it wrote.
+// failure returns the error for a component that ended by itself, with its last output.
 func (c *Component) failure() error {
 	select {
 	case <-c.done:

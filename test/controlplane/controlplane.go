@@ -1,6 +1,6 @@
-// Package controlplane runs a real Kubernetes control plane on loopback, without a container engine: etcd, the API
-// server, the controller manager and the scheduler, and kwok in the place of the nodes, so that Pods become ready, claims
-// are bound and retention policies really delete.
+// Package controlplane runs a real Kubernetes control plane on loopback without a container engine: etcd, the API server, the
+// controller manager and the scheduler, with kwok instead of nodes, so that Pods become ready, claims are bound and retention
+// policies delete.
 package controlplane
 
 import (
@@ -23,33 +23,33 @@ import (
 	"time"
 )
 
-// Options says what the control plane is to be like. The zero value is a good one.
+// Options configure the control plane. The zero value works.
 type Options struct {
-	// Version is the Kubernetes version, as in the versions folder; where empty what VersionVariable says, else DefaultVersion.
+	// Version is the Kubernetes version, as in the versions folder; by default VersionVariable or DefaultVersion.
 	Version string
-	// Nodes is how many fake nodes there are; 3 where 0. They are called node-0, node-1 and so on.
+	// Nodes is the number of fake nodes, by default 3. They are called node-0, node-1 and so on.
 	Nodes int
-	// APIServerArgs and ControllerManagerArgs are appended to the flags of the two.
+	// APIServerArgs and ControllerManagerArgs are additional flags.
 	APIServerArgs, ControllerManagerArgs []string
-	// WithoutControllers leaves out controller manager, scheduler and kwok: objects are stored and nothing happens to them.
+	// WithoutControllers omits the controller manager, the scheduler and kwok: objects are only stored.
 	WithoutControllers bool
-	// Dir holds the data, logs and credentials. A temporary folder, removed by Stop, where empty.
+	// Dir is the folder of data, logs and credentials, by default a temporary one that Stop removes.
 	Dir string
-	// Detached lets the processes outlive the one that starts them.
+	// Detached lets the processes outlive this one.
 	Detached bool
-	// Progress is told about a build; os.Stderr where nil.
+	// Progress receives the progress of a build, by default os.Stderr.
 	Progress io.Writer
 }
 
 // ControlPlane is a running control plane.
 type ControlPlane struct {
-	// Kubeconfig is the path of the administrator's.
+	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
-	// URL is where the API server listens.
+	// URL is the address of the API server.
 	URL string
-	// Etcd is where etcd listens.
+	// Etcd is the address of etcd.
 	Etcd string
-	// Dir holds the data, logs and credentials.
+	// Dir is the folder of data, logs and credentials.
 	Dir string
 
 	components []*Component
@@ -59,7 +59,7 @@ type ControlPlane struct {
 	temporary  bool
 }
 
-// Start runs a control plane for a test, and stops it when the test ends.
+// Start runs a control plane for a test, and stops it at the end of the test.
 func Start(t testing.TB, o Options) *ControlPlane {
 	t.Helper()
 	cp, err := Run(context.Background(), o)
@@ -70,8 +70,8 @@ func Start(t testing.TB, o Options) *ControlPlane {
 	return cp
 }
 
-// Run starts a control plane and returns once it can be used: the API server is ready, the nodes are, the namespace
-// default has its service account and a StorageClass is the default one. The caller has to Stop it.
+// Run starts a control plane and waits until it is usable: API server and nodes are ready, and the namespace default has its
+// service account and a default StorageClass exists. The caller must Stop it.
 func Run(ctx context.Context, o Options) (cp *ControlPlane, err error) {
 	built, err := Build(ctx, o.Version, cmp.Or[io.Writer](o.Progress, os.Stderr))
 	if err != nil {
@@ -134,7 +134,7 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 	file := cp.authority.path
 	args := []string{
 		"--etcd-servers=" + cp.Etcd, "--bind-address=127.0.0.1", "--secure-port=" + ports[2],
-		// Loopback cannot stand in an Endpoints object, and the default namespace's is of no use here.
+		// An Endpoints object cannot have a loopback address, and that of the default namespace is not needed.
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.0.0.0/16", "--allow-privileged", "--authorization-mode=Node,RBAC",
 		"--tls-cert-file=" + file("apiserver.crt"), "--tls-private-key-file=" + file("apiserver.key"),
@@ -165,7 +165,7 @@ func (cp *ControlPlane) startControllers(ctx context.Context, o Options, built s
 	}
 	manager := config("kube-controller-manager", "system:kube-controller-manager")
 	scheduler := config("kube-scheduler", "system:kube-scheduler")
-	// kwok does the work of the nodes' agents, and is to be taken for one of them.
+	// kwok does the work of the kubelets, so it has the identity of one.
 	nodes := config("kwok", "system:node:kwok", "system:masters")
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (cp *ControlPlane) startControllers(ctx context.Context, o Options, built s
 	managerArgs := []string{
 		"--kubeconfig=" + manager, "--authentication-kubeconfig=" + manager, "--authorization-kubeconfig=" + manager,
 		"--bind-address=127.0.0.1", "--secure-port=" + ports[0], "--cert-dir=" + cp.Dir, "--leader-elect=false",
-		// Each controller acts under a service account of its own, as clusters made by kubeadm have it.
+		// Each controller has its own service account, as in kubeadm clusters.
 		"--use-service-account-credentials",
 		"--service-account-private-key-file=" + file("service-accounts.key"), "--root-ca-file=" + file("ca.crt"),
 		"--cluster-signing-cert-file=" + file("ca.crt"), "--cluster-signing-key-file=" + file("ca.key"),
@@ -219,7 +219,7 @@ func (cp *ControlPlane) startControllers(ctx context.Context, o Options, built s
 	})
 }
 
-// storageClass is the one that kwok's volume stages provision for.
+// storageClass is the class that kwok's volume stages provision.
 const storageClass = `
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -253,7 +253,7 @@ func (cp *ControlPlane) launch(o Options, built, name string, args ...string) er
 	return c.start()
 }
 
-// await polls until the condition holds, and fails early with the log of a component that ended.
+// await polls until the condition is true, and fails early with the log of a component that ended.
 func (cp *ControlPlane) await(ctx context.Context, what string, condition func() error) error {
 	for {
 		err := condition()
@@ -273,7 +273,7 @@ func (cp *ControlPlane) await(ctx context.Context, what string, condition func()
 	}
 }
 
-// Component returns one of the servers by the name of its binary, or nil.
+// Component returns the server with this binary, or nil.
 func (cp *ControlPlane) Component(name string) *Component {
 	for _, c := range cp.components {
 		if c.Name == name {
@@ -283,32 +283,32 @@ func (cp *ControlPlane) Component(name string) *Component {
 	return nil
 }
 
-// Kubectl returns the command kubectl with these arguments, as the administrator; set KUBECONFIG in its Env for another user.
+// Kubectl returns a kubectl command as the administrator; set KUBECONFIG in its Env for another user.
 func (cp *ControlPlane) Kubectl(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, cp.kubectl, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+cp.Kubeconfig)
 	return cmd
 }
 
-// KubeconfigFor returns the path of a kubeconfig for a user of that name in these groups.
+// KubeconfigFor returns the path of a kubeconfig for a user with this name and groups.
 func (cp *ControlPlane) KubeconfigFor(user string, groups ...string) (string, error) {
 	name := strings.NewReplacer(":", "-", "/", "-", "@", "-").Replace(user)
 	return cp.authority.clientKubeconfig(name, cp.URL, user, groups)
 }
 
-// KubeconfigForToken returns the path of a kubeconfig for whoever the bearer token belongs to.
+// KubeconfigForToken returns the path of a kubeconfig with the bearer token.
 func (cp *ControlPlane) KubeconfigForToken(name, token string) (string, error) {
 	return cp.authority.kubeconfig(name, cp.URL, map[string]string{"token": token})
 }
 
-// WaitReady returns once the API server says that it is ready, for after a restart.
+// WaitReady waits until the API server is ready, after a restart.
 func (cp *ControlPlane) WaitReady(ctx context.Context) error {
 	return cp.await(ctx, "the API server to be ready", func() error { return cp.get("/readyz", nil) })
 }
 
 // Stop ends all processes, and removes a temporary folder.
 func (cp *ControlPlane) Stop() {
-	// Whoever writes goes first. Nothing is worth the minute that the API server would drain for.
+	// Stop writers first. Do not wait the minute that the API server would drain for.
 	for _, c := range slices.Backward(cp.components) {
 		c.Kill()
 	}
@@ -354,7 +354,7 @@ func (cp *ControlPlane) adminClient() (*http.Client, error) {
 	}, nil
 }
 
-// FreePorts returns n ports of 127.0.0.1 that nobody listens on at the moment.
+// FreePorts returns n unused ports on 127.0.0.1.
 func FreePorts(n int) ([]string, error) {
 	var ports []string
 	for range n {
@@ -362,7 +362,7 @@ func FreePorts(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		// All are held until all are known, so that they differ.
+		// Hold all until all are chosen, so that they differ.
 		defer l.Close()
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		if err != nil {

@@ -37,8 +37,8 @@ spec:
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `
 
-// TestStatefulSetLives shows that everything a StatefulSet lives from is there: Pods become ready, claims bound, the
-// retention policy deletes, and a namespace goes away.
+// TestStatefulSetLives checks everything that a StatefulSet needs: Pods become ready, claims bound, the retention policy deletes,
+// and a namespace is removed.
 func TestStatefulSetLives(t *testing.T) {
 	cp := Start(t, Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -65,7 +65,7 @@ func TestStatefulSetLives(t *testing.T) {
 		t.Errorf("claims after the scale-down: %q", claims)
 	}
 
-	// kwok makes Pods ready once, when they have no address yet: what a test writes into their status stays.
+	// kwok makes Pods ready once, when they have no address yet, so a status that a test writes stays.
 	kubectl("-n", "shop", "patch", "pod", "db-0", "--subresource=status", "--type=strategic",
 		"-p", `{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
 	kubectl("-n", "shop", "wait", "--for=jsonpath={.status.availableReplicas}=0", "statefulset/db", "--timeout=30s")

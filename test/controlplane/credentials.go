@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// authority signs the certificates of one control plane; its files lie in dir.
+// authority signs the certificates of a control plane, in dir.
 type authority struct {
 	dir  string
 	cert *x509.Certificate
@@ -45,7 +45,7 @@ func newAuthority(dir string) (*authority, error) {
 	return a, a.write("ca", der, key)
 }
 
-// issue writes name.crt and name.key for a user with groups, who may also be a server at the addresses.
+// issue writes name.crt and name.key for a user with groups, who can also be a server at the addresses.
 func (a *authority) issue(name, user string, groups, addresses []string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -89,7 +89,7 @@ func (a *authority) write(name string, der []byte, key crypto.Signer) error {
 
 func (a *authority) path(file string) string { return filepath.Join(a.dir, file) }
 
-// kubeconfig writes name.kubeconfig with the credentials given as the lines of a kubeconfig's user.
+// kubeconfig writes name.kubeconfig with these lines as its user's credentials.
 func (a *authority) kubeconfig(name, server string, user map[string]string) (string, error) {
 	ca, err := os.ReadFile(a.path("ca.crt"))
 	if err != nil {
@@ -115,7 +115,7 @@ users:
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// clientKubeconfig issues a certificate for the user and writes a kubeconfig that holds it.
+// clientKubeconfig issues a certificate for the user and writes a kubeconfig with it.
 func (a *authority) clientKubeconfig(name, server, user string, groups []string) (string, error) {
 	if err := a.issue(name, user, groups, nil); err != nil {
 		return "", err

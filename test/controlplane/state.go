@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// saved is what Save remembers of a detached control plane.
+// saved is what Save stores of a detached control plane.
 type saved struct {
 	Kubeconfig, URL, Kubectl string
 	PIDs                     []int
@@ -21,7 +21,7 @@ type saved struct {
 
 const stateFile = "controlplane.json"
 
-// Save remembers a detached control plane in its folder, for another process to find.
+// Save stores a detached control plane in its folder, for other processes.
 func (cp *ControlPlane) Save() error {
 	s := saved{Kubeconfig: cp.Kubeconfig, URL: cp.URL, Kubectl: cp.kubectl}
 	for _, c := range cp.components {
@@ -36,14 +36,14 @@ func (cp *ControlPlane) Save() error {
 
 // Saved is a control plane that another process started.
 type Saved struct {
-	// Kubeconfig is the path of the administrator's, Kubectl that of the kubectl that goes with it.
+	// Kubeconfig is the path of the administrator's kubeconfig, Kubectl that of its kubectl.
 	Kubeconfig, Kubectl string
 
 	dir  string
 	pids []int
 }
 
-// Find returns the control plane saved in dir, or nil where none of its processes runs any more.
+// Find returns the control plane saved in dir, or nil if none of its processes runs.
 func Find(dir string) (*Saved, error) {
 	data, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -81,8 +81,8 @@ func (s *Saved) Stop() error {
 	return os.RemoveAll(s.dir)
 }
 
-// isOurs tells whether the process still is the one that was started, and not another that got its number: each of ours
-// has our folder among its arguments.
+// isOurs reports whether the process is still the one that was started, not another with the same PID: ours have the folder in
+// their arguments.
 func isOurs(pid int, dir string) bool {
 	arguments, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return err == nil && bytes.Contains(arguments, []byte(dir))

@@ -1,5 +1,5 @@
-// Command demo plays the story of a database that Mooring keeps safe, with kubectl on a real API server, and exits with an
-// error if any answer is not the expected one.
+// Command demo plays the story of a database that Mooring keeps safe, with kubectl on a real API server. It fails if an answer is
+// not the expected one.
 package main
 
 import (
@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 	return play(ctx, func(args ...string) *exec.Cmd { return cp.Kubectl(ctx, args...) })
 }
 
-// onOwnCluster plays the story where KUBECONFIG points, in a namespace of its own that is removed at the end.
+// onOwnCluster plays the story on the cluster of KUBECONFIG, in a namespace that is removed at the end.
 func onOwnCluster(ctx context.Context) error {
 	kubectl := func(args ...string) *exec.Cmd { return exec.CommandContext(ctx, "kubectl", args...) }
 	if _, err := exec.LookPath("kubectl"); err != nil {
@@ -63,16 +63,16 @@ func onOwnCluster(ctx context.Context) error {
 	return play(ctx, kubectl)
 }
 
-// step is one command of the story.
+// step is a command of the story.
 type step struct {
-	// say is what it shows, in a line.
+	// say is a line that says what it shows.
 	say string
-	// file is one of this folder, which the command reads.
+	// file is a file in this folder that the command reads.
 	file string
 	args []string
-	// refused tells that the server must say no.
+	// refused means that the server must refuse it.
 	refused bool
-	// want are words that the answer must hold.
+	// want are words that the answer must contain.
 	want []string
 }
 
@@ -154,7 +154,7 @@ var story = []step{
 		inDemo("get", "events", "--field-selector=reason=Bypassed", "-o", "custom-columns=REASON:.reason,OBJECT:.involvedObject.name,MESSAGE:.message")...),
 }
 
-// play runs the story and cleans up after it.
+// play plays the story and cleans up.
 func play(ctx context.Context, kubectl func(args ...string) *exec.Cmd) error {
 	defer func() {
 		fmt.Println("\nRemoving the namespace, whose data nobody needs, and the policy.")
@@ -179,7 +179,7 @@ func play(ctx context.Context, kubectl func(args ...string) *exec.Cmd) error {
 	return nil
 }
 
-// play runs one step, prints it, and compares the answer with the expected one.
+// play plays a step, prints it, and compares the answer with the expected one.
 func (s step) play(number int, kubectl func(args ...string) *exec.Cmd) error {
 	args, shown := s.args, s.args
 	if s.file != "" {
@@ -213,7 +213,7 @@ func (s step) play(number int, kubectl func(args ...string) *exec.Cmd) error {
 	return nil
 }
 
-// quote writes arguments the way one types them into a shell.
+// quote returns arguments as typed in a shell.
 func quote(args []string) string {
 	quoted := make([]string, len(args))
 	for i, a := range args {

@@ -42,7 +42,7 @@ spec:
 `, n)
 }
 
-// TestAdvancedStatefulSets shows that OpenKruise's StatefulSets are judged as StatefulSets are, once their CustomResourceDefinition is there.
+// TestAdvancedStatefulSets checks that OpenKruise's StatefulSets are judged as StatefulSets are, once their CustomResourceDefinition is there.
 func TestAdvancedStatefulSets(t *testing.T) {
 	s := newShell(t)
 	s.define(advancedSets)

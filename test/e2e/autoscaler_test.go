@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestClamp shows an autoscaler walking a StatefulSet down one safe step at a time, without ever being refused.
+// TestClamp checks that an autoscaler scales a StatefulSet down one safe step at a time, and is never refused.
 func TestClamp(t *testing.T) {
 	s := clamped(t)
 	kubeconfig, err := cluster.KubeconfigFor("system:serviceaccount:keda:keda-operator", "system:masters")
@@ -30,8 +30,7 @@ func TestClamp(t *testing.T) {
 	s.refused([]string{"scale-down/step"}, "scale", "statefulset", "db", "--replicas=1")
 }
 
-// clamped is a namespace with a StatefulSet of five, and a policy in force that lets an autoscaler have one Pod at a time, down
-// to three.
+// clamped is a namespace with a StatefulSet of five, and a policy that allows an autoscaler one Pod at a time, down to three.
 func clamped(t *testing.T) shell {
 	t.Helper()
 	s := newShell(t)
@@ -57,8 +56,8 @@ spec:
 	return s
 }
 
-// TestHorizontalPodAutoscaler shows the same with the real one: kube-controller-manager reads a metric that says that three
-// are enough, and asks for three until it has them.
+// TestHorizontalPodAutoscaler does the same with the real autoscaler: a metric says that three are enough, and
+// kube-controller-manager asks for three until it has them.
 func TestHorizontalPodAutoscaler(t *testing.T) {
 	s := clamped(t)
 	if err := cluster.ServeMetrics(t.Context()); err != nil {
@@ -108,7 +107,7 @@ spec:
 		t.Errorf("no Event says that the autoscaler scaled:\n%s", events)
 	}
 	for _, bad := range []string{"FailedRescale", "denied the request", "StatefulSet Denied"} {
-		// Mooring's Event is of the trial in the beginning, which was a dry run and left none.
+		// Mooring has no Event from the first trial, which was a dry run.
 		if strings.Contains(events, bad) {
 			t.Errorf("the Events tell of %q:\n%s", bad, events)
 		}
@@ -116,7 +115,7 @@ spec:
 	t.Logf("it went %v:\n%s", walked, s.must("describe", "horizontalpodautoscaler", "db"))
 }
 
-// TestRefusedAutoscaler: kubectl autoscale drops the message of a refusal, so that a warning has to carry it.
+// TestRefusedAutoscaler checks that a refusal is also a warning, because kubectl autoscale hides its message.
 func TestRefusedAutoscaler(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)

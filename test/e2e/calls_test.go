@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWebhookCalls counts the reviews of a StatefulSet's whole life. No test runs beside it, so that all of them are its own.
-// Without matchConditions the controllers' updates of claims alone would be dozens.
+// TestWebhookCalls counts the reviews in a StatefulSet's life. No other test runs at the same time. Without matchConditions, the
+// controllers' claim updates alone are dozens.
 func TestWebhookCalls(t *testing.T) {
 	s := newShell(t)
 	before := metric(t, "mooring_reviews_total")
@@ -28,12 +28,12 @@ func TestWebhookCalls(t *testing.T) {
 	stage("scaled to two")
 	s.must("delete", "statefulset", "db")
 	stage("StatefulSet deleted")
-	// The claims that the StatefulSet left behind would go with the namespace, and nobody deletes them unasked.
+	// The StatefulSet's claims are deleted with the namespace, which needs a bypass.
 	s.must("annotate", "namespace", s.namespace, "mooring.dev/bypass=delete-protection", "mooring.dev/bypass-reason=its life is over")
 	s.must("delete", "namespace", s.namespace, "--timeout=60s")
 	stage("namespace deleted, with its claims")
-	// kwok sends the volume of each of the three claims three times, where a provisioner sends it once, and may delete it
-	// before its phase says that its claim is gone, which a provisioner waits for.
+	// kwok updates each claim's volume three times, a provisioner once. It may also delete the volume before its phase shows that
+	// the claim is gone, which a provisioner waits for.
 	const most, repeated = 12, 9
 	if calls := at - before - repeated; calls > most {
 		t.Errorf("%v calls in all, want %d at most", calls, most)
@@ -42,7 +42,7 @@ func TestWebhookCalls(t *testing.T) {
 	}
 }
 
-// TestBypass shows who may take a denial on themselves, and who not.
+// TestBypass checks who can bypass a denial.
 func TestBypass(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
@@ -60,7 +60,7 @@ func TestBypass(t *testing.T) {
 	trusted, other := as(s.namespace+"-trusted"), as(s.namespace+"-other")
 	down := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
 
-	// In the Pod template it is nothing but an annotation.
+	// In the Pod template it is an ordinary annotation.
 	s.must("patch", "statefulset", "db", "-p", `{"spec":{"template":{"metadata":{"annotations":{"mooring.dev/bypass":"scale-down","mooring.dev/bypass-reason":"x"}}}}}`)
 	s.must("rollout", "status", "statefulset/db", "--timeout=60s")
 	trusted.refused([]string{"scale-down/quorum"}, down...)

@@ -28,16 +28,16 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// TestCasesOnARealServer plays the rules' own cases, which their unit tests and their documentation rest on, against a
-// real API server: the same change, the same findings. No controller runs, so that the cluster stays as the case has it.
+// TestCasesOnARealServer plays the rules' own cases on a real API server: the same change must have the same findings. No
+// controller runs, so the cluster stays as in the case.
 func TestCasesOnARealServer(t *testing.T) {
 	in := harness.Install(t, controlplane.Options{
 		WithoutControllers: true,
-		// Nobody is there to make service accounts for the Pods.
+		// No controller creates service accounts for the Pods.
 		APIServerArgs: []string{"--disable-admission-plugins=ServiceAccount"},
 	}, harness.Options{Args: []string{"--default-profile=off"}})
 	admin := newClient(t, in.Kubeconfig, nil)
-	// The change itself is asked for by another administrator, as the policies leave the one alone who sets the stage.
+	// Another administrator makes the change, because the policies exclude the one who sets the stage.
 	kubeconfig, err := in.KubeconfigFor("player", "system:masters")
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestCasesOnARealServer(t *testing.T) {
 			var heard warnings
 			player := newClient(t, as, &heard)
 			if ch.Operation == admissionv1.Create && len(p.c.Want) > 0 {
-				// The webhook's cache hears of what is around the object a moment after the API server has it.
+				// The webhook's cache sees the other objects slightly later than the API server.
 				await(t, func() error {
 					var early warnings
 					refused, err := perform(t, newClient(t, as, &early), ch, true)
@@ -83,7 +83,7 @@ func TestCasesOnARealServer(t *testing.T) {
 				id, _, ok := strings.Cut(w, ":")
 				check, own := strings.CutPrefix(id, p.rule.ID+"/")
 				if ok && own && !slices.Contains(got, check) {
-					// What refuses a HorizontalPodAutoscaler is a warning besides.
+					// The refusal of a HorizontalPodAutoscaler is also a warning.
 					got = append(got, check+":Warn")
 				}
 			}
@@ -94,14 +94,14 @@ func TestCasesOnARealServer(t *testing.T) {
 	}
 }
 
-// play is a case of a rule in a namespace of its own, under a policy for that alone.
+// play is a case of a rule with its own namespace and policy.
 type play struct {
 	rule   policies.Rule
 	c      ruletest.Case
 	policy v1alpha1.StatefulPolicy
 }
 
-// playsOf returns the plays of the cases about requests that are wanted.
+// playsOf returns the plays of the wanted cases about requests.
 func playsOf(t *testing.T, wanted func(policies.Rule, ruletest.Case) bool) []play {
 	t.Helper()
 	var plays []play
@@ -126,7 +126,7 @@ func playsOf(t *testing.T, wanted func(policies.Rule, ruletest.Case) bool) []pla
 	return plays
 }
 
-// stage makes what the case takes place among, and returns its change.
+// stage creates the objects around the case, and returns its change.
 func (p play) stage(t *testing.T, admin client.Client) policies.Change {
 	t.Helper()
 	built, err := p.c.Build()
@@ -137,7 +137,7 @@ func (p play) stage(t *testing.T, admin client.Client) policies.Change {
 	return built.Change
 }
 
-// as is the kubeconfig of whoever asks for the change: of the case's user, or else the one given.
+// as returns the kubeconfig of the case's user, or the given one.
 func (p play) as(t *testing.T, cp *controlplane.ControlPlane, otherwise string) string {
 	t.Helper()
 	if p.c.User == "" {
@@ -150,31 +150,31 @@ func (p play) as(t *testing.T, cp *controlplane.ControlPlane, otherwise string) 
 	return kubeconfig
 }
 
-// playable tells whether a server can show the case: not one that is about files alone, as those of Deployments are, nor
-// one that wants a storage class or a node of its own, which all cases would share.
+// playable reports whether a server can play the case: not if it is about files, as those of Deployments are, nor if it needs its
+// own storage class or node, which all cases would share.
 func playable(c ruletest.Case) bool {
 	switch text := fmt.Sprint(c.Given, c.Old, c.New); {
 	case strings.Contains(text, "Recreate"):
-		// It is an alpha feature, which the server does not take.
+		// The server does not have this alpha feature.
 		return false
 	case strings.Contains(text, "Unused"):
-		// The case's hours are not the server's.
+		// The case's time is not the server's.
 		return false
 	case c.Old["kind"] == kinds.PersistentVolumeClaim.Kind && strings.Contains(text, "ownerReferences"),
 		c.Old["kind"] == kinds.Pod.Kind && c.New != nil:
-		// The server gives the owner a UID of its own.
+		// The server sets the owner's UID.
 		return false
 	}
 	if strings.Contains(fmt.Sprint(c.Given), "uid:") {
-		// The server gives the object a UID of its own.
+		// The server sets the object's UID.
 		return false
 	}
 	if going := fmt.Sprint(c.Given); strings.Contains(going, "kind:Namespace") && strings.Contains(going, "deletionTimestamp") {
-		// Nothing can be made in a namespace that is going.
+		// Nothing can be created in a Terminating namespace.
 		return false
 	}
 	if play, err := c.Build(); err != nil || slices.ContainsFunc(append(play.Cluster.Objects, play.Change.Object()), func(o kinds.Object) bool {
-		// All cases would share it, or no server knows it.
+		// All cases would share it, or the server does not know it.
 		return slices.Contains([]*kinds.Kind{
 			kinds.Node, kinds.StorageClass, kinds.PriorityClass, kinds.CustomResource, kinds.CustomResourceDefinition,
 		}, kinds.Of(o))
@@ -182,12 +182,12 @@ func playable(c ruletest.Case) bool {
 		return false
 	}
 	return !c.InFiles && !c.About(kinds.Deployment) && !slices.ContainsFunc(append([]ruletest.Manifest{c.Old, c.New}, c.Given...), func(m ruletest.Manifest) bool {
-		// Volumes lie in no namespace: one case alone can have the ordinary one.
+		// Volumes are cluster-scoped: only one case can have the ordinary one.
 		return m["kind"] == "PersistentVolume" && len(m) > 1
 	})
 }
 
-// heedsMaxUnavailable tells whether the server stores rollingUpdate.maxUnavailable, which those before Kubernetes 1.35 drop.
+// heedsMaxUnavailable reports whether the server stores rollingUpdate.maxUnavailable, which Kubernetes before 1.35 drops.
 func heedsMaxUnavailable(t *testing.T, admin client.Client) bool {
 	t.Helper()
 	o, err := ruletest.Object("kind: StatefulSet")
@@ -202,19 +202,19 @@ func heedsMaxUnavailable(t *testing.T, admin client.Client) bool {
 	return set.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable != nil
 }
 
-// aboutMaxUnavailable tells whether what the rule finds in the case depends on a server that heeds maxUnavailable. A rollout of
-// Pods that are managed in parallel does: without it, it takes the next Pod whoever is down.
+// aboutMaxUnavailable reports whether the findings depend on maxUnavailable, as for a rollout of Pods managed in parallel: without
+// it, the rollout takes the next Pod whoever is down.
 func aboutMaxUnavailable(c ruletest.Case) bool {
 	text := fmt.Sprint(c.New)
 	return strings.Contains(text, "maxUnavailable") || strings.Contains(text, "podManagementPolicy:Parallel")
 }
 
-// stage makes the namespace, what is given, and the object as it was.
+// stage creates the namespace, the given objects, and the object before the change.
 func stage(t *testing.T, admin client.Client, namespace string, ch policies.Change, around policies.Snapshot) {
 	t.Helper()
 	all := around.Objects
 	if ch.Old != nil {
-		// What goes may be among what is around it, too.
+		// A deleted object may also be among the objects around it.
 		all = append(slices.DeleteFunc(all, func(o kinds.Object) bool {
 			return kinds.Of(o) == kinds.Of(ch.Old) && o.GetName() == ch.Old.GetName()
 		}), ch.Old)
@@ -235,7 +235,7 @@ func stage(t *testing.T, admin client.Client, namespace string, ch policies.Chan
 		ch.New.SetNamespace(namespace)
 	}
 	if pod, ok := ch.New.(*corev1.Pod); ok && ch.Old != nil {
-		// The server fills it in, and lets nobody change it.
+		// The server sets it and does not allow changes.
 		pod.Spec = ch.Old.(*corev1.Pod).Spec
 	}
 }
@@ -259,7 +259,7 @@ func create(t *testing.T, admin client.Client, namespace string, o kinds.Object)
 	}
 	var options []client.CreateOption
 	if fields := o.GetManagedFields(); len(fields) > 0 {
-		// The server writes them, for whoever makes the object.
+		// The server writes them for the creator of the object.
 		options = append(options, client.FieldOwner(fields[0].Manager))
 		o.SetManagedFields(nil)
 	}
@@ -275,7 +275,7 @@ func create(t *testing.T, admin client.Client, namespace string, o kinds.Object)
 	case *corev1.Pod:
 		o.Status = wanted.(*corev1.Pod).Status
 	case *corev1.PersistentVolumeClaim:
-		// Nobody binds it here, and a claim that was never bound holds no data.
+		// Nothing binds it here, and an unbound claim holds no data.
 		o.Status = wanted.(*corev1.PersistentVolumeClaim).Status
 		if o.Status.Phase == "" {
 			o.Status.Phase = corev1.ClaimBound
@@ -283,7 +283,7 @@ func create(t *testing.T, admin client.Client, namespace string, o kinds.Object)
 	case *corev1.ResourceQuota:
 		o.Status = wanted.(*corev1.ResourceQuota).Status
 	case *appsv1.StatefulSet:
-		// The case counts generations from its own; the server from 1.
+		// The case has its own generations; the server starts at 1.
 		o.Status = wanted.(*appsv1.StatefulSet).Status
 		o.Status.ObservedGeneration += o.Generation - generation
 	default:
@@ -294,7 +294,7 @@ func create(t *testing.T, admin client.Client, namespace string, o kinds.Object)
 	}
 }
 
-// perform asks for the change, and returns the checks that refuse it.
+// perform makes the change, and returns the checks that refuse it.
 func perform(t *testing.T, player client.Client, ch policies.Change, dryRun bool) ([]string, error) {
 	t.Helper()
 	err := request(t, player, ch, dryRun)
@@ -310,7 +310,7 @@ func perform(t *testing.T, player client.Client, ch policies.Change, dryRun bool
 	return checks, nil
 }
 
-// request asks for the change.
+// request makes the change.
 func request(t *testing.T, player client.Client, ch policies.Change, dryRun bool) error {
 	t.Helper()
 	if dryRun {
@@ -331,7 +331,7 @@ func request(t *testing.T, player client.Client, ch policies.Change, dryRun bool
 	return player.Update(t.Context(), o)
 }
 
-// warnings collects what the API server warns of.
+// warnings collects the API server's warnings.
 type warnings struct {
 	sync.Mutex
 	all []string

@@ -16,17 +16,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// checked is what mooring check ended with.
+// checked is the result of mooring check.
 type checked struct {
 	code int
-	// found are the findings, in the form rule/check action.
+	// found are the findings, as rule/check action.
 	found []string
-	// objects counts those that were judged.
+	// objects counts the judged objects.
 	objects          int
 	messages, stderr string
 }
 
-// check runs mooring check on a manifest, with the test's namespace filled in for NAMESPACE.
+// check runs mooring check on a manifest, in which NAMESPACE stands for the test's namespace.
 func (s shell) check(kubeconfig, manifest string, args ...string) checked {
 	s.Helper()
 	file := filepath.Join(s.TempDir(), "a.yaml")
@@ -60,7 +60,7 @@ func (s shell) check(kubeconfig, manifest string, args ...string) checked {
 	return c
 }
 
-// TestCheckAsksACluster judges files beside what is in a cluster only.
+// TestCheckAsksACluster judges files together with objects that are only in a cluster.
 func TestCheckAsksACluster(t *testing.T) {
 	probed := strings.Replace(statefulSet("replicas: 1"), "image: example/db,", "image: example/db, readinessProbe: {tcpSocket: {port: 5432}},", 1)
 	class := "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: checked}, provisioner: kwok.x-k8s.io/fake, allowVolumeExpansion: true}\n"
@@ -113,7 +113,7 @@ func TestCheckAsksACluster(t *testing.T) {
 	}
 }
 
-// TestCheckByWhoMayReadLittle says that what a user may not read is unknown: it warns, and says whose right is missing.
+// TestCheckByWhoMayReadLittle checks that what a user cannot read is unknown: check warns, and names the missing right.
 func TestCheckByWhoMayReadLittle(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(service, "apply", "-f", "-")
@@ -139,14 +139,14 @@ func TestCheckByWhoMayReadLittle(t *testing.T) {
 	}
 }
 
-// TestCheckWithoutItsCluster says that a cluster that cannot be asked is one clear error, soon.
+// TestCheckWithoutItsCluster checks that an unreachable cluster is one clear error without a long wait.
 func TestCheckWithoutItsCluster(t *testing.T) {
 	s := newShell(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It takes connections and says nothing.
+	// It accepts connections and never answers.
 	t.Cleanup(func() { silent.Close() })
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -186,8 +186,8 @@ func TestCheckWithoutItsCluster(t *testing.T) {
 	}
 }
 
-// TestWhatAPIServersSay says what an API server makes of manifests that check finds fault with: of a field that it does not know, and
-// of StatefulSets that no Pod can run for. An older one takes these, and refuses what their controller makes.
+// TestWhatAPIServersSay checks the API server's answer to manifests that check rejects: for an unknown field, and for StatefulSets
+// whose Pods cannot run. An older server accepts those and refuses the Pods.
 func TestWhatAPIServersSay(t *testing.T) {
 	t.Run("unknown-field/unknown", func(t *testing.T) {
 		s := newShell(t)

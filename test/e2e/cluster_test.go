@@ -15,7 +15,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// TestClusterGoesOn shows that the cluster's own machinery is not refused anything.
+// TestClusterGoesOn checks that the control plane's own requests are not refused.
 func TestClusterGoesOn(t *testing.T) {
 	t.Run("a namespace with StatefulSets and bound claims is deleted", func(t *testing.T) {
 		s := newShell(t)
@@ -73,7 +73,7 @@ func TestClusterGoesOn(t *testing.T) {
 	})
 }
 
-// TestTraces shows what a refusal leaves behind for those who come later: an Event on the object, a metric, a log line.
+// TestTraces checks what a refusal leaves behind: an Event on the object, a metric, a log line.
 func TestTraces(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
@@ -97,7 +97,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestBadInput sends the webhook what no API server sends, and shows that it answers clearly and goes on.
+// TestBadInput sends the webhook what no API server sends. It must answer clearly and continue.
 func TestBadInput(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	review := func(request string) string {

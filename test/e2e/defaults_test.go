@@ -13,7 +13,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// defaulting is a policy whose defaults differ from the API server's, so that they can be seen to land.
+// defaulting is a policy whose defaults differ from the API server's.
 const defaulting = `
 apiVersion: mooring.dev/v1alpha1
 kind: StatefulPolicy
@@ -25,7 +25,7 @@ spec:
     updateStrategy: {action: Warn, default: {type: OnDelete}}
 `
 
-// TestDefaultsLandWhereTheUserWasSilent runs through the ways in which a StatefulSet can reach the API server.
+// TestDefaultsLandWhereTheUserWasSilent covers the ways in which a StatefulSet reaches the API server.
 func TestDefaultsLandWhereTheUserWasSilent(t *testing.T) {
 	const spoken = "persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}"
 	send := map[string]func(shell, string){
@@ -57,7 +57,7 @@ func TestDefaultsLandWhereTheUserWasSilent(t *testing.T) {
 		{"kubectl apply --server-side", "", "Delete Delete OnDelete"},
 		{"kubectl apply --server-side", spoken, "Retain Retain OnDelete"},
 		{"kubectl apply --server-side", "updateStrategy: {type: RollingUpdate}", "Delete Delete RollingUpdate"},
-		// Nobody can tell a Create's explicit API default from silence, so what is less safe than that default stays away.
+		// A create does not show whether the API default was written, so a less safe default must not replace it.
 		{"kubectl create", "", "Retain Retain OnDelete"},
 		{"kubectl create", "persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}", "Retain Delete OnDelete"},
 		{"client-go", "", "Retain Retain OnDelete"},
@@ -86,8 +86,7 @@ func TestDefaultsLandWhereTheUserWasSilent(t *testing.T) {
 	})
 }
 
-// TestAppliedTwice shows that a second apply of the same manifest changes nothing, and that a value somebody sets by hand
-// stays.
+// TestAppliedTwice checks that a second apply of the same manifest changes nothing, and that a value set manually stays.
 func TestAppliedTwice(t *testing.T) {
 	for _, way := range [][]string{{"apply", "-f", "-"}, {"apply", "-f", "-", "--server-side"}} {
 		t.Run(strings.Join(way, " "), func(t *testing.T) {
@@ -113,13 +112,13 @@ func TestAppliedTwice(t *testing.T) {
 	}
 }
 
-// newPolicyShell makes a namespace with the policy above, in force.
+// newPolicyShell creates a namespace with the policy above in force.
 func newPolicyShell(t *testing.T) shell {
 	t.Helper()
 	s := newShell(t)
 	s.mustWith(defaulting, "apply", "-f", "-")
 	t.Cleanup(func() { s.must("delete", "statefulpolicy", s.namespace) })
-	// The policy reaches the webhook through a watch: it is there once a dry run shows it.
+	// The webhook watches policies: a dry run shows when it has this one.
 	probe := strings.ReplaceAll(statefulSet("replicas: 0"), "name: db", "name: probe")
 	await(t, func() error {
 		out, err := s.try(probe, "create", "--dry-run=server", "-f", "-", "-o", "jsonpath={.spec.updateStrategy.type}")
@@ -137,7 +136,7 @@ func (s shell) values() string {
 		"jsonpath={.spec.persistentVolumeClaimRetentionPolicy.whenDeleted} {.spec.persistentVolumeClaimRetentionPolicy.whenScaled} {.spec.updateStrategy.type}")
 }
 
-// await asks until there is no error.
+// await polls until there is no error.
 func await(t *testing.T, condition func() error) {
 	t.Helper()
 	if err := harness.Await(t.Context(), func(context.Context) error { return condition() }); err != nil {
@@ -145,7 +144,7 @@ func await(t *testing.T, condition func() error) {
 	}
 }
 
-// metric sums all series of a metric.
+// metric returns the sum of a metric's series.
 func metric(t *testing.T, name string) float64 {
 	t.Helper()
 	text, err := harness.Get(t.Context(), cluster.Metrics+"/metrics")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestWayOutAndBack goes the way of docs/operating/emergency.md: nobody answers, the webhook configuration is deleted, and what is
-// urgent passes; then the chart is installed again, and guard judges as before. Nothing else may run meanwhile.
+// TestWayOutAndBack follows docs/operating/emergency.md: no replica answers, the webhook configuration is deleted, and urgent
+// requests pass. Then the chart is installed again and guard works as before. No other test may run meanwhile.
 func TestWayOutAndBack(t *testing.T) {
 	const group = "emergency.example.com"
 	s := newShell(t)
@@ -47,7 +47,7 @@ func TestWayOutAndBack(t *testing.T) {
 			t.Errorf("this passes while nobody answers: %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	// What takes nothing away goes on, of these custom resources too.
+	// Non-destructive requests pass, also for these custom resources.
 	s.must("patch", "vault", "db", "--type=merge", "-p", `{"spec":{"version":"2"}}`)
 	s.must("patch", "vault", "db", "--subresource=status", "--type=merge", "-p", `{"status":{"replicas":3}}`)
 	s.must("delete", "validatingwebhookconfiguration", "mooring", "mooring-owners")
@@ -55,7 +55,7 @@ func TestWayOutAndBack(t *testing.T) {
 		s.must(args...)
 	}
 
-	// A replica is not ready without the configuration, whose caBundle has to be its own.
+	// A replica is not ready without the configuration, whose caBundle must trust it.
 	if err := cluster.Reinstall(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestWayOutAndBack(t *testing.T) {
 	}
 }
 
-// TestAuditWarnEnforce walks the three steps by which a namespace that is in use gets its profile.
+// TestAuditWarnEnforce takes the three steps to a profile for a namespace in use.
 func TestAuditWarnEnforce(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "mooring.dev/mode=audit")

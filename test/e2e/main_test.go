@@ -1,5 +1,5 @@
-// Package e2e runs Mooring as users meet it: installed from its chart on a real control plane, with kubectl and client-go
-// as clients.
+// Package e2e tests Mooring as users have it: installed from its chart on a real control plane, with kubectl and client-go as
+// clients.
 package e2e
 
 import (
@@ -19,13 +19,13 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// cluster is what the tests of this package share: a whole control plane with Mooring. Each test has a namespace of its own.
+// cluster is a control plane with Mooring, which the tests share. Each test has its own namespace.
 var cluster *harness.Installation
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		cp, err := controlplane.Run(context.Background(), controlplane.Options{
-			// An autoscaler looks again after a second, where 15 are the default.
+			// An autoscaler acts every second instead of every 15.
 			ControllerManagerArgs: []string{"--horizontal-pod-autoscaler-sync-period=1s"},
 		})
 		if err != nil {
@@ -44,14 +44,14 @@ func TestMain(m *testing.M) {
 
 var namespaces atomic.Int32
 
-// shell runs kubectl in a namespace of its own.
+// shell runs kubectl in its own namespace.
 type shell struct {
 	*testing.T
 	namespace  string
 	kubeconfig string
 }
 
-// newShell makes the test's namespace, with labels in the form key=value, as administrator.
+// newShell creates the test's namespace with labels as key=value, as administrator.
 func newShell(t *testing.T, labels ...string) shell {
 	t.Helper()
 	s := shell{t, fmt.Sprintf("e2e-%d", namespaces.Add(1)), cluster.Kubeconfig}
@@ -60,13 +60,13 @@ func newShell(t *testing.T, labels ...string) shell {
 		s.must("label", "namespace", s.namespace, l)
 	}
 	t.Cleanup(func() {
-		// It is the control plane that goes away in the end; nobody waits for a namespace.
+		// The control plane is stopped at the end, so do not wait for the namespace.
 		_, _ = cluster.Run(context.Background(), cluster.Kubeconfig, "", "delete", "namespace", s.namespace, "--wait=false")
 	})
 	return s
 }
 
-// try runs kubectl, the test's namespace filled in for NAMESPACE in the arguments and in the input.
+// try runs kubectl. NAMESPACE in the arguments and the input stands for the test's namespace.
 func (s shell) try(stdin string, args ...string) (string, error) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -75,7 +75,7 @@ func (s shell) try(stdin string, args ...string) (string, error) {
 	return cluster.Run(ctx, s.kubeconfig, strings.ReplaceAll(stdin, "NAMESPACE", s.namespace), filled...)
 }
 
-// must runs kubectl and fails the test if it fails.
+// must runs kubectl, which must succeed.
 func (s shell) must(args ...string) string {
 	s.Helper()
 	return s.mustWith("", args...)
@@ -90,7 +90,7 @@ func (s shell) mustWith(stdin string, args ...string) string {
 	return out
 }
 
-// refused runs kubectl and fails the test unless the answer is a refusal that says all of this.
+// refused runs kubectl, which must be refused with all of these texts.
 func (s shell) refused(want []string, args ...string) string {
 	s.Helper()
 	return s.refusedWith("", want, args...)
@@ -110,7 +110,7 @@ func (s shell) refusedWith(stdin string, want []string, args ...string) string {
 	return out
 }
 
-// eventually runs kubectl until it succeeds and says this: what a binding grants is known a moment after it is made.
+// eventually runs kubectl until it succeeds with this output: a new binding takes a moment.
 func (s shell) eventually(args []string, want string) {
 	s.Helper()
 	await(s.T, func() error {
@@ -121,7 +121,7 @@ func (s shell) eventually(args []string, want string) {
 	})
 }
 
-// settled waits until the StatefulSet db has this many ready Pods, and no more Pods than that.
+// settled waits until the StatefulSet db has exactly this many Pods, all ready.
 func (s shell) settled(replicas int) {
 	s.Helper()
 	n := fmt.Sprint(replicas)
@@ -129,7 +129,7 @@ func (s shell) settled(replicas int) {
 	s.must("wait", "statefulset/db", "--for=jsonpath={.status.availableReplicas}="+n, "--timeout=60s")
 }
 
-// ready makes a Pod ready or not: kwok leaves alone what it once made ready.
+// ready makes a Pod ready or not. kwok does not change it back.
 func (s shell) ready(pod string, ready bool) {
 	s.Helper()
 	status := map[bool]string{true: "True", false: "False"}[ready]
@@ -143,7 +143,7 @@ metadata: {name: db, namespace: NAMESPACE}
 spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 `
 
-// statefulSet is a manifest with these lines in its spec.
+// statefulSet returns a manifest with these lines in its spec.
 func statefulSet(lines ...string) string {
 	return harness.StatefulSet("NAMESPACE", lines...)
 }

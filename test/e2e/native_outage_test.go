@@ -14,8 +14,8 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// TestNativeFallback turns on the chart's nativeFallback, and then has nobody answer any more: every replica is killed and
-// the webhook configurations are deleted. What the API server refuses now, it refuses by itself.
+// TestNativeFallback enables the chart's nativeFallback, then kills every replica and deletes the webhook configurations. What is
+// still refused, the API server refuses itself.
 func TestNativeFallback(t *testing.T) {
 	in := harness.Install(t, controlplane.Options{}, harness.Options{Values: map[string]any{"nativeFallback": map[string]any{"enabled": true}}})
 	try := func(kubeconfig, stdin string, args ...string) (string, error) {
@@ -73,7 +73,7 @@ func TestNativeFallback(t *testing.T) {
 	must("", "-n", "shop", "scale", "statefulset/db", "--replicas=6")
 	must("", "-n", "shop", "scale", "statefulset/db", "--replicas=5")
 
-	// A bypass counts for who may have it.
+	// A bypass needs the right.
 	developer, err := in.KubeconfigFor("developer")
 	if err != nil {
 		t.Fatal(err)
@@ -96,25 +96,25 @@ func TestNativeFallback(t *testing.T) {
 	annotate(policies.BypassReasonAnnotation+"=the data has moved", until(time.Hour))
 	refusedFor(developer, "scale-down/to-zero", patch...)
 	must("", patch...)
-	// A request to scale rests on what the API server has heard of the StatefulSet, which takes a moment.
+	// A scale request is judged by the API server's cached StatefulSet, which takes a moment.
 	await(t, func() error {
 		_, err := try(in.Kubeconfig, "", "-n", "shop", "scale", "statefulset/db", "--replicas=0", "--dry-run=server")
 		return err
 	})
 	refusedFor(developer, "scale-down/to-zero", "-n", "shop", "scale", "statefulset/db", "--replicas=0")
 
-	// What was decided is carried out: nothing here holds up the controllers.
+	// Controllers carry out earlier decisions unhindered.
 	must("", "annotate", "namespace", "shop", policies.BypassAnnotation+"=delete-protection", policies.BypassReasonAnnotation+"=moved")
 	must("", "delete", "namespace", "shop", "--timeout=60s")
 }
 
-// TestNativeDefaults has the API server fill in what a policy defaults, and leave alone what somebody wrote.
+// TestNativeDefaults checks that the API server sets a policy's defaults, and keeps what the user wrote.
 func TestNativeDefaults(t *testing.T) {
 	s := newShell(t)
 	if out := s.must("api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"); !strings.Contains(out, "mutatingadmissionpolicies") {
 		t.Skip("this API server has no MutatingAdmissionPolicy")
 	}
-	// A policy of the cluster's Mooring would fill it in too: here is a plane without one.
+	// The shared cluster's Mooring would also set them, so this one has none.
 	cp := controlplane.Start(t, controlplane.Options{WithoutControllers: true})
 	in := &harness.Installation{ControlPlane: cp}
 	policy := v1alpha1.StatefulPolicy{}

@@ -21,7 +21,7 @@ import (
 	"github.com/mooring-dev/mooring/test/controlplane"
 )
 
-// exported are the checks that the API server is told of.
+// exported are the checks that the API server makes itself.
 var exported = map[string][]string{
 	"scale-down":        {"quorum", "to-zero", "step", "floor"},
 	"retention-policy":  {"required", "weakening"},
@@ -30,7 +30,7 @@ var exported = map[string][]string{
 	"delete-protection": {"protected", "data", "in-use", "namespace"},
 }
 
-// unseen are cases with a finding that the API server cannot come to by itself.
+// unseen are cases with a finding that the API server cannot make.
 var unseen = map[string]string{
 	"delete-protection/a StatefulSet that takes its claims along":                                  "claims without a Pod",
 	"delete-protection/the claim of a Pod that outlived its StatefulSet":                           "Pods are not read",
@@ -44,8 +44,8 @@ var unseen = map[string]string{
 	"scale-down/three to two while Pod 0 is not ready":                                             "which of the Pods are ready is not in the status",
 }
 
-// TestNativeAgreesWithRules plays the rules' own cases against an API server that has nothing but what they are exported
-// to: where the server can tell, it finds what the rule finds, and it never refuses what the rule does not.
+// TestNativeAgreesWithRules plays the rules' cases on an API server with only the exported policies: what it can check, it must
+// find, and it must never refuse what the rule allows.
 func TestNativeAgreesWithRules(t *testing.T) {
 	cp := controlplane.Start(t, controlplane.Options{
 		WithoutControllers: true,
@@ -57,7 +57,7 @@ func TestNativeAgreesWithRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	plays := playsOf(t, func(rule policies.Rule, c ruletest.Case) bool {
-		// Nothing that the API server has at hand shows the Pods that a create adopts.
+		// The API server cannot see the Pods that a create adopts.
 		adopts := rule.ID == "scale-down" && c.Old == nil
 		return exported[rule.ID] != nil && playable(c) && !adopts
 	})
@@ -100,7 +100,7 @@ func TestNativeAgreesWithRules(t *testing.T) {
 				compare("kubectl scale", player.SubResource("scale").Update(t.Context(), ch.Old.(client.Object).DeepCopyObject().(client.Object), client.WithSubResourceBody(scale), client.DryRunAll))
 			}
 			if sets && ch.Old != nil {
-				// Its status has been written since.
+				// Its status was written since.
 				if err := admin.Get(t.Context(), client.ObjectKeyFromObject(newer), ch.Old.(client.Object)); err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +110,7 @@ func TestNativeAgreesWithRules(t *testing.T) {
 	}
 }
 
-// count writes into the status of the case's StatefulSets what their controller would have counted.
+// count writes the status that the StatefulSets' controller would have written.
 func count(t *testing.T, admin client.Client, namespace string, c ruletest.Case) {
 	t.Helper()
 	var sets appsv1.StatefulSetList
@@ -127,8 +127,7 @@ func count(t *testing.T, admin client.Client, namespace string, c ruletest.Case)
 	}
 }
 
-// install creates what the options export, and returns once the API server judges by it: once it judges by a policy that
-// was created after all the others.
+// install creates the exported objects, and waits until the API server enforces a policy that was created after them.
 func install(t *testing.T, admin client.Client, o native.Options) {
 	t.Helper()
 	objects, err := native.Export(o)
@@ -169,7 +168,7 @@ func install(t *testing.T, admin client.Client, o native.Options) {
 
 var checkInMessage = regexp.MustCompile(`denied request: [a-z-]+/([a-z-]+): `)
 
-// found returns the checks for which a policy refused the request; the error where it ended otherwise.
+// found returns the checks with which a policy refused the request, or the error if it failed otherwise.
 func found(err error) ([]string, error) {
 	status, ok := err.(apierrors.APIStatus)
 	if !ok || status.Status().Details == nil || !strings.Contains(err.Error(), "ValidatingAdmissionPolicy") {

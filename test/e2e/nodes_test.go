@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestNodes shows that nodes and the attachments of volumes are not taken from under members by people, that controllers pass, and
-// that what happens to nodes and Pods all day is no concern of Mooring's.
+// TestNodes checks that people cannot remove nodes and volume attachments in use by members, that controllers can, and that routine
+// changes of nodes and Pods do not reach Mooring.
 func TestNodes(t *testing.T) {
 	s := newShell(t, "mooring.dev/profile=restricted")
 	node := "node-" + s.namespace
@@ -50,7 +50,7 @@ spec: {taints: [{key: only, effect: NoSchedule}]}}`, node), "apply", "-f", "-")
 	s.refused([]string{"pod-selector/relabelled"}, "label", "pod", "db-1", "app=debug", "--overwrite")
 	s.must("label", "pod", "db-0", "seen-0=again", "--overwrite")
 
-	// A node that somebody empties before it goes.
+	// A controller drains this node before it is deleted.
 	s.must("patch", "node", node, "--type=merge", "-p", `{"metadata":{"finalizers":["karpenter.sh/termination"]}}`)
 	if out := s.must(deleted...); strings.Contains(out, "node-disruption") {
 		t.Errorf("the delete of a node with a finalizer is warned of:\n%s", out)

@@ -21,9 +21,8 @@ spec:
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 `
 
-// TestOperators shows who is an operator: the account that may update the status or the finalizers of what owns the StatefulSet, while
-// that is there;
-// and that what such an owner left behind may be taken down by anyone.
+// TestOperators checks who counts as an operator: the account that can update the status or the finalizers of the StatefulSet's
+// existing owner. What such an owner left behind, anyone can remove.
 func TestOperators(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(databases, "apply", "-f", "-")
@@ -63,8 +62,8 @@ rules: [{apiGroups: [db.example.com], resources: [databases], verbs: [get]}]
 	s.must("patch", "database", "db", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
 }
 
-// TestBypassInOneNamespace shows that a RoleBinding is enough to bypass in its namespace, and that a wrong annotation is answered
-// with the right one.
+// TestBypassInOneNamespace checks that a RoleBinding grants a bypass in its namespace, and that a wrong annotation is answered with
+// the right one.
 func TestBypassInOneNamespace(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(service+"---"+statefulSet("replicas: 3"), "apply", "-f", "-")
@@ -79,7 +78,7 @@ func TestBypassInOneNamespace(t *testing.T) {
 	s.eventually(scale, "bypassed: moved")
 }
 
-// TestNamespaceLabels shows that a label which names no profile or mode is refused as it is written.
+// TestNamespaceLabels checks that a label with an invalid profile or mode is refused.
 func TestNamespaceLabels(t *testing.T) {
 	s := newShell(t)
 	for label, says := range map[string]string{
@@ -93,7 +92,7 @@ func TestNamespaceLabels(t *testing.T) {
 	s.must("label", "namespace", s.namespace, "mooring.dev/profile=restricted", "mooring.dev/mode=Audit")
 }
 
-// TestPolicyStatus shows what kubectl get tells of a policy.
+// TestPolicyStatus checks what kubectl get shows of a policy.
 func TestPolicyStatus(t *testing.T) {
 	s := newShell(t)
 	s.mustWith(`
@@ -118,7 +117,7 @@ spec:
 	s.must("wait", "statefulpolicy/"+s.namespace, "--for=condition=Ready", "--timeout=60s")
 }
 
-// TestBypassOfAGroup: a bypass on the leader counts for a zone that follows it, where a policy says by which label.
+// TestBypassOfAGroup checks that a bypass on the leader counts for a zone that follows it, if a policy names the label.
 func TestBypassOfAGroup(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)

@@ -7,7 +7,7 @@ import (
 
 const scalable = "subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}"
 
-// TestOwnerScale shows that a custom resource's scale-down is judged before its operator acts, by every way of asking, and that nothing
+// TestOwnerScale checks that a custom resource's scale-down is judged before its operator acts, by every way of asking, and that nothing
 // else about the custom resource is.
 func TestOwnerScale(t *testing.T) {
 	const group = "scale.example.com"
@@ -67,7 +67,7 @@ func TestOwnerScale(t *testing.T) {
 	}
 }
 
-// TestOwnerScaleByPolicy shows that a policy names the field of an operator that Mooring does not know, and that one which no operator
+// TestOwnerScaleByPolicy checks that a policy names the field of an operator that Mooring does not know, and that one which no operator
 // can have is refused.
 func TestOwnerScaleByPolicy(t *testing.T) {
 	const group = "named.example.com"

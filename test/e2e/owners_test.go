@@ -78,7 +78,7 @@ func (s shell) eventuallyRefused(want string, args ...string) time.Duration {
 	return 0
 }
 
-// TestOwnerDelete shows that a custom resource which owns data, and its CustomResourceDefinition, are not deleted by accident, and who may.
+// TestOwnerDelete checks that a custom resource which owns data, and its CustomResourceDefinition, are not deleted by accident, and who may.
 func TestOwnerDelete(t *testing.T) {
 	const group = "owner.example.com"
 	s := newShell(t)
@@ -130,7 +130,7 @@ func TestOwnerDelete(t *testing.T) {
 	s.must("wait", "statefulset/db", "--for=delete", "--timeout=60s")
 }
 
-// TestOwnersOfOwners shows that Mooring follows owners that it may read, and that claims which a custom resource owns itself go with it.
+// TestOwnersOfOwners checks that Mooring follows owners that it may read, and that claims which a custom resource owns itself go with it.
 func TestOwnersOfOwners(t *testing.T) {
 	const group = "above.example.com"
 	s := newShell(t)
@@ -270,7 +270,7 @@ func (s shell) calls(labels string) float64 {
 	return sum
 }
 
-// TestOwnersGoWithMooring shows that the configuration belongs to Mooring's namespace, as the others do.
+// TestOwnersGoWithMooring checks that the configuration belongs to Mooring's namespace, as the others do.
 func TestOwnersGoWithMooring(t *testing.T) {
 	out, err := cluster.Run(context.Background(), cluster.Kubeconfig, "", "wait", "validatingwebhookconfiguration/mooring-owners",
 		"--for=jsonpath={.metadata.ownerReferences[0].kind}=Namespace", "--timeout=60s")

@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestPolicies shows that the policies of a table, which mooring check plays too, are refused with the field that is wrong, by the API
-// server's schema or by Mooring, and that a policy in force does not go unnoticed.
+// TestPolicies checks that the policies of a table, which mooring check plays too, are refused with the invalid field, by the API
+// server's schema or by Mooring, and that a policy in force is reported.
 func TestPolicies(t *testing.T) {
 	s := newShell(t)
 	policy := func(spec string) string {

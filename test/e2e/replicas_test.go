@@ -12,8 +12,8 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// TestReplicas shows that a second replica adopts the first one's certificate, and that one that is asked to stop goes on
-// serving while its endpoint is being withdrawn.
+// TestReplicas checks that a second replica adopts the first one's certificate, and that a stopping one serves until its endpoint
+// is removed.
 func TestReplicas(t *testing.T) {
 	second, err := cluster.Replica(t.Context(), "--drain-delay=3s")
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestRestrictedSaysWhatIsMissing meets the rules that nothing is lost by at once: they ask for what a database of several
-// members wants around it, and let it run when it has that.
+// TestRestrictedSaysWhatIsMissing covers rules whose violation loses nothing at once: they ask for what a database should have, and
+// allow it when it does.
 func TestRestrictedSaysWhatIsMissing(t *testing.T) {
 	s := newShell(t, "mooring.dev/profile=restricted")
 	s.mustWith(`

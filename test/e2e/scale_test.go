@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestScaleDown shows that the same rule holds for every way of scaling, and lets safe steps through.
+// TestScaleDown checks that the rule applies to every way of scaling, and allows safe steps.
 func TestScaleDown(t *testing.T) {
 	start := func(t *testing.T, replicas string, lines ...string) shell {
 		s := newShell(t)
@@ -64,7 +64,7 @@ func TestScaleDown(t *testing.T) {
 	})
 	t.Run("five to three where Pods 3 and 4 never became ready", func(t *testing.T) {
 		t.Parallel()
-		// There are three nodes, and no two Pods may share one: the last two are never scheduled.
+		// With three nodes, and no two Pods on one, the last two Pods are never scheduled.
 		s := start(t, "5", "podManagementPolicy: Parallel")
 		s.must("delete", "statefulset", "db")
 		s.mustWith(spread("replicas: 5", "podManagementPolicy: Parallel"), "apply", "-f", "-")
@@ -126,7 +126,7 @@ func TestScaleDown(t *testing.T) {
 		t.Parallel()
 		s := start(t, "3")
 		s.settled(3)
-		// kubectl deletes and creates in one breath: the Pods are on their way out, with an owner that is gone.
+		// kubectl deletes and creates at once, so the Pods are still Terminating with a deleted owner.
 		s.mustWith(statefulSet("replicas: 1"), "replace", "--force", "-f", "-")
 		s.settled(1)
 	})
@@ -134,7 +134,7 @@ func TestScaleDown(t *testing.T) {
 		t.Parallel()
 		s := start(t, "5")
 		s.settled(5)
-		// A partition keeps the rollout from ending: nothing of it has happened yet when the scale-down comes.
+		// The partition keeps the rollout from starting before the scale-down.
 		s.must("patch", "node", "node-0", "-p", "{}")
 		s.must("patch", "statefulset", "db", "-p", `{"spec":{"template":{"spec":{"nodeSelector":{"no":"such-node"}}}}}`)
 		s.must("wait", "statefulset/db", "--for=jsonpath={.status.updatedReplicas}=1", "--timeout=60s")
@@ -163,7 +163,7 @@ func TestScaleDown(t *testing.T) {
 	})
 }
 
-// spread is a StatefulSet no two Pods of which run on one node.
+// spread is a StatefulSet whose Pods run on different nodes.
 func spread(lines ...string) string {
 	return strings.Replace(statefulSet(lines...), "    spec:\n      containers", `    spec:
       affinity:

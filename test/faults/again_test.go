@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// statuses notes what a client is answered.
+// statuses records the statuses of a client's responses.
 type statuses struct {
 	http.RoundTripper
 	mu   sync.Mutex
@@ -30,8 +30,8 @@ func (s *statuses) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// TestAskedAgain scales down while etcd hangs for longer than guard may wait. The API server has the StatefulSet in memory,
-// but guard cannot tell whether its Pods are ready: the client is asked to try again, does so by itself, and gets through.
+// TestAskedAgain scales down while etcd hangs for longer than guard can wait. The API server has the StatefulSet in memory, but
+// guard cannot tell whether its Pods are ready. The client is asked to retry, does so by itself, and succeeds.
 func TestAskedAgain(t *testing.T) {
 	startShared(t)
 	config, err := clientcmd.BuildConfigFromFlags("", shared.Kubeconfig)

@@ -22,8 +22,8 @@ spec:
       containers: [{name: store, image: example/store}]
 `
 
-// TestBootstrap starts a cluster in which the webhooks are registered and nobody answers, and shows that the cluster's own
-// Pods come up and change as they like, that Mooring's do, and that guard refuses everywhere else until then.
+// TestBootstrap starts a cluster with registered webhooks and no replica. The cluster's own Pods start and change, Mooring's do
+// too, and until then guard refuses everywhere else.
 func TestBootstrap(t *testing.T) {
 	startShared(t)
 	for _, in := range shared.replicas() {
@@ -41,7 +41,7 @@ func TestBootstrap(t *testing.T) {
 		}
 		apiServerReady(t)
 	}
-	// The controllers give up where no API server listens; a kubelet would start them again.
+	// The controllers stop without an API server; a kubelet would restart them.
 	shared.Component("kube-controller-manager").Kill()
 	shared.Component("kube-scheduler").Kill()
 	clusterStarts("etcd", "kube-apiserver")
@@ -68,7 +68,7 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
-// ownDeployment is the Deployment that the chart makes.
+// ownDeployment returns the chart's Deployment.
 func ownDeployment(t *testing.T) string {
 	t.Helper()
 	all, err := deploy.Render(nil, deploy.Namespace)

@@ -16,14 +16,14 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// issued is a control plane with cert-manager, and Mooring under its certificate.
+// issued is a control plane with cert-manager, and Mooring with its certificate.
 type issued struct {
 	cluster
 	*testing.T
 }
 
-// TestCertManager runs cert-manager's own controllers and cainjector beside Mooring: under load a leaf is renewed, its CA
-// too, and its Secret deleted; then the issuer is a wrong one, and in the end nothing is there but what serve asks for.
+// TestCertManager runs cert-manager's controllers and cainjector with Mooring under load: the leaf is renewed, then its CA, then
+// its Secret is deleted, then the issuer is invalid. At the end, only what serve requests is there.
 func TestCertManager(t *testing.T) {
 	ctx := context.Background() // what is stopped in a cleanup outlives the test's own
 	cp := controlplane.Start(t, controlplane.Options{})
@@ -113,7 +113,7 @@ func (c *issued) renew(certificate string) {
 		`{"status":{"conditions":[{"type":"Issuing","status":"True","reason":"ManuallyTriggered","message":"renew it","lastTransitionTime":"`+time.Now().UTC().Format(time.RFC3339)+`"}]}}`)
 }
 
-// servesAnother waits until both replicas serve the same certificate, and not this one.
+// servesAnother waits until both replicas serve the same certificate, other than this one.
 func (c *issued) servesAnother(before *x509.Certificate) *x509.Certificate {
 	c.Helper()
 	var first *x509.Certificate
@@ -127,7 +127,7 @@ func (c *issued) servesAnother(before *x509.Certificate) *x509.Certificate {
 	return first
 }
 
-// wrongIssuer shows that a certificate that cannot be renewed is kept, and what a replica says that has none.
+// wrongIssuer checks that a certificate is kept if it cannot be renewed, and the error of a replica without one.
 func (c *issued) wrongIssuer(args []string) {
 	before := served(c.T, c.Installation)
 	c.kubectl("patch", "certificate", "mooring-webhook-cert", "--type=merge", "-p", `{"spec":{"issuerRef":{"kind":"Issuer","name":"nobody"}}}`)
@@ -157,7 +157,7 @@ func (c *issued) wrongIssuer(args []string) {
 	}
 }
 
-// ensures takes away all that the chart has asked cert-manager for, and shows that serve asks for it where it may.
+// ensures removes the objects that the chart creates for cert-manager, and checks that serve creates them if allowed.
 func (c *issued) ensures() {
 	c.stop()
 	c.kubectl("delete", "certificates,issuers,certificaterequests,secrets", "--all")

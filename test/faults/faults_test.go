@@ -12,14 +12,14 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// fault is something that breaks and is whole again when break returns.
+// fault is something that breaks, and is whole again when breaks returns.
 type fault struct {
 	name string
-	// breaks breaks and mends it.
+	// breaks breaks and repairs it.
 	breaks func(*testing.T)
-	// kills says that reviews under way are cut off, which the API server does not ask anybody else about.
+	// kills means that reviews in flight are cut off, which the API server does not retry.
 	kills bool
-	// outage says that right requests may be refused meanwhile, and why that is all that can be promised.
+	// outage means that correct requests may be refused meanwhile, and says why.
 	outage string
 }
 
@@ -101,11 +101,11 @@ func hang(long time.Duration) func(*testing.T) {
 	}
 }
 
-// rotating are the two replicas whose certificates are short-lived, while they run.
+// rotating are the two replicas with short-lived certificates, while they run.
 var rotating []*harness.Installation
 
-// rotate has two replicas whose certificates live for seconds take the place of the shared ones, has the Secret deleted,
-// which forces a new CA on them, and goes on until the CA after that one, too, has issued a leaf that both serve.
+// rotate replaces the shared replicas by two whose certificates live for seconds, and deletes the Secret, which forces a new CA. It
+// ends when the next CA has issued a leaf that both serve.
 func rotate(t *testing.T) {
 	for range 2 {
 		in, err := shared.Replica(t.Context(), "--cert-validity=24s", "--cert-ca-validity=54s", "--cert-settle=2s")
@@ -137,7 +137,7 @@ func rotate(t *testing.T) {
 	})
 }
 
-// startExpired ends the replicas of rotate, waits until what they served has expired, and starts the shared ones.
+// startExpired stops the replicas of rotate, waits until their certificate has expired, and starts the shared ones.
 func startExpired(t *testing.T) {
 	for _, in := range rotating {
 		shared.balancer.Remove(in)
@@ -150,7 +150,7 @@ func startExpired(t *testing.T) {
 	restart(t, shared.replicas()...)
 }
 
-// lastServed is what served returned last.
+// lastServed is the last result of served.
 var lastServed *x509.Certificate
 
 // served returns the certificate that a replica serves.
@@ -165,11 +165,11 @@ func served(t *testing.T, in *harness.Installation) *x509.Certificate {
 	return lastServed
 }
 
-// perSecond is how many requests the load sends.
+// perSecond is the load's request rate.
 const perSecond = 15
 
-// TestFaults breaks one thing after the other under load. Guard admits nothing that is wrong, ever; and nothing right is
-// refused, but for where the fault says so.
+// TestFaults breaks one thing after the other under load. Guard must never admit a wrong request, and no correct one may be refused
+// unless the fault says so.
 func TestFaults(t *testing.T) {
 	startShared(t)
 	for _, f := range faults {
@@ -177,7 +177,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// measure breaks something under load and adds what became of the requests to the table.
+// measure breaks something under load and adds the result to the table.
 func measure(t *testing.T, c *cluster, f fault) {
 	t.Helper()
 	await(t, "every replica to be ready", func() error {
@@ -213,7 +213,7 @@ func measure(t *testing.T, c *cluster, f fault) {
 	rows = append(rows, row(f, tally))
 }
 
-// rows is the table, as far as the tests have come.
+// rows are the rows of the table so far.
 var rows = []string{
 	"| fault | requests | wrongly refused | wrongly admitted by guard | wrong, not judged by lint | no answer from the API server | longest gap |",
 	"| --- | --- | --- | --- | --- | --- | --- |",

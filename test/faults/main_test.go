@@ -1,5 +1,5 @@
-// Package faults shows what becomes of admission while things break: Mooring's replicas, their certificates, the API server
-// and etcd. It runs two replicas behind one address on a real control plane, under a load of which every answer is known.
+// Package faults tests admission while things break: Mooring's replicas, their certificates, the API server and etcd. It runs two
+// replicas behind one address on a real control plane, under a load whose correct answers are known.
 package faults
 
 import (
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// startShared starts the cluster that most tests share, for the first of them.
+// startShared starts the cluster that most tests share, once.
 func startShared(t *testing.T) {
 	t.Helper()
 	if shared.Installation != nil {
@@ -116,7 +116,7 @@ func (c *cluster) replicas() []*harness.Installation {
 	return []*harness.Installation{c.Installation, c.second}
 }
 
-// leader returns the replica that leads, and the other one.
+// leader returns the leading replica, and the other one.
 func (c *cluster) leader(t *testing.T) (leads, follows *harness.Installation) {
 	t.Helper()
 	await(t, "a leader", func() error {
@@ -141,7 +141,7 @@ func restart(t *testing.T, replicas ...*harness.Installation) {
 	}
 }
 
-// stopped waits for replicas that were asked to end.
+// stopped waits for replicas that were told to stop.
 func stopped(t *testing.T, replicas ...*harness.Installation) {
 	t.Helper()
 	for _, in := range replicas {
@@ -151,7 +151,7 @@ func stopped(t *testing.T, replicas ...*harness.Installation) {
 	}
 }
 
-// apiServerReady waits until the API server is, whatever else has ended.
+// apiServerReady waits until the API server is ready, even if other components have ended.
 func apiServerReady(t *testing.T) {
 	t.Helper()
 	await(t, "the API server", func() error {

@@ -10,7 +10,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// gauges are what may not grow, by the metric that tells, with what is added to the bounds of small numbers.
+// gauges are the metrics that must not grow, with a margin for small numbers.
 var gauges = []struct {
 	name, metric string
 	unit, slack  float64
@@ -20,8 +20,7 @@ var gauges = []struct {
 	{"file descriptors", "process_open_fds", 1, 30},
 }
 
-// TestSoak keeps a mixed load on while things break again and again around the first replica, and looks whether what that
-// one holds grows.
+// TestSoak runs a mixed load while things around the first replica break repeatedly, and checks that its memory does not grow.
 func TestSoak(t *testing.T) {
 	startShared(t)
 	tally := harness.Tally{}
@@ -63,7 +62,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("%d requests, %d wrongly refused, %d wrongly admitted, %d unanswered\n%s",
 		tally.Requests, tally.WronglyRefused, tally.WronglyAdmitted, tally.Unanswered, strings.Join(rows, "\n"))
 	for g, gauge := range gauges {
-		// What is reached early may be reached again, and not much more than that.
+		// A value may return to its early maximum, but not far above it.
 		third := max(1, len(samples[g])/3)
 		early, late := slices.Max(samples[g][:third]), slices.Min(samples[g][len(samples[g])-third:])
 		if late > 1.2*early+gauge.slack {

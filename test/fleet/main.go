@@ -1,5 +1,5 @@
-// Command fleet makes a simulated fleet on a real API server, at a quarter, a half and its full size, and measures what
-// mooring audit takes of time and memory beside a program that lists the same objects with client-go and does nothing.
+// Command fleet creates a simulated fleet on a real API server, at a quarter, a half and its full size. It measures time and memory
+// of mooring audit beside a program that only lists the same objects with client-go.
 package main
 
 import (
@@ -66,7 +66,7 @@ func main() {
 }
 
 func measure(ctx context.Context, full, runs int) error {
-	// Nobody reconciles: the objects stay as they are made.
+	// Without controllers, the objects do not change.
 	cp, err := controlplane.Run(ctx, controlplane.Options{WithoutControllers: true})
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func measure(ctx context.Context, full, runs int) error {
 	return cached(ctx, config)
 }
 
-// program is what is measured, in a process of its own.
+// program is a measured program, in its own process.
 type program struct {
 	path string
 	args []string
@@ -120,12 +120,11 @@ type program struct {
 
 type usage struct {
 	time time.Duration
-	// memory is the largest resident set, in bytes.
+	// memory is the maximum resident memory, in bytes.
 	memory int64
 }
 
-// fastest runs the programs in turn, so that whatever else the machine does slows all of them, and returns of each the
-// shortest time and the most memory.
+// fastest runs the programs in turn, so that other load affects all, and returns the shortest time and the maximum memory of each.
 func fastest(programs map[string]program, runs int, kubeconfig string) (map[string]usage, error) {
 	best := map[string]usage{}
 	for range runs {
@@ -146,7 +145,7 @@ func fastest(programs map[string]program, runs int, kubeconfig string) (map[stri
 	return best, nil
 }
 
-// plainListing lists what the fleet consists of, a page at a time, and keeps nothing.
+// plainListing lists the fleet's objects page by page and keeps nothing.
 func plainListing(contentType string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	if err != nil {
@@ -181,7 +180,7 @@ func plainListing(contentType string) error {
 	return nil
 }
 
-// cached prints what the scanner's cache takes for one object of each kind.
+// cached prints the memory of one object of each kind in the scanner's cache.
 func cached(ctx context.Context, config *rest.Config) error {
 	log.SetLogger(logr.Discard())
 	ctx, cancel := context.WithCancel(ctx)
@@ -223,7 +222,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// grow makes the namespaces from one number to the next, with everything in them.
+// grow creates the namespaces from one number to the next, with their objects.
 func grow(ctx context.Context, config *rest.Config, from, to int) error {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
@@ -247,8 +246,8 @@ func fill(ctx context.Context, c kubernetes.Interface, namespace string) error {
 	return err
 }
 
-// member makes one StatefulSet, settled and ready, its Service and its claims. Every tenth has no Service, every seventh
-// kills its Pods without time to stop, so that there is something to find.
+// member creates a settled and ready StatefulSet with its Service and claims. Every tenth has no Service and every seventh has no
+// grace period, so that there are findings.
 func member(ctx context.Context, c kubernetes.Interface, namespace string, i int) error {
 	name := []string{"postgres", "kafka", "redis", "etcd", "cassandra", "mysql", "rabbitmq", "minio", "loki", "zookeeper"}[i%10]
 	set := statefulSet(namespace, name)
@@ -288,7 +287,7 @@ func member(ctx context.Context, c kubernetes.Interface, namespace string, i int
 	return errors.Join(errs...)
 }
 
-// statefulSet has what the StatefulSets of widely used charts have, so that it is as large as they are.
+// statefulSet returns a StatefulSet as large as those of widely used charts.
 func statefulSet(namespace, name string) *appsv1.StatefulSet {
 	own := map[string]string{"app.kubernetes.io/name": name, "app.kubernetes.io/instance": namespace}
 	all := map[string]string{"app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": name + "-16.4.2", "app.kubernetes.io/version": "17.2"}

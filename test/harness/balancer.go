@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Balancer stands for a Service: one address on loopback, and behind it the replicas that are ready. A new connection goes
-// to one after the other; one that refuses it is passed over, as after its endpoint was withdrawn.
+// Balancer stands for a Service: one loopback address with the ready replicas behind it. Connections go to the replicas in turn,
+// and skip one that refuses them, as after its endpoint was removed.
 type Balancer struct {
-	// URL is what to register the webhook under.
+	// URL is the webhook's URL.
 	URL string
 
 	listener net.Listener
@@ -37,7 +37,7 @@ func NewBalancer(ctx context.Context) (*Balancer, error) {
 	return b, nil
 }
 
-// Add puts a replica behind the address; it need not be ready, and need not run.
+// Add adds a replica, ready or not, running or not.
 func (b *Balancer) Add(in *Installation) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,14 +45,14 @@ func (b *Balancer) Add(in *Installation) {
 	b.ready[in] = true
 }
 
-// Remove takes a replica away.
+// Remove removes a replica.
 func (b *Balancer) Remove(in *Installation) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.replicas = slices.DeleteFunc(b.replicas, func(other *Installation) bool { return other == in })
 }
 
-// probe asks every replica whether it is ready, as a kubelet does, if more often.
+// probe checks the readiness of every replica, like a kubelet but more often.
 func (b *Balancer) probe(ctx context.Context) {
 	for {
 		for _, in := range b.Replicas() {
@@ -71,14 +71,14 @@ func (b *Balancer) probe(ctx context.Context) {
 	}
 }
 
-// Replicas returns those behind the address.
+// Replicas returns the replicas.
 func (b *Balancer) Replicas() []*Installation {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.replicas)
 }
 
-// turn returns the replicas in the order in which to try them: those that are ready, the next one first.
+// turn returns the ready replicas in the order to try them.
 func (b *Balancer) turn() []*Installation {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,6 +126,6 @@ func (b *Balancer) forward(client *net.TCPConn) {
 		<-done
 		return
 	}
-	// Nobody is there: reset the connection, as a Service without endpoints does.
+	// No replica is ready: reset the connection, like a Service without endpoints.
 	_ = client.SetLinger(0)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/mooring-dev/mooring/test/controlplane"
 )
 
-// CertManager installs cert-manager's CustomResourceDefinitions on a control plane and runs its controllers and its
-// cainjector there until stop is called. They are built first, which takes minutes once.
+// CertManager installs cert-manager's CustomResourceDefinitions on a control plane, and runs its controllers and cainjector until
+// stop is called. Building them takes minutes once.
 func CertManager(ctx context.Context, cp *controlplane.ControlPlane) (stop func(), err error) {
 	root, err := repository(ctx)
 	if err != nil {

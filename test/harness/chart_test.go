@@ -18,8 +18,8 @@ import (
 	"github.com/mooring-dev/mooring/policies/profiles"
 )
 
-// TestChartRendersWhatIsExported shows that the chart's nativeFallback, whatever its values, is what export writes for the
-// same: the template only fills in namespaces, controllers and the default profile.
+// TestChartRendersWhatIsExported checks that the chart's nativeFallback equals the output of export for the same values: the
+// template only sets namespaces, controllers and the default profile.
 func TestChartRendersWhatIsExported(t *testing.T) {
 	controllers := []any{"system:serviceaccount:kube-system:namespace-controller"}
 	for _, profile := range append([]string{policies.ProfileOff}, profiles.Names...) {
@@ -50,7 +50,7 @@ func TestChartRendersWhatIsExported(t *testing.T) {
 	}
 }
 
-// admissionPolicies returns the specs of the admission policies and bindings among YAML documents, by kind and name.
+// admissionPolicies returns the specs of admission policies and bindings in YAML documents, by kind and name.
 func admissionPolicies(t *testing.T, manifest []byte) map[string]any {
 	t.Helper()
 	specs := map[string]any{}
@@ -71,7 +71,7 @@ func admissionPolicies(t *testing.T, manifest []byte) map[string]any {
 			t.Fatal(err)
 		}
 		if o.GetLabels()[native.ProfileOfLabel] == "" {
-			// The chart's own, about the labels of namespaces.
+			// These are the chart's own, about namespace labels.
 			continue
 		}
 		switch kind := o.GetKind(); kind {

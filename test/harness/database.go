@@ -2,8 +2,7 @@ package harness
 
 import "strings"
 
-// Database is what a load asks about, in the namespace load: a StatefulSet of three with claims, and one that is labelled
-// against deletes.
+// Database has the objects of a load, in the namespace load: a StatefulSet of three with claims, and one with the protect label.
 var Database = `
 apiVersion: v1
 kind: Namespace
@@ -22,7 +21,7 @@ metadata: {name: kept, namespace: load, labels: {mooring.dev/protect: "true"}}
 spec: {clusterIP: None, selector: {app: kept}, ports: [{port: 5432}]}
 `
 
-// StatefulSet returns the manifest of the StatefulSet db with a claim template, and these lines in its spec.
+// StatefulSet returns the manifest of the StatefulSet db with a claim template and these lines in its spec.
 func StatefulSet(namespace string, lines ...string) string {
 	return `
 apiVersion: apps/v1

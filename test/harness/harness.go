@@ -1,5 +1,5 @@
-// Package harness installs Mooring on a control plane the way a user would, for tests and for the demo: the chart is
-// applied with kubectl, and the real binary serves under the service account that the chart made, never as administrator.
+// Package harness installs Mooring on a control plane as a user does, for tests and the demo: kubectl applies the chart, and the
+// real binary runs with the chart's service account, never as administrator.
 package harness
 
 import (
@@ -25,24 +25,24 @@ import (
 	"github.com/mooring-dev/mooring/test/controlplane"
 )
 
-// Options says how Mooring is installed.
+// Options configure the installation.
 type Options struct {
-	// Values go over the chart's.
+	// Values override the chart's.
 	Values map[string]any
-	// Args are appended to mooring serve's.
+	// Args are additional flags of mooring serve.
 	Args []string
-	// Chart installs the chart with these values; kubectl apply does where it is nil.
+	// Chart installs the chart with these values; by default kubectl apply does.
 	Chart func(values map[string]any) error
-	// URL is where the API server calls the webhook, if not at the first replica itself.
+	// URL is the webhook's URL for the API server, by default that of the first replica.
 	URL string
 }
 
 // Installation is Mooring on a control plane.
 type Installation struct {
 	*controlplane.ControlPlane
-	// Log is the file that holds the server's log.
+	// Log is the file with the server's log.
 	Log string
-	// Webhook, Metrics and Health are the base URLs of what the server serves.
+	// Webhook, Metrics and Health are the server's base URLs.
 	Webhook, Metrics, Health string
 
 	server         *exec.Cmd
@@ -52,7 +52,7 @@ type Installation struct {
 	install        func() error
 }
 
-// Install starts a control plane, installs Mooring on it and serves, all for the length of a test.
+// Install starts a control plane, installs Mooring and serves until the end of a test.
 func Install(t testing.TB, planes controlplane.Options, o Options) *Installation {
 	t.Helper()
 	cp := controlplane.Start(t, planes)
@@ -69,8 +69,8 @@ func Install(t testing.TB, planes controlplane.Options, o Options) *Installation
 	return in
 }
 
-// On installs Mooring on a control plane and returns once it is ready and, unless it is called at a URL of the caller's, guard
-// judges. The caller has to Stop it.
+// On installs Mooring on a control plane and waits until it is ready and, unless it has a URL of the caller's, guard has its rules.
+// The caller must Stop it.
 func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Installation, error) {
 	binary, err := Build(ctx, cp.Dir)
 	if err != nil {
@@ -113,10 +113,10 @@ func On(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*Install
 	return in, nil
 }
 
-// Reinstall installs the chart again, with the values it was installed with.
+// Reinstall installs the chart again with the same values.
 func (in *Installation) Reinstall() error { return in.install() }
 
-// Guarded returns when Mooring has given guard its rules.
+// Guarded waits until Mooring has added guard's rules.
 func (in *Installation) Guarded(ctx context.Context) error {
 	out, err := in.Run(ctx, in.Kubeconfig, "", "wait", "validatingwebhookconfiguration/mooring",
 		`--for=jsonpath={.webhooks[?(@.name=="guard.mooring.dev")].rules[0].apiVersions[0]}=v1`, "--timeout=30s")
@@ -126,7 +126,7 @@ func (in *Installation) Guarded(ctx context.Context) error {
 	return nil
 }
 
-// Replica starts another server beside the first, on addresses of its own. The caller has to Stop it.
+// Replica starts another server with its own addresses. The caller must Stop it.
 func (in *Installation) Replica(ctx context.Context, args ...string) (*Installation, error) {
 	addresses, err := freeAddresses()
 	if err != nil {
@@ -151,7 +151,7 @@ func (in *Installation) serve(ctx context.Context, addresses, args []string) err
 	return nil
 }
 
-// Start runs the server and waits until it is ready.
+// Start starts the server and waits until it is ready.
 func (in *Installation) Start(ctx context.Context) error {
 	log, err := os.OpenFile(in.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -187,18 +187,18 @@ func (in *Installation) Start(ctx context.Context) error {
 	}
 }
 
-// Mooring is a command of the binary that serves.
+// Mooring returns a command of the server's binary.
 func (in *Installation) Mooring(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, in.binary, args...)
 }
 
-// PID is the server's process.
+// PID returns the server's process ID.
 func (in *Installation) PID() int { return in.server.Process.Pid }
 
-// Terminate asks the server to end, as a kubelet does.
+// Terminate sends SIGTERM to the server, as a kubelet does.
 func (in *Installation) Terminate() error { return in.server.Process.Signal(syscall.SIGTERM) }
 
-// Stop asks the server to end and returns what it ended with; nothing where it had ended before.
+// Stop stops the server and returns its error, nil if it had already stopped.
 func (in *Installation) Stop() error {
 	if in.server == nil || in.server.Process == nil || errors.Is(in.Terminate(), os.ErrProcessDone) {
 		return nil
@@ -206,7 +206,7 @@ func (in *Installation) Stop() error {
 	return in.Wait()
 }
 
-// Wait returns what the server ended with.
+// Wait waits for the server and returns its error.
 func (in *Installation) Wait() error {
 	select {
 	case err := <-in.done:
@@ -217,19 +217,19 @@ func (in *Installation) Wait() error {
 	}
 }
 
-// Kill ends the server as a crash would.
+// Kill kills the server like a crash.
 func (in *Installation) Kill() {
 	_ = in.server.Process.Kill()
 	<-in.done
 }
 
-// Apply applies a manifest as the administrator and returns what kubectl said.
+// Apply applies a manifest as the administrator and returns kubectl's output.
 func (in *Installation) Apply(ctx context.Context, manifest string, args ...string) (string, error) {
 	return in.Run(ctx, in.Kubeconfig, manifest, append([]string{"apply", "-f", "-"}, args...)...)
 }
 
-// Run runs kubectl with a kubeconfig and standard input, and returns its output, warnings and errors included. The error
-// holds the output too.
+// Run runs kubectl with a kubeconfig and standard input, and returns its output with warnings and errors. The error also has the
+// output.
 func (in *Installation) Run(ctx context.Context, kubeconfig, stdin string, args ...string) (string, error) {
 	cmd := in.Kubectl(ctx, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
@@ -241,7 +241,7 @@ func (in *Installation) Run(ctx context.Context, kubeconfig, stdin string, args 
 	return string(out), err
 }
 
-// serviceAccountKubeconfig returns a kubeconfig with a token of the service account that the chart made.
+// serviceAccountKubeconfig returns a kubeconfig with a token of the chart's service account.
 func (in *Installation) serviceAccountKubeconfig(ctx context.Context) (string, error) {
 	token, err := in.Run(ctx, in.Kubeconfig, "", "-n", deploy.Namespace, "create", "token", "mooring", "--duration=24h")
 	if err != nil {
@@ -259,8 +259,8 @@ func (in *Installation) tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// Get returns the body of an answer with status 200, and of any other with an error. Certificates are not verified: it
-// is for probes.
+// Get returns the body of a response with status 200, and an error for any other. It does not verify certificates, because it is
+// for probes.
 func Get(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -279,7 +279,7 @@ func Get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// Metric returns the sum of the metrics of the server that begin like this, 0 where there are none.
+// Metric returns the sum of the server's metrics with this prefix.
 func (in *Installation) Metric(ctx context.Context, prefix string) (float64, error) {
 	body, err := Get(ctx, in.Metrics+"/metrics")
 	if err != nil {
@@ -298,7 +298,7 @@ func (in *Installation) Metric(ctx context.Context, prefix string) (float64, err
 	return sum, nil
 }
 
-// Build builds the binary into dir, from the repository that this package is in.
+// Build builds the binary into dir from this repository.
 func Build(ctx context.Context, dir string) (string, error) {
 	root, err := repository(ctx)
 	if err != nil {
@@ -312,7 +312,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// repository returns the folder of the repository that this package is in.
+// repository returns the folder of this repository.
 func repository(ctx context.Context) (string, error) {
 	chart, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mooring-dev/mooring/deploy").Output()
 	if err != nil {

@@ -20,8 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Load sends the API server requests of which it is known whether they are right, at a steady rate, and counts what
-// becomes of them. All are dry runs, which are judged like others and leave everything as it was.
+// Load sends the API server requests whose correct answer is known, at a steady rate, and counts the answers. All are dry runs.
 type Load struct {
 	client kubernetes.Interface
 	asks   []ask
@@ -33,26 +32,26 @@ type Load struct {
 	ending sync.WaitGroup
 }
 
-// Tally is what became of a load's requests.
+// Tally counts the answers of a load.
 type Tally struct {
 	Requests int
-	// WronglyRefused were right and were refused, by Mooring or because it could not be reached.
+	// WronglyRefused are correct requests that were refused, by Mooring or because it could not be reached.
 	WronglyRefused int
-	// CutOff are those of them whose review was under way when its connection broke.
+	// CutOff are those of them whose connection broke during the review.
 	CutOff int
-	// WronglyAdmitted were wrong and passed guard.
+	// WronglyAdmitted are wrong requests that passed guard.
 	WronglyAdmitted int
-	// Unjudged were wrong, and lint did not see them: its failure policy lets them through while nobody answers.
+	// Unjudged are wrong requests that lint did not judge: without an answer, its failure policy allows them.
 	Unjudged int
-	// Unanswered got no answer about the request from the API server itself.
+	// Unanswered are requests without an answer from the API server.
 	Unanswered int
-	// LongestGap is the longest time in which no right request passed guard.
+	// LongestGap is the longest time in which no correct request passed guard.
 	LongestGap time.Duration
-	// Surprises are the answers behind WronglyRefused, WronglyAdmitted and Unanswered, and how often each was given.
+	// Surprises are the answers behind WronglyRefused, WronglyAdmitted and Unanswered, with their counts.
 	Surprises map[string]int
 }
 
-// ask is one kind of request.
+// ask is a kind of request.
 type ask struct {
 	name         string
 	right, guard bool
@@ -100,7 +99,7 @@ var asks = []ask{
 	}},
 }
 
-// StartLoad starts requests at that many a second, from as many goroutines as it takes. The Database has to be there.
+// StartLoad starts perSecond requests a second, from as many goroutines as necessary. The Database must exist.
 func StartLoad(kubeconfig string, perSecond int) (*Load, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
@@ -118,7 +117,7 @@ func StartLoad(kubeconfig string, perSecond int) (*Load, error) {
 		defer l.ending.Done()
 		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
 		defer ticker.Stop()
-		// A server that hangs shall not be met with more and more requests.
+		// Do not pile up requests on a server that hangs.
 		slots := make(chan struct{}, 32)
 		for i := 0; ; i++ {
 			select {
@@ -133,7 +132,7 @@ func StartLoad(kubeconfig string, perSecond int) (*Load, error) {
 			}
 			ask := l.asks[i%len(l.asks)]
 			l.ending.Go(func() {
-				// What was asked is waited for, also after the end.
+				// Wait for the answer, even after the end.
 				l.count(ask, ask.do(context.WithoutCancel(ctx), l.client))
 				<-slots
 			})
@@ -142,7 +141,7 @@ func StartLoad(kubeconfig string, perSecond int) (*Load, error) {
 	return l, nil
 }
 
-// Stop ends the load and returns what became of it.
+// Stop ends the load and returns the counts.
 func (l *Load) Stop() Tally {
 	l.stop()
 	l.ending.Wait()
@@ -201,7 +200,7 @@ func classify(err error) outcome {
 	}
 }
 
-// String lists the surprises, the most frequent ones first.
+// String lists the surprises, the most frequent first.
 func (t Tally) String() string {
 	var lines strings.Builder
 	fmt.Fprintf(&lines, "%d requests, %d wrongly refused, %d wrongly admitted, %d not judged by lint, %d unanswered, longest gap %s\n",

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// metricsAPI leads to a metrics API of the caller's own on loopback. A Service with endpoints must not lead there; one with an
-// external name may.
+// metricsAPI registers a metrics API on loopback. A Service with endpoints must not have a loopback address; an external name may.
 const metricsAPI = `
 apiVersion: v1
 kind: Service
@@ -31,7 +30,7 @@ spec:
   service: {namespace: kube-system, name: metrics, port: %s}
 `
 
-// ServeMetrics gives autoscalers the external metrics load-1, load-2 and so on until ctx ends. Each has the value in its name.
+// ServeMetrics gives autoscalers the external metrics load-1, load-2 and so on until ctx ends. The value of each is in its name.
 func (in *Installation) ServeMetrics(ctx context.Context) error {
 	const version = "/apis/external.metrics.k8s.io/v1beta1"
 	mux := http.NewServeMux()

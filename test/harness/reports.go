@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// ReportDefinitions returns the CustomResourceDefinitions of the two APIs of policy reports: of openreports.io as its module
-// ships it, and of wgpolicyk8s.io, whose fields that one took over.
+// ReportDefinitions returns the CustomResourceDefinitions of both policy report APIs: that of openreports.io from its module, and
+// that of wgpolicyk8s.io with the same fields.
 func ReportDefinitions(ctx context.Context) (openReports, workingGroup string, err error) {
 	dir, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Module.Dir}}", "github.com/openreports/reports-api/apis/openreports.io/v1alpha1").Output()
 	if err != nil {

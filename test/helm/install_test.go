@@ -15,7 +15,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// database is what guard protects: three members with their claims.
+// database is a StatefulSet with three members and their claims.
 const database = `
 apiVersion: v1
 kind: Service
@@ -42,7 +42,7 @@ spec:
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `
 
-// cluster is a control plane with Helm beside it.
+// cluster is a control plane with Helm.
 type cluster struct {
 	*testing.T
 	*controlplane.ControlPlane
@@ -61,7 +61,7 @@ func start(t *testing.T) *cluster {
 	return &cluster{t, cp, config}
 }
 
-// install is helm install.
+// install runs helm install.
 func (c *cluster) install(values map[string]any) error {
 	chart, err := loader.Load("../../deploy/chart")
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *cluster) install(values map[string]any) error {
 	return err
 }
 
-// try is kubectl.
+// try runs kubectl.
 func (c *cluster) try(stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), 90*time.Second)
 	defer cancel()
@@ -84,7 +84,7 @@ func (c *cluster) try(stdin string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// must is kubectl whose request has to pass.
+// must runs kubectl, which must succeed.
 func (c *cluster) must(stdin string, args ...string) string {
 	c.Helper()
 	out, err := c.try(stdin, args...)
@@ -94,7 +94,7 @@ func (c *cluster) must(stdin string, args ...string) string {
 	return out
 }
 
-// data makes a namespace with a database in it.
+// data creates a namespace with a database.
 func (c *cluster) data(namespace string) {
 	c.Helper()
 	c.must("", "create", "namespace", namespace)
@@ -102,7 +102,7 @@ func (c *cluster) data(namespace string) {
 	c.must("", "-n", namespace, "rollout", "status", "statefulset/db", "--timeout=60s")
 }
 
-// isUnguarded fails the test unless a database can be scaled down, deleted, and its namespace too.
+// isUnguarded fails the test unless a database can be scaled down and deleted, and its namespace too.
 func (c *cluster) isUnguarded(namespace string) {
 	c.Helper()
 	c.must("", "-n", namespace, "scale", "statefulset/db", "--replicas=1")
@@ -111,7 +111,7 @@ func (c *cluster) isUnguarded(namespace string) {
 	c.must("", "delete", "namespace", namespace, "--timeout=60s")
 }
 
-// isGuarded fails the test unless guard refuses the delete of a database, for this reason.
+// isGuarded fails the test unless guard refuses the delete of a database with this reason.
 func (c *cluster) isGuarded(namespace, why string) {
 	c.Helper()
 	out, err := c.try("", "-n", namespace, "delete", "statefulset", "db")
@@ -122,8 +122,8 @@ func (c *cluster) isGuarded(namespace, why string) {
 
 const configurations = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
 
-// TestInstallAndRemove is the life of an installation: until a replica answers, guard refuses nothing. Then it does, also
-// while no replica answers. With Mooring's namespace the webhook configurations go; and with helm uninstall.
+// TestInstallAndRemove covers the life of an installation. Until a replica answers, guard refuses nothing; then it does, even while
+// no replica answers. The webhook configurations are deleted with Mooring's namespace, and by helm uninstall.
 func TestInstallAndRemove(t *testing.T) {
 	c := start(t)
 	for _, namespace := range []string{"before", "kept"} {
@@ -153,7 +153,7 @@ func TestInstallAndRemove(t *testing.T) {
 	c.isUnguarded("kept")
 	c.must("", "wait", "--for=delete", configurations, "-l", "app.kubernetes.io/name=mooring", "--timeout=60s")
 
-	// What is left of the first release, ClusterRoles and the definition, is taken over.
+	// The rest of the first release, ClusterRoles and the CRD, is taken over.
 	if err := c.install(values); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestInstallAndRemove(t *testing.T) {
 	}
 }
 
-// TestUninstallWhileItRuns: helm uninstall takes guard along, and what Mooring made in its namespace is all that is left.
+// TestUninstallWhileItRuns checks that helm uninstall removes guard, and leaves only what Mooring created in its namespace.
 func TestUninstallWhileItRuns(t *testing.T) {
 	c := start(t)
 	in, err := harness.On(t.Context(), c.ControlPlane, harness.Options{Chart: c.install})

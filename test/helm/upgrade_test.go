@@ -1,4 +1,4 @@
-// Package helm installs the chart as helm does, with Helm's own packages, on a real API server.
+// Package helm installs the chart with Helm's own packages on a real API server.
 package helm
 
 import (
@@ -19,8 +19,8 @@ metadata: {name: ours}
 spec: {rules: {scaleDown: {action: Deny, maxStep: 1}}}
 `
 
-// TestUpgrade upgrades from the chart in testdata, which is that of the last release, to the present one: policies stay, and
-// so does what Mooring wrote into the webhook configurations. Then it uninstalls: policies stay even then.
+// TestUpgrade upgrades from the last release's chart, in testdata, to the present one. Policies stay, and so does what Mooring
+// wrote into the webhook configurations. After helm uninstall, policies are still there.
 func TestUpgrade(t *testing.T) {
 	const namespace = "mooring-system"
 	cp := controlplane.Start(t, controlplane.Options{WithoutControllers: true})
@@ -79,7 +79,7 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("the Deployment was not upgraded: %s", args)
 	}
 	kubectl("", "get", "validatingadmissionpolicy", "mooring-profile-baseline-scale-deny")
-	// Helm never upgrades what is in crds/: docs/operating/install.md says how to.
+	// Helm never upgrades crds/: see docs/operating/install.md.
 	if is := kubectl("", "get", "crd", "statefulpolicies.mooring.dev", "-o", version); is != definition {
 		t.Error("Helm has changed the CustomResourceDefinition: docs/operating/install.md says that it does not")
 	}

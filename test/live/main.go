@@ -1,5 +1,5 @@
-// Command live plays scripts on a control plane with Mooring, and writes a table of what each profile answered, against what
-// cases.yaml expects of it.
+// Command live plays scripts on a control plane with Mooring, and writes a table of each profile's answers, compared with
+// cases.yaml.
 package main
 
 import (
@@ -90,23 +90,23 @@ func run(folder, only, logs, page string, many int, limit time.Duration, again b
 	return nil
 }
 
-// Case is what a script is expected to show.
+// Case is what a script should show.
 type Case struct {
 	// Tries says what the script does.
 	Tries string `json:"tries"`
 	// Skip says why it is not run.
 	Skip string `json:"skip,omitempty"`
-	// Alone tells that no other script runs meanwhile, because it ends the server or drains nodes.
+	// Alone means that no other script can run at the same time, because it stops the server or drains nodes.
 	Alone bool `json:"alone,omitempty"`
-	// Expect holds what the output of a round shows, by the round's profile; of the whole script under "script".
+	// Expect has the expected output of each round by profile, and of the whole script under "script".
 	Expect map[string]Expectation `json:"expect,omitempty"`
-	// Note says where the answer is not word for word what the head of the script expects, and why it is right.
+	// Note says how a correct answer differs from the head of the script, and why.
 	Note string `json:"note,omitempty"`
 }
 
-// Expectation is what there is in the output, and what there is not.
+// Expectation is what the output must and must not have.
 type Expectation struct {
-	// Refuses and Warns are findings, in the form rule/check.
+	// Refuses and Warns are findings, as rule/check.
 	Refuses []string `json:"refuses,omitempty"`
 	Warns   []string `json:"warns,omitempty"`
 	// Shows and Never are regular expressions.
@@ -117,7 +117,7 @@ type Expectation struct {
 //go:embed cases.yaml
 var casesYAML []byte
 
-// Script is a script with what its head says and what is expected of it.
+// Script is a script with its head and its expectation.
 type Script struct {
 	Case
 	path, name, sources, expected, before string
@@ -166,7 +166,7 @@ func read(folder, only string) ([]Script, error) {
 	return scripts, nil
 }
 
-// play runs the scripts and keeps what each prints. Those that run alone run last, one after the other.
+// play runs the scripts and keeps their output. Those that run alone run last, one by one.
 func play(scripts []Script, logs string, many int, limit time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -221,7 +221,7 @@ func play(scripts []Script, logs string, many int, limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// obey ends and starts the server as a script asks with signals.
+// obey stops and starts the server at a script's signals.
 func obey(ctx context.Context, in *harness.Installation) {
 	asked := make(chan os.Signal, 4)
 	signal.Notify(asked, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -239,7 +239,7 @@ func obey(ctx context.Context, in *harness.Installation) {
 	}
 }
 
-// run runs the script in a process group of its own, so that its limit ends what it started too.
+// run runs the script in its own process group, so that the time limit also ends its children.
 func (s Script) run(ctx context.Context, env []string, logs string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

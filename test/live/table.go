@@ -19,7 +19,7 @@ each profile has to answer now, and ` + "`make live CASES=FOLDER`" + ` runs the 
 | --- | --- | --- | --- | --- | --- | --- |
 `
 
-// row writes the script's row, and tells whether the script was answered as expected.
+// row returns the script's row, and whether its answers are as expected.
 func (s Script) row(log string) (row string, right bool) {
 	now, verdict, right := s.Skip, "not run", true
 	if s.Skip == "" {
@@ -38,7 +38,7 @@ func (s Script) row(log string) (row string, right bool) {
 	return "| " + strings.Join(cells, " | ") + " |\n", right
 }
 
-// wrong returns what the rounds do not show, or show and must not.
+// wrong returns the differences from the expectation.
 func (s Script) wrong(rounds []round) []string {
 	if len(s.Expect) == 0 {
 		return []string{"cases.yaml expects nothing of it"}
@@ -76,12 +76,12 @@ func (s Script) wrong(rounds []round) []string {
 	return wrong
 }
 
-// round is what a script printed in a namespace with a profile.
+// round is a script's output in a namespace with a profile.
 type round struct{ profile, text string }
 
 var roundLine = regexp.MustCompile(`(?m)^## \S+ with profile (\S+)$`)
 
-// rounds cuts a script's output where a new round begins.
+// rounds splits a script's output into its rounds.
 func rounds(log string) []round {
 	var all []round
 	profile, from := "", 0
@@ -93,12 +93,12 @@ func rounds(log string) []round {
 }
 
 var (
-	// A denial has a line for each finding, the first of them after the webhook's name.
+	// A denial has a line for each finding. The first comes after the webhook's name.
 	refusal = regexp.MustCompile(`(?m)(?:denied the request: |^ +)([a-z-]+/[a-z-]+): \S`)
 	warning = regexp.MustCompile(`Warning: ([a-z-]+/[a-z-]+):`)
 )
 
-// found returns the findings that a pattern matches in a text, each once.
+// found returns the findings that a pattern matches in a text, without duplicates.
 func found(pattern *regexp.Regexp, text string) []string {
 	var ids []string
 	for _, m := range pattern.FindAllStringSubmatch(text, -1) {
@@ -109,7 +109,7 @@ func found(pattern *regexp.Regexp, text string) []string {
 	return ids
 }
 
-// answers writes what each profile refused and warned of.
+// answers returns what each profile refused and warned about.
 func answers(rounds []round) string {
 	var profiles []string
 	texts := map[string]string{}
@@ -140,7 +140,7 @@ func answers(rounds []round) string {
 	return strings.Join(cells, "<br>")
 }
 
-// links writes findings with links to their rules' pages.
+// links returns findings with links to their rules' pages.
 func links(ids []string) string {
 	linked := make([]string, len(ids))
 	for i, id := range ids {

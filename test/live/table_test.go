@@ -50,7 +50,7 @@ func TestRow(t *testing.T) {
 	}
 }
 
-// TestCases reads cases.yaml, and the scripts of a folder with it.
+// TestCases reads cases.yaml, and a folder's scripts with it.
 func TestCases(t *testing.T) {
 	if _, err := read(t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "no script") {
 		t.Errorf("a folder without scripts: %v", err)

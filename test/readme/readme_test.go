@@ -1,4 +1,4 @@
-// Package readme does what README.md tells a new user to do.
+// Package readme runs the commands of README.md as a new user does.
 package readme
 
 import (
@@ -21,10 +21,11 @@ import (
 
 const root = "../.."
 
-// begins is the line of docs/walk.md behind which the walk is written.
+// begins is the line of docs/walk.md after which the walk is written.
 const begins = "<!-- make walk writes everything from here on -->\n"
 
-// elsewhere are the commands that need a container engine or change the installation, and who plays them. Make's are looked at.
+// elsewhere are the commands that need a container engine or change the installation, and the tests that cover them. make commands
+// are only checked for their target.
 var elsewhere = map[string]string{
 	"kind create":    "needs a container engine",
 	"make load":      "needs a container engine",
@@ -37,8 +38,8 @@ var walk = flag.String("walk", "", "write the walk, with the time that each comm
 
 var block = regexp.MustCompile("(?s)\n```(sh|console)\n(.*?)\n```\n")
 
-// TestCommands runs each command of README.md in the repository's root, against a control plane that has Mooring. What stands
-// behind a dollar sign is refused with the rule that the page shows.
+// TestCommands runs each command of README.md in the repository's root, against a control plane with Mooring. A command after a
+// dollar sign must be refused with the rule that the page shows.
 func TestCommands(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
@@ -97,7 +98,7 @@ func TestCommands(t *testing.T) {
 			}
 			began := time.Now()
 			out, err := run(line)
-			// The program's exit code 1 says that there are findings.
+			// Exit code 1 means findings.
 			var exit *exec.ExitError
 			found := strings.HasPrefix(line, "bin/mooring ") && errors.As(err, &exit) && exit.ExitCode() == 1
 			if err != nil && !found {
@@ -126,7 +127,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// answer is what a command printed, in a cell of a table.
+// answer returns a command's output for a table cell.
 func answer(out string) string {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	first := strings.NewReplacer("|", "/", "<", "&lt;").Replace(lines[0])
@@ -141,7 +142,7 @@ func answer(out string) string {
 
 var denied = regexp.MustCompile(`denied the request: ([a-z-]+/[a-z-]+)`)
 
-// finding is the rule and check of the first denial in the text.
+// finding returns the rule and check of the first denial in the text.
 func finding(text string) string {
 	if match := denied.FindStringSubmatch(text); match != nil {
 		return match[1]

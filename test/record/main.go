@@ -1,5 +1,5 @@
-// Command record asks a real API server for changes to a StatefulSet and its Service, and writes the AdmissionReviews that
-// the API server sends for them to webhooks/testdata, where they are the input of the request tests.
+// Command record makes changes to a StatefulSet and its Service on a real API server, and writes the AdmissionReviews that it sends
+// to webhooks/testdata, for the request tests.
 package main
 
 import (
@@ -37,7 +37,7 @@ kind: PersistentVolumeClaim
 metadata: {name: data-db-0, labels: {app: db}}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `
-	// database is written as with care for production: no rule has anything against it.
+	// database is a StatefulSet without findings.
 	database = `
 apiVersion: apps/v1
 kind: StatefulSet
@@ -81,7 +81,7 @@ spec:
 `
 )
 
-// scenes are recorded one after the other: the file's name, and what brings the review about.
+// scenes are recorded in order: the file's name, and the request that causes the review.
 var scenes = []struct {
 	name, stdin string
 	args        []string
@@ -115,7 +115,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	// No controllers: nobody writes but the scenes.
+	// Without controllers, only the scenes write.
 	cp, err := controlplane.Run(ctx, controlplane.Options{WithoutControllers: true})
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ webhooks:
 `, server.URL, base64.StdEncoding.EncodeToString(ca)), "apply", "-f", "-"); err != nil {
 		return err
 	}
-	// The API server learns of a webhook a moment later.
+	// A new webhook takes effect slightly later.
 	for probe := service; last == nil; {
 		if err := kubectl(ctx, cp, strings.Replace(probe, "name: db}", "name: probe}", 1), "create", "--dry-run=server", "-f", "-"); err != nil {
 			return err

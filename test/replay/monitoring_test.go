@@ -24,7 +24,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// violation is a StatefulSet that names no Service, where that only draws a warning.
+// violation is a StatefulSet without a Service, where that only draws a warning.
 const violation = `
 apiVersion: v1
 kind: Namespace
@@ -41,9 +41,8 @@ spec:
     spec: {containers: [{name: queue, image: example/queue}]}
 `
 
-// monitored checks that every query of the dashboard and of the alerts is one to Prometheus, that each metric and label in them is
-// among those that Mooring and the API server serve after the demo, while something stands in violation, and that each panel shows
-// something then.
+// monitored checks that the dashboard's and the alerts' queries are valid, that Mooring and the API server serve their metrics and
+// labels after the demo with a violation, and that each panel shows something then.
 func monitored(t *testing.T, in *harness.Installation) {
 	if _, err := in.Apply(t.Context(), violation); err != nil {
 		t.Fatal(err)
@@ -71,8 +70,8 @@ func monitored(t *testing.T, in *harness.Installation) {
 	shown(t, ofMooring, string(ofAPIServer))
 }
 
-// shown has Prometheus answer each query of the dashboard, minutes after it saw for the first time what Mooring and the API server
-// serve: what happened once is in a panel too.
+// shown evaluates each query of the dashboard with Prometheus' engine, minutes after the metrics first appeared: single events must
+// show in a panel too.
 func shown(t *testing.T, ofMooring, ofAPIServer string) {
 	var load strings.Builder
 	load.WriteString("load 1m\n")
@@ -115,7 +114,7 @@ func scraped(t *testing.T, text string) map[string]map[string]bool {
 		}
 		name := series.Get(model.MetricNameLabel)
 		if metrics[name] == nil {
-			// Prometheus adds these, the last where it serves several clusters.
+			// Prometheus adds these; the last if it serves several clusters.
 			metrics[name] = map[string]bool{model.MetricNameLabel: true, model.JobLabel: true, model.InstanceLabel: true, "cluster": true}
 		}
 		series.Range(func(l labels.Label) { metrics[name][l.Name] = true })
@@ -123,7 +122,7 @@ func scraped(t *testing.T, text string) map[string]map[string]bool {
 	return metrics
 }
 
-// servedBy fails the test unless the expression selects by metrics and labels that are served.
+// servedBy fails the test unless the expression uses only metrics and labels that are served.
 func servedBy(t *testing.T, expression string, served map[string]map[string]bool) {
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(expression)
 	if err != nil {
@@ -159,7 +158,7 @@ func servedBy(t *testing.T, expression string, served map[string]map[string]bool
 	})
 }
 
-// rendered returns the object of the kind that the chart makes where monitoring is on, decoded into it.
+// rendered decodes the object of the kind that the chart renders with monitoring on.
 func rendered(t *testing.T, kind string, into any) {
 	t.Helper()
 	on := map[string]any{"enabled": true}
@@ -191,7 +190,7 @@ func dashboardQueries(t *testing.T) []string {
 	var all []string
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			// Grafana fills these in.
+			// Grafana replaces these.
 			all = append(all, strings.NewReplacer("$__rate_interval", "5m", "$__range", "1d", "$cluster", ".*", "$namespace", ".*").Replace(target.Expr))
 		}
 	}

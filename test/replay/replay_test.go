@@ -1,5 +1,5 @@
-// Package replay plays the demo twice on a real control plane, and looks at what is left of it: the audit log, which `mooring
-// replay` reads, and the metrics, which the dashboard and the alerts query.
+// Package replay plays the demo twice on a real control plane, and checks what it leaves: the audit log for `mooring replay`, and
+// the metrics for the dashboard and the alerts.
 package replay
 
 import (
@@ -34,8 +34,8 @@ func TestDemo(t *testing.T) {
 	t.Run("monitoring", func(t *testing.T) { monitored(t, in) })
 }
 
-// namesTheDenied shows that replay names of the first log exactly the requests that the webhook denied in the second, and
-// for the same reasons.
+// namesTheDenied checks that replay of the first log reports exactly the requests that the webhook denied in the second, with the
+// same findings.
 func namesTheDenied(t *testing.T, first, second []byte) {
 	want := deniedLive(t, second)
 	if len(want) == 0 {
@@ -48,7 +48,7 @@ func namesTheDenied(t *testing.T, first, second []byte) {
 	t.Logf("%d requests denied, both times:\n%s", len(want), strings.Join(want, "\n"))
 }
 
-// play plays the demo, which leaves nothing behind.
+// play plays the demo, which cleans up after itself.
 func play(t *testing.T, in *harness.Installation) {
 	t.Helper()
 	demo := exec.CommandContext(t.Context(), "go", "run", "../demo")
@@ -67,8 +67,8 @@ func read(t *testing.T, file string) []byte {
 	return data
 }
 
-// deniedLive returns the requests of an audit log that the webhook denied, in words, with what for: it leaves that in the
-// events' annotations.
+// deniedLive returns the requests that the webhook denied, from an audit log, with their findings, which are in the events'
+// annotations.
 func deniedLive(t *testing.T, log []byte) []string {
 	t.Helper()
 	var all []string
@@ -92,7 +92,7 @@ func deniedLive(t *testing.T, log []byte) []string {
 	return all
 }
 
-// deniedInReplay returns the requests that `mooring replay` says would have been denied, in the same words.
+// deniedInReplay returns the requests that `mooring replay` would deny, in the same form.
 func deniedInReplay(t *testing.T, log []byte, args ...string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"-C", "../..", "run", "./cmd/mooring", "replay", "-o", "json", "-"}, args...)...)

@@ -1,5 +1,5 @@
-// Package report holds what is written for other programs against what those programs read: the files in report/testdata,
-// which the tests of the package report compare with what it writes, are read by a schema, by a reader and by a browser.
+// Package report checks output for other programs against what those programs read: the golden files in report/testdata are read by
+// a schema, a parser and a browser.
 package report
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// golden are the files of one format, by the name of what they report on.
+// golden returns the golden files of a format, by name.
 func golden(t *testing.T, format string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", "report", "testdata", "*."+format))

@@ -27,7 +27,7 @@ import (
 
 var screenshots = flag.String("screenshots", "", "write pictures of the pages to this folder, to be looked at")
 
-// browser starts a headless Chromium for the test. It is absent from some desks, and never from CI.
+// browser starts a headless Chromium for the test. Without Chromium the test is skipped, except in CI.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	if _, err := exec.LookPath("chromium"); err != nil && os.Getenv("CI") == "" {
@@ -44,8 +44,7 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// open shows a page in a tab of its own. At the end of the test it must have said nothing on its console, and asked for
-// nothing but itself.
+// open shows a page in a new tab. At the end of the test, its console must be empty and it must have loaded nothing else.
 func open(t *testing.T, ctx context.Context, name string, before ...action) context.Context {
 	t.Helper()
 	file := whole(t, golden(t, "html")[name])
@@ -87,7 +86,7 @@ func open(t *testing.T, ctx context.Context, name string, before ...action) cont
 
 type action = chromedp.Action[chromedp.Void]
 
-// whole writes the page as users get it: the files in report/testdata leave out what is the same on all of them.
+// whole returns the page as users get it: the files in report/testdata omit the parts that all pages share.
 func whole(t *testing.T, file string) string {
 	t.Helper()
 	read := func(name string) string {
@@ -131,7 +130,7 @@ func ask[T any](t *testing.T, tab context.Context, expression string) T {
 	return got
 }
 
-// shown are the checks of the findings that are on the page now, in their order.
+// shown returns the checks of the visible findings, in order.
 func shown(t *testing.T, tab context.Context) string {
 	t.Helper()
 	return ask[string](t, tab, `[...document.querySelectorAll("#findings article")].filter((a) => a.checkVisibility()).map((a) => a.querySelector("h4 a").textContent).join(" ")`)
@@ -160,7 +159,7 @@ func TestPage(t *testing.T) {
 			do(t, tab, chromedp.Click(chromedp.CSS(".chip.warn")), chromedp.Click(chromedp.CSS(".chip.audit")))
 			expect(t, "only denials", shown(t, tab), "termination-grace/zero headless-service/missing")
 			do(t, tab, chromedp.Click(chromedp.CSS("#filters [type=reset]")))
-			// The page sees to it once the form is as it will be.
+			// The page reacts after the form's event.
 			ask[string](t, tab, `new Promise((done) => setTimeout(done, 0, ""))`)
 			expect(t, "after Clear", shown(t, tab), everything)
 		}},
@@ -178,7 +177,7 @@ func TestPage(t *testing.T) {
 			focused := `document.activeElement.id || (document.activeElement.querySelector("h4 a") || document.activeElement).textContent`
 			do(t, tab, chromedp.KeyEvent("/"))
 			expect(t, "after /", ask[string](t, tab, focused), "text")
-			// A key that is driven types its character too, whatever became of its keydown; one that is pressed does not.
+			// A key that chromedp types enters its character, whatever happened to its keydown event; a dispatched event does not.
 			ask[string](t, tab, `document.activeElement.value = ""`)
 			do(t, tab, chromedp.KeyEvent("probe"))
 			expect(t, "typed", shown(t, tab), "readiness/no-probe")
@@ -193,7 +192,7 @@ func TestPage(t *testing.T) {
 			expect(t, "after Enter on a bar", shown(t, tab), "scale-down/step")
 		}},
 		{"every control can be reached and has a name", "check", func(t *testing.T, tab context.Context) {
-			// What Tab stops at, in the order in which it does; an unnamed stop would be a riddle to who cannot see it.
+			// The Tab stops in order. Each needs a name for users of screen readers.
 			stops := map[string]bool{}
 			for range 40 {
 				do(t, tab, chromedp.KeyEvent(kb.Tab))
@@ -241,7 +240,7 @@ func TestPage(t *testing.T) {
 			expect(t, "the heading", ask[string](t, tab, `document.querySelector("#inventory thead th:nth-child(6)").ariaSort`), "descending")
 		}},
 		{"what the candidate adds", "audit", func(t *testing.T, tab context.Context) {
-			// The denial of the namespace is there already, and the deletion of claims is only warned about.
+			// The namespace's denial is already there, and the deletion of claims only warns.
 			added := `[...document.querySelectorAll("#candidate article h4")].map((h) => h.querySelector(".badge").textContent + " " + h.querySelector("a").textContent).join(", ")`
 			expect(t, "the candidate", ask[string](t, tab, added), "deny delete-protection/data, deny readiness/no-probe")
 		}},
@@ -264,8 +263,8 @@ func expect(t *testing.T, when, got, want string) {
 	}
 }
 
-// TestPageFits holds that nothing is cut off at any width, in either colour scheme and in print; with -screenshots it
-// writes pictures of them too.
+// TestPageFits checks that nothing is cut off at any width, in either color scheme and in print. With -screenshots it writes
+// pictures.
 func TestPageFits(t *testing.T) {
 	ctx := browser(t)
 	do(t, ctx)
@@ -302,7 +301,7 @@ func TestPageFits(t *testing.T) {
 	}
 }
 
-// media has the browser show the page as on a screen or on paper, to a person who likes it light or dark.
+// media sets the medium and color scheme of the browser.
 func media(medium, scheme string) action {
 	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{

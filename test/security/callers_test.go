@@ -1,4 +1,4 @@
-// Package security shows who can reach Mooring, and what Mooring can reach, on a real control plane.
+// Package security tests who can reach Mooring, and what Mooring can reach, on a real control plane.
 package security
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// admissionConfiguration gives the API server a certificate to show to every webhook, as docs/operating/security.md says.
+// admissionConfiguration makes the API server present a certificate to webhooks, as in docs/operating/security.md.
 const admissionConfiguration = `
 apiVersion: apiserver.config.k8s.io/v1
 kind: AdmissionConfiguration
@@ -33,8 +33,8 @@ users:
   user: {client-certificate: %[1]s/front-proxy.crt, client-key: %[1]s/front-proxy.key}
 `
 
-// TestOnlyTheAPIServerMayCall starts Mooring with --client-ca-file: the API server, which shows a certificate, is answered,
-// and nobody else is, not even with another certificate of the same authority.
+// TestOnlyTheAPIServerMayCall starts Mooring with --client-ca-file. Only the API server is answered, not another certificate of the
+// same authority.
 func TestOnlyTheAPIServerMayCall(t *testing.T) {
 	dir, config := t.TempDir(), t.TempDir()
 	kubeconfig, admission := filepath.Join(config, "webhooks.kubeconfig"), filepath.Join(config, "admission.yaml")
@@ -71,7 +71,7 @@ func TestOnlyTheAPIServerMayCall(t *testing.T) {
 	}
 }
 
-// call posts something to a webhook with one of the control plane's certificates, and returns the status of the answer.
+// call posts to a webhook with one of the control plane's certificates, and returns the status.
 func call(url, dir, certificate string) (int, error) {
 	config := &tls.Config{InsecureSkipVerify: true}
 	if certificate != "" {

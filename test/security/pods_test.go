@@ -12,8 +12,8 @@ import (
 
 var insecure = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 
-// TestPodsAreRestricted installs install.yaml in whose namespace the API server enforces the restricted Pod Security
-// Standard: the Deployment's Pods come up, and a Pod that asks for more is refused.
+// TestPodsAreRestricted installs install.yaml, in whose namespace the API server enforces the restricted Pod Security Standard: the
+// Deployment's Pods start, and a Pod that asks for more is refused.
 func TestPodsAreRestricted(t *testing.T) {
 	cp := controlplane.Start(t, controlplane.Options{})
 	manifest, err := deploy.InstallYAML()

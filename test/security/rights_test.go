@@ -35,7 +35,7 @@ rules:
 - level: None
 `
 
-// autoscaled is what the profile restricted lets pass.
+// autoscaled is what the profile restricted allows.
 const autoscaled = `
 apiVersion: v1
 kind: Service
@@ -81,7 +81,7 @@ spec:
       containers: [{name: web, image: example/web}]
 `
 
-// databases are custom resources that own StatefulSets, and that Mooring may read. There are Advanced StatefulSets too.
+// databases are custom resources that own StatefulSets and that Mooring can read, and Advanced StatefulSets.
 const databases = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -112,16 +112,16 @@ metadata: {name: databases, labels: {mooring.dev/aggregate-to-owners: "true"}}
 rules: [{apiGroups: [db.example.com], resources: [databases], verbs: [get]}]
 `
 
-// right is one verb on one resource.
+// right is a verb on a resource.
 type right struct{ group, resource, verb string }
 
-// reading are the verbs by which objects are read.
+// reading are the verbs that read objects.
 var reading = []string{"get", "list", "watch"}
 
 func (r right) String() string { return fmt.Sprintf("%s %s.%s", r.verb, r.resource, r.group) }
 
-// TestRights runs Mooring under the service account of its chart and asks the API server's audit log: nothing that it did
-// was forbidden, and there is nothing in its roles that it did not do.
+// TestRights runs Mooring with the chart's service account and reads the API server's audit log: nothing that it did was forbidden,
+// and it used every right of its roles.
 func TestRights(t *testing.T) {
 	plane, log := audited(t)
 	in := harness.Install(t, plane, harness.Options{Args: []string{"--metrics-secure=true", "--scan-interval=1s"}})
@@ -129,7 +129,7 @@ func TestRights(t *testing.T) {
 	allUsed(t, log, grants(t, nil))
 }
 
-// TestRightsWithCertManager does so for the rights that only --cert-mode=cert-manager needs, beside cert-manager itself.
+// TestRightsWithCertManager does the same for the rights of --cert-mode=cert-manager, with cert-manager running.
 func TestRightsWithCertManager(t *testing.T) {
 	plane, log := audited(t)
 	plane.WithoutControllers = true
@@ -152,13 +152,13 @@ func TestRightsWithCertManager(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The CAs that somebody took away are put back.
+	// Removed CAs are restored.
 	run("patch", "secret", "mooring-webhook-cert-ca", "--type=merge", "-p", `{"data":null}`)
 	run("wait", "secret/mooring-webhook-cert-ca", `--for=jsonpath={.data.ca\.crt}`, "--timeout=30s")
 	if err := in.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// A replica without a certificate asks who keeps it from having one.
+	// A replica without a certificate looks for the reason.
 	for _, kind := range []string{"Issuer", "ClusterIssuer"} {
 		run("patch", "certificate", "mooring-webhook-cert", "--type=merge", "-p", `{"spec":{"issuerRef":{"kind":"`+kind+`","name":"nobody"}}}`)
 		run("delete", "secret", "mooring-webhook-cert", "--ignore-not-found")
@@ -171,7 +171,7 @@ func TestRightsWithCertManager(t *testing.T) {
 	allUsed(t, log, slices.DeleteFunc(grants(t, values), func(r right) bool { return slices.Contains(without, r) }))
 }
 
-// audited returns the options of a control plane that logs what Mooring does, and where.
+// audited returns the options of a control plane that logs Mooring's requests, and the log's path.
 func audited(t *testing.T) (o controlplane.Options, log string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -184,15 +184,15 @@ func audited(t *testing.T) (o controlplane.Options, log string) {
 	return o, log
 }
 
-// allUsed fails the test if Mooring did anything that it may not do, or did not do one of what it was granted.
+// allUsed fails the test if Mooring did something forbidden, or did not use a granted right.
 func allUsed(t *testing.T, log string, granted []right) {
 	t.Helper()
-	// What is done now and then, as Events that are counted up are, is awaited.
+	// Some rights, such as those for the counts of Events, are used later.
 	var unused []right
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		used := done(t, log)
 		unused = slices.DeleteFunc(slices.Clone(granted), func(r right) bool {
-			// Who may list may read each object: the verbs by which a kind is read are one right.
+			// The verbs that read a kind count as one right.
 			return used[r] || slices.Contains(reading, r.verb) && slices.ContainsFunc(reading, func(verb string) bool {
 				return used[right{r.group, r.resource, verb}]
 			})
@@ -207,7 +207,7 @@ func allUsed(t *testing.T, log string, granted []right) {
 	t.Logf("%d rights, all but %d used", len(granted), len(unused))
 }
 
-// live has Mooring do all that it can do.
+// live makes Mooring do everything that it can do.
 func live(t *testing.T, in *harness.Installation) {
 	t.Helper()
 	ctx := t.Context()
@@ -230,13 +230,13 @@ func live(t *testing.T, in *harness.Installation) {
 	run("", "wait", "statefulpolicy/spread", "--for=condition=Ready", "--timeout=60s")
 	run("", "create", "namespace", "shop")
 	run("", "label", "namespace", "shop", "mooring.dev/profile=restricted")
-	// Twice the same refusal, so that its Event is counted up.
+	// Repeat the refusal, so that its Event is counted.
 	for range 3 {
 		if out, err := in.Apply(ctx, harness.StatefulSet("shop", "replicas: 3")); err == nil || !strings.Contains(out, "headless-service/") {
 			t.Fatalf("a StatefulSet without its Service was not refused: %v\n%s", err, out)
 		}
 	}
-	// An autoscaler that is refused has its StatefulSet read live.
+	// For the refusal of an autoscaler, the StatefulSet is read live.
 	run(autoscaled, "apply", "-f", "-")
 	if out, err := in.Run(ctx, in.Kubeconfig, floorless, "-n", "shop", "create", "-f", "-"); err == nil || !strings.Contains(out, "autoscaler-floor/") {
 		t.Fatalf("an autoscaler without a floor was not refused: %v\n%s", err, out)
@@ -252,12 +252,12 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	run("", "-n", "shop", "rollout", "status", "statefulset", "db", "--timeout=60s")
 	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
 	refused("delete-protection/in-use", "-n", "shop", "delete", "persistentvolumeclaim", "data-db-0")
-	// Whether an owner exists is looked up.
+	// The existence of an owner is checked.
 	for apiVersion, kind := range map[string]string{"v1": "ConfigMap", "apps/v1": "Deployment", "batch/v1": "Job"} {
 		refused("lost-owner/missing", "-n", "shop", "patch", "persistentvolumeclaim", "data-db-0", "--type=merge", "-p",
 			fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":%q,"kind":%q,"name":"gone","uid":"gone"}]}}`, apiVersion, kind))
 	}
-	// Whether a custom resource scales what it owns is read from its definition.
+	// A custom resource's definition shows whether it has a scale subresource.
 	run(databases, "apply", "-f", "-")
 	run("", "wait", "crd/databases.db.example.com", "crd/statefulsets.apps.kruise.io", "--for=condition=Established", "--timeout=30s")
 	run("", "wait", "clusterrole/mooring-owners", "--for=jsonpath={.rules[0].resources[0]}=databases", "--timeout=30s")
@@ -266,21 +266,21 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	run("", "-n", "shop", "patch", "statefulset", "db", "--type=merge", "-p",
 		fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"db","uid":%q}]}}`, uid))
 	run("", "wait", "validatingwebhookconfiguration/mooring-owners", "--for=jsonpath={.webhooks[1].name}=advanced.mooring.dev", "--timeout=30s")
-	// Which Advanced StatefulSet is scaled is read.
+	// The Advanced StatefulSet of a Scale is read.
 	run(strings.Replace(harness.StatefulSet("shop", "replicas: 3"), "apps/v1", "apps.kruise.io/v1beta1", 1), "create", "-f", "-")
 	refused("scale-down/to-zero", "-n", "shop", "scale", "statefulsets.apps.kruise.io", "db", "--replicas=0")
 	run("", "-n", "shop", "delete", "pod", "db-2", "--force", "--grace-period=0")
-	// An eviction does not say whose the Pod is: it is read.
+	// An eviction does not have the Pod's owner, so the Pod is read.
 	run(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"db-1","namespace":"shop"},"deleteOptions":{"gracePeriodSeconds":0}}`,
 		"create", "--raw=/api/v1/namespaces/shop/pods/db-1/eviction", "-f", "-")
-	// A bypass asks for the user's right.
+	// A bypass checks the user's right.
 	run("", "-n", "shop", "annotate", "statefulset", "db", "mooring.dev/bypass=scale-down", "mooring.dev/bypass-reason=test")
 	run("", "-n", "shop", "scale", "statefulset", "db", "--replicas=0")
-	// A Secret that cannot be served is made anew.
+	// An invalid Secret is replaced.
 	run("", "-n", deploy.Namespace, "patch", "secret", "mooring-webhook-cert", "--type=merge", "-p", `{"data":{"tls.crt":"anVuaw==","tls.key":"anVuaw=="}}`)
 	metricsAreGuarded(t, in)
 	reports(t, in)
-	// The lease is renewed in time, and given back.
+	// The lease is renewed, and released.
 	if err := in.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 	}
 }
 
-// reports has the scanner write and delete a policy report of each API; it takes the newer one where there are both.
+// reports makes the scanner write and delete a policy report of each API. It prefers the newer one.
 func reports(t *testing.T, in *harness.Installation) {
 	t.Helper()
 	ctx := t.Context()
@@ -313,7 +313,7 @@ func reports(t *testing.T, in *harness.Installation) {
 	}
 }
 
-// metricsAreGuarded asks for metrics as nobody, as somebody, and as who may read them.
+// metricsAreGuarded requests metrics without a user, with an ordinary user, and with one who can read them.
 func metricsAreGuarded(t *testing.T, in *harness.Installation) {
 	t.Helper()
 	ctx := t.Context()
@@ -352,7 +352,7 @@ func metricsAreGuarded(t *testing.T, in *harness.Installation) {
 	}
 }
 
-// grants are the rights in the roles of Mooring's service account, as the chart renders them for these values.
+// grants returns the rights in the roles of Mooring's service account, as the chart renders them for these values.
 func grants(t *testing.T, values map[string]any) []right {
 	t.Helper()
 	rendered, err := deploy.Render(values, deploy.Namespace)
@@ -397,7 +397,7 @@ func grants(t *testing.T, values map[string]any) []right {
 	}
 }
 
-// done reads from the audit log what was asked for, and fails the test if any of it was forbidden.
+// done reads the requests from the audit log, and fails the test if any was forbidden.
 func done(t *testing.T, log string) map[right]bool {
 	t.Helper()
 	data, err := os.ReadFile(log)
@@ -412,7 +412,7 @@ func done(t *testing.T, log string) map[right]bool {
 			ResponseStatus   struct{ Code int }
 		}
 		if json.Unmarshal(line, &event) != nil || event.ObjectRef == nil {
-			// The line that is being written, or a URL that is no resource's.
+			// This line is incomplete, or its URL is no resource.
 			continue
 		}
 		r := right{event.ObjectRef.APIGroup, event.ObjectRef.Resource, event.Verb}
@@ -425,7 +425,7 @@ func done(t *testing.T, log string) map[right]bool {
 		did[r] = true
 		probe := r.resource == "statefulpolicies" && event.ResponseStatus.Code == http.StatusConflict
 		if r.verb == "patch" && (event.ResponseStatus.Code == http.StatusCreated || probe) {
-			// An apply of what is not there yet is authorized as a create, too. The one of the probe is then refused by lint.
+			// An apply of a new object is also authorized as a create. lint then refuses the probe's.
 			did[right{r.group, r.resource, "create"}] = true
 		}
 	}

@@ -70,7 +70,7 @@ func run(program string, runs int, sizes, keep string) error {
 	return nil
 }
 
-// compare measures both programs on the same sets, in turn, so that what else the machine does meets both.
+// compare measures both programs on the same sets in turn, so that other load affects both.
 func compare(program, other string, runs int, sizes string) error {
 	folder, err := os.MkdirTemp("", "mooring-bench-")
 	if err != nil {
@@ -108,10 +108,10 @@ func compare(program, other string, runs int, sizes string) error {
 	return nil
 }
 
-// taken is what a number of runs took.
+// taken has the results of several runs.
 type taken struct {
 	walls, cpus []time.Duration
-	// peak is the most memory that any run had resident, in bytes.
+	// peak is the maximum resident memory of all runs, in bytes.
 	peak int64
 }
 
@@ -122,7 +122,7 @@ func (t taken) print(what string) {
 		t.cpus[len(t.cpus)/2].Milliseconds(), float64(t.peak)/(1<<20))
 }
 
-// row prints it as a row of a table in Markdown.
+// row prints a row of a Markdown table.
 func (t taken) row(set, program string) {
 	slices.Sort(t.walls)
 	slices.Sort(t.cpus)
@@ -141,7 +141,7 @@ func measure(runs int, program string, args ...string) (taken, error) {
 	return t, nil
 }
 
-// measure runs the program once more. Findings, which make it end with 1, are what it is to find.
+// measure runs the program once more. Exit code 1 means findings, which are expected.
 func (t *taken) measure(program string, args ...string) error {
 	cmd := exec.Command(program, args...)
 	began := time.Now()
@@ -158,7 +158,7 @@ func (t *taken) measure(program string, args ...string) error {
 	return nil
 }
 
-// generateFiles writes a set of that many files, an application in each. It returns the number of objects and their bytes.
+// generateFiles writes a set of files with an application in each. It returns the number of objects and their bytes.
 func generateFiles(folder string, files int) (objects, bytes int, err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return 0, 0, err
@@ -174,8 +174,8 @@ func generateFiles(folder string, files int) (objects, bytes int, err error) {
 	return objects, bytes, nil
 }
 
-// generate writes a set of that many objects: applications of a database and its clients, each in a namespace of its own, in
-// files of about 35 KB. It returns the number of files and their bytes.
+// generate writes a set with this many objects: applications of a database and its clients, each in its own namespace, in files of
+// about 35 KB. It returns the number of files and their bytes.
 func generate(folder string, objects int) (files, bytes int, err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return 0, 0, err

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// application returns the manifests of one application, in the proportions of rendered public charts: about a tenth of the
-// objects are StatefulSets, and these are about half of the text. Every fourth names a Service that is not headless.
+// application returns the manifests of an application, in the proportions of rendered public charts: about a tenth of the objects
+// and half of the text are StatefulSets. Every fourth names a Service that is not headless.
 func application(n int) []string {
 	name := fmt.Sprintf("db-%d", n)
 	clusterIP := "clusterIP: None"

@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// The picture is as wide as a terminal of 100 columns, and as high as the longest scene.
+// The picture is as wide as a terminal with 100 columns, and as high as the longest scene.
 const (
 	columns    = 100
 	charWidth  = 8
@@ -50,7 +50,7 @@ func main() {
 	draw(os.Stdout, scenes, *seconds)
 }
 
-// read splits the demo's output into its steps, with lines no longer than the picture is wide.
+// read splits the demo's output into its steps, with lines that fit the picture.
 func read(r io.Reader) ([]scene, error) {
 	var scenes []scene
 	lines := bufio.NewScanner(r)
@@ -87,7 +87,7 @@ func draw(w io.Writer, scenes []scene, seconds float64) {
 	width, tall := columns*charWidth+2*margin, height*lineHeight+2*margin
 	share := 100 / float64(len(scenes))
 	fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="ui-monospace,Menlo,Consolas,monospace" font-size="13" role="img" aria-label="kubectl on a cluster with Mooring">`+"\n", width, tall)
-	// A viewer that plays no animation, or was asked for none, shows the first scene.
+	// A viewer without animations shows the first scene.
 	fmt.Fprintf(w, "<style>g{opacity:0;animation:show %ss step-end infinite}g:first-of-type{opacity:1}"+
 		"@keyframes show{0%%{opacity:1}%s%%{opacity:0}}"+
 		"@media(prefers-reduced-motion:reduce){g{animation:none}}"+

@@ -75,7 +75,7 @@ func up(ctx context.Context, dir, version string) error {
 		announce(running.Kubeconfig, running.Kubectl)
 		return nil
 	}
-	// What is left of one that was killed would be mixed with the new one's.
+	// The remains of one that was killed would mix with the new one.
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func up(ctx context.Context, dir, version string) error {
 	return nil
 }
 
-// announce prints what a shell evaluates, and for people, on the other stream, what else they may want.
+// announce prints a line for the shell to evaluate and, on standard error, information for people.
 func announce(kubeconfig, kubectl string) {
 	fmt.Printf("export KUBECONFIG=%s\n", kubeconfig)
 	fmt.Fprintln(os.Stderr, "kubectl of the same version:", kubectl)

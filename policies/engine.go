@@ -9,11 +9,11 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// Judge says what the policies have against a change. It is the whole flow: the policies that match, their rules, each
-// with the ratchet, then the caps, then the bypass, and of what is left the strictest.
+// Judge judges a change with the policies. It selects the matching policies, runs their rules with the ratchet, applies caps,
+// exceptions and bypasses, and keeps the strictest findings.
 //
-// The change's objects are as the API server stores them, defaults filled in. The error says that something could not be
-// read, so that nobody can tell; what is known to be unknown is no error.
+// The change's objects are as the API server stores them, with defaults. An error means that a read failed, so that there is no
+// verdict. What is known to be unknown is no error.
 func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 	chosen, err := s.selectFor(ch, c)
 	if err != nil {
@@ -23,9 +23,9 @@ func (s *Set) Judge(ch Change, c Cluster) (Verdict, error) {
 	return judgeBy(s.rules, chosen, ch, c)
 }
 
-// Inspect says what the policies have against an object as it stands, whoever wrote it and whenever. Rules about changes
-// alone say nothing, and neither ratchet nor bypass plays a part: both are about a request. Rules that only a live cluster can
-// tell judge it by the clock; the zero clock leaves them out. The object is as the API server stores it; the error is Judge's.
+// Inspect judges an object as it is, without a request. Rules about changes do not apply, and neither do ratchet and bypass. Rules
+// that only a live cluster shows use the clock; a zero clock leaves them out. The object is as the API server stores it; errors are
+// as in Judge.
 func (s *Set) Inspect(o kinds.Object, c Cluster, clock Clock) (Verdict, error) {
 	ch := Change{Operation: admissionv1.Create, New: o}
 	chosen, err := s.selectFor(ch, c)
@@ -44,7 +44,7 @@ func (s *Set) Inspect(o kinds.Object, c Cluster, clock Clock) (Verdict, error) {
 	return conclude(findings, chosen), nil
 }
 
-// judgeBy says what these rules have against the change under the policies chosen for it.
+// judgeBy judges the change with these rules, under the chosen policies.
 func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, error) {
 	findings, err := collect(rules, chosen, ch, ch.Operation, func(rule Rule, r *v1alpha1.Rules) ([]Finding, error) { return rule.judge(ch, c, r) })
 	if err != nil {
@@ -60,7 +60,7 @@ func judgeBy(rules []Rule, chosen []applied, ch Change, c Cluster) (Verdict, err
 	return conclude(findings, chosen), nil
 }
 
-// conclude lowers the findings to the modes of their policies, and says what is left.
+// conclude lowers the findings to the modes of their policies, and returns the verdict.
 func conclude(findings []Finding, chosen []applied) Verdict {
 	modes := map[string]v1alpha1.Mode{}
 	for _, p := range chosen {
@@ -86,7 +86,7 @@ func conclude(findings []Finding, chosen []applied) Verdict {
 	return v
 }
 
-// collect returns what ask finds, for each rule that sees the change and each policy that has the rule on, capped.
+// collect returns the capped findings of ask, for each rule that sees the change and each policy that has the rule on.
 func collect(rules []Rule, chosen []applied, ch Change, op admissionv1.Operation, ask func(Rule, *v1alpha1.Rules) ([]Finding, error)) ([]Finding, error) {
 	var findings []Finding
 	kind := kinds.Of(ch.Object())
@@ -114,15 +114,15 @@ func collect(rules []Rule, chosen []applied, ch Change, op admissionv1.Operation
 	return findings, nil
 }
 
-// Default returns what the policies fill in where the user was silent. Policies that only audit fill in nothing; what
-// they would have is in Reported. Of a request to scale it returns what an autoscaler gets instead.
+// Default returns the defaults that the policies set where the user did not write the field. For policies in mode Audit, they are
+// in Reported. For a scale request it returns the clamped replicas of an autoscaler.
 func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 	chosen, err := s.selectFor(ch, c)
 	if err != nil || ch.New == nil {
 		return Filled{}, err
 	}
 	if ch.Scale {
-		// A Scale has none of the fields that have defaults, but what it asks for may be an autoscaler's.
+		// A Scale has no fields with defaults, but its replicas may be clamped for an autoscaler.
 		return clamp(s.rules, chosen, ch, c)
 	}
 	d := newDefaults(ch)
@@ -141,7 +141,7 @@ func (s *Set) Default(ch Change, c Cluster) (Filled, error) {
 	return d.Filled, nil
 }
 
-// complete fills in what the engine knows better than the rule.
+// complete sets the parts of the finding that the engine knows.
 func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	f.Rule, f.Severity, f.Docs, f.Policy = rule.ID, rule.Severity, rule.DocsURL(), policy.Name
 	if f.Object == (Ref{}) {
@@ -152,7 +152,7 @@ func (f *Finding) complete(rule Rule, policy applied, ch Change) {
 	}
 }
 
-// cap lowers the finding's action to what the state of knowledge allows.
+// cap lowers the finding's action to what its certainty allows.
 func (f *Finding) cap(ch Change) {
 	if f.Standing {
 		f.atMost(v1alpha1.Warn, "unchanged by this update")
@@ -168,7 +168,7 @@ func (f *Finding) cap(ch Change) {
 	}
 }
 
-// atMost lowers the action and says why, if it is stricter.
+// atMost lowers the action, with a note, if it is stricter.
 func (f *Finding) atMost(action v1alpha1.Action, why string) {
 	if f.Action.Stricter(action) {
 		f.Action, f.Note = action, why

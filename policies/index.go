@@ -38,17 +38,17 @@ type Indexed interface {
 	Seen(index *Index, namespace, value string) (objects []kinds.Object, ok bool)
 }
 
-// surely is how many of the objects that By sees in a cache it reads through the Cluster. It believes the cache about the others,
-// because a finding does not depend on so many.
+// surely is how many of the objects in a cache By reads again. It trusts the cache for the others, because a finding does not
+// depend on so many.
 const surely = 8
 
-// By returns the objects of the Go type T that match and have one of the values, in the order of their names. A cache, if there is
-// one, only shows where to look: an object counts if it is still so when it is read through the Cluster.
+// By returns the matching objects of type T with one of the values, in the order of their names. A cache only shows where to look:
+// an object counts if it still matches when it is read through the Cluster.
 func By[T kinds.Object](c Cluster, index *Index, namespace string, values []string, match func(T) bool) ([]T, bool, error) {
 	return by(c, index, namespace, values, match, math.MaxInt)
 }
 
-// by is By for at most so many objects.
+// by is By for at most this many objects.
 func by[T kinds.Object](c Cluster, index *Index, namespace string, values []string, match func(T) bool, most int) (found []T, known bool, err error) {
 	has := func(o kinds.Object) bool {
 		return match(o.(T)) && slices.ContainsFunc(index.Of(o), func(value string) bool { return slices.Contains(values, value) })
@@ -100,7 +100,7 @@ func seen(c Cluster, index *Index, namespace string, values []string) (all []kin
 	return slices.CompactFunc(all, func(a, b kinds.Object) bool { return order(a, b) == 0 }), ok
 }
 
-// needs finds StatefulSets by the objects without which their Pods do not start.
+// needs finds StatefulSets by the objects that their Pods need to start.
 var needs = &Index{Kind: kinds.StatefulSet, Name: "needs", Everywhere: true, Of: func(o kinds.Object) []string {
 	var all []string
 	need := func(kind *kinds.Kind, name string, optional *bool) {
@@ -157,19 +157,19 @@ var needs = &Index{Kind: kinds.StatefulSet, Name: "needs", Everywhere: true, Of:
 	return slices.Compact(all)
 }}
 
-// InNeedOf returns the StatefulSets with Pods that do not start without the object.
+// InNeedOf returns the StatefulSets whose Pods need the object to start.
 func InNeedOf(o kinds.Object, c Cluster) ([]*appsv1.StatefulSet, error) {
 	sets, _, err := By(c, needs, o.GetNamespace(), []string{kinds.Of(o).Kind + "/" + o.GetName()}, runs)
 	return sets, err
 }
 
-// ClassServes reports whether the members of any StatefulSet run on claims of the StorageClass, which need not exist any more.
+// ClassServes reports whether members of any StatefulSet run on claims of the StorageClass, even if it was deleted.
 func ClassServes(class string, c Cluster) (bool, error) {
 	sets, _, err := by(c, needs, "", []string{kinds.StorageClass.Kind + "/" + class}, func(set *appsv1.StatefulSet) bool { return set.Status.ReadyReplicas > 0 }, 1)
 	return len(sets) > 0, err
 }
 
-// runs reports whether the StatefulSet is to have Pods.
+// runs reports whether the StatefulSet should have Pods.
 func runs(set *appsv1.StatefulSet) bool {
 	return set.DeletionTimestamp == nil && statefulset.OrdinalsOf(set).Count() > 0
 }
@@ -179,7 +179,7 @@ var serviceNames = &Index{Kind: kinds.StatefulSet, Name: "serviceName", Of: func
 	return []string{o.(*appsv1.StatefulSet).Spec.ServiceName}
 }}
 
-// GovernedBy returns the StatefulSets with Pods that have this governing Service.
+// GovernedBy returns the StatefulSets with replicas that have this governing Service.
 func GovernedBy(service *corev1.Service, c Cluster) ([]*appsv1.StatefulSet, error) {
 	sets, _, err := By(c, serviceNames, service.Namespace, []string{service.Name}, runs)
 	return sets, err
@@ -206,7 +206,7 @@ var (
 	}}
 )
 
-// each returns the labels as an index has them, with an empty one for selectors that require no value of any label.
+// each returns the labels as index values, with an empty one for selectors that require no label value.
 func each(of map[string]string) []string {
 	all := []string{""}
 	for key, value := range of {
@@ -215,7 +215,7 @@ func each(of map[string]string) []string {
 	return all
 }
 
-// first returns a label that the selector requires, or "" if it requires no value of any.
+// first returns a label that the selector requires, or "" if it requires no label value.
 func first(selector *metav1.LabelSelector) string {
 	var least string
 	for key, value := range ptr.Deref(selector, metav1.LabelSelector{}).MatchLabels {
@@ -278,7 +278,7 @@ var claimants = &Index{Kind: kinds.PersistentVolumeClaim, Name: "claimants", Of:
 	return slices.Collect(SetNames(name))
 }}
 
-// ClaimsNamedFor returns the claims that match of those whose names end in the StatefulSet's name and an ordinal.
+// ClaimsNamedFor returns the matching claims whose names end in the StatefulSet's name and an ordinal.
 func ClaimsNamedFor(set *appsv1.StatefulSet, c Cluster, match func(*corev1.PersistentVolumeClaim) bool) ([]*corev1.PersistentVolumeClaim, bool, error) {
 	return By(c, claimants, set.Namespace, []string{set.Name}, match)
 }

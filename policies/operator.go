@@ -16,11 +16,11 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// protectedID is the finding that holds against operators too: a person said so, about that very object.
+// protectedID is the finding that also holds against operators, because a person protected this object.
 const protectedID = "delete-protection/protected"
 
-// spare turns denials into warnings where to refuse would hang what goes on: a delete that was allowed, or an operator's work.
-// Nothing is asked of the cluster where nothing is denied.
+// spare turns denials into warnings if a refusal would block a delete that was already allowed, or an operator. It reads the
+// cluster only if something is denied.
 func spare(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 	denied := func(f Finding) bool { return f.Action == v1alpha1.Deny }
 	if !slices.ContainsFunc(findings, denied) {
@@ -41,7 +41,7 @@ func spare(findings []Finding, chosen []applied, ch Change, c Cluster) error {
 	return err
 }
 
-// warnOperator turns the denials of policies that exempt operators into warnings.
+// warnOperator turns denials into warnings for policies that exempt operators.
 func warnOperator(findings []Finding, chosen []applied, note string) {
 	enforce := map[string]bool{}
 	for _, p := range chosen {
@@ -54,12 +54,12 @@ func warnOperator(findings []Finding, chosen []applied, note string) {
 	}
 }
 
-// operator says why the user counts as the operator of the object, or nothing. A custom resource's operator is its owner's, and its
-// own. What the object says about itself is not enough,
-// as whoever may update it may write it: the owner must be there, and the user have a right that only its operator needs.
+// operator says why the user counts as the operator of the object, or "". A custom resource's operator is its own or its owner's.
+// The object's metadata alone is not enough, because whoever can update it can write it: the owner must exist, and the user must
+// have a right that only its operator needs.
 func operator(chosen []applied, ch Change, c Cluster) (string, error) {
 	if pod, ok := ch.Old.(*corev1.Pod); ok {
-		// A member belongs to whom its StatefulSet belongs to.
+		// A member has the operator of its StatefulSet.
 		set, err := StatefulSetOf(pod, c)
 		if set == nil || err != nil {
 			return "", err
@@ -80,7 +80,7 @@ func operator(chosen []applied, ch Change, c Cluster) (string, error) {
 	if kinds.Of(o) != kinds.CustomResource {
 		return "", nil
 	}
-	// A tool that deploys for everybody may update every status, and is no operator of what it prunes.
+	// A deployment tool can update every status, but is no operator of what it prunes.
 	if admin, _, err := c.MayAnything(); admin || err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func operator(chosen []applied, ch Change, c Cluster) (string, error) {
 	return operates(account, metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: o.GetName(), UID: o.GetUID()}, chosen, ch, c)
 }
 
-// operates says why the service account, which asks for the change, counts as the operator of the owner, or nothing.
+// operates says why the service account that makes the change counts as the operator of the owner, or "".
 func operates(account string, owner metav1.OwnerReference, chosen []applied, ch Change, c Cluster) (string, error) {
 	namespace := ch.Object().GetNamespace()
 	listed := slices.ContainsFunc(chosen, func(p applied) bool {
@@ -115,24 +115,24 @@ func operates(account string, owner metav1.OwnerReference, chosen []applied, ch 
 	return "", nil
 }
 
-// stayedWithOperator tells whether an operator owns the object on every side of the change: an owner that comes with a
-// request is no reason to let that request pass.
+// stayedWithOperator reports whether an operator owns the object before and after the change: a request cannot add its own
+// exemption.
 func stayedWithOperator(ch Change) bool {
 	return (ch.Old == nil || ownedByOperator(ch.Old)) && (ch.New == nil || ownedByOperator(ch.New))
 }
 
-// ownedByOperator tells whether the object's controller is a custom resource.
+// ownedByOperator reports whether the object's controller is a custom resource.
 func ownedByOperator(o kinds.Object) bool {
 	owner := metav1.GetControllerOf(o)
 	return owner != nil && custom(*owner)
 }
 
-// custom tells whether an owner is a custom resource.
+// custom reports whether an owner is a custom resource.
 func custom(owner metav1.OwnerReference) bool {
 	return kinds.IsCustom(schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group)
 }
 
-// finishing says what is being deleted, so that the change only finishes it: the namespace, the StatefulSet itself, or an owner
+// finishing names what is already being deleted, so that the change only finishes it: the namespace, the StatefulSet, or an owner
 // of the object over any number of owners.
 func finishing(ch Change, c Cluster) (string, error) {
 	if ch.Old == nil {
@@ -157,7 +157,7 @@ func finishing(ch Change, c Cluster) (string, error) {
 	return ownerGoes(ch.Old.GetNamespace(), owners, c)
 }
 
-// ownersOf returns the object's owners, and for a claim the StatefulSet that it is named for.
+// ownersOf returns the object's owners, and for a claim also the StatefulSet of its name.
 func ownersOf(o kinds.Object, c Cluster) ([]metav1.OwnerReference, error) {
 	owners := o.GetOwnerReferences()
 	claim, ok := o.(*corev1.PersistentVolumeClaim)
@@ -171,7 +171,7 @@ func ownersOf(o kinds.Object, c Cluster) ([]metav1.OwnerReference, error) {
 	return owners, err
 }
 
-// maxOwners bounds how far up owners are followed.
+// maxOwners limits how many levels of owners are followed.
 const maxOwners = 4
 
 // Ascend visits the owners of an object, then theirs, which visit returns, and so on until it has had enough.
@@ -195,13 +195,13 @@ func Ascend(owners []metav1.OwnerReference, visit func(metav1.OwnerReference) (a
 	return nil
 }
 
-// Ancestry is a Cluster that remembers the owners of custom resources for a while.
+// Ancestry is a Cluster that caches the owners of custom resources for a while.
 type Ancestry interface {
 	// Above returns the owners of an owner, none if it does not exist.
 	Above(namespace string, owner metav1.OwnerReference) (owners []metav1.OwnerReference, known bool, err error)
 }
 
-// Above returns the owners of an owner, none if it does not exist. They may be as old as the Cluster's memory of them.
+// Above returns the owners of an owner, none if it does not exist. They may come from the Cluster's cache.
 func Above(c Cluster, namespace string, owner metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
 	if remembers, ok := c.(Ancestry); ok {
 		return remembers.Above(namespace, owner)
@@ -213,7 +213,7 @@ func Above(c Cluster, namespace string, owner metav1.OwnerReference) ([]metav1.O
 	return o.OwnerReferences, known, err
 }
 
-// ownerGoes names an owner that is being deleted, the nearest first, or nothing.
+// ownerGoes names the nearest owner that is being deleted, or returns "".
 func ownerGoes(namespace string, owners []metav1.OwnerReference, c Cluster) (on string, err error) {
 	err = Ascend(owners, func(ref metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
 		owner, err := ownerBy(ref, namespace, c)
@@ -228,7 +228,7 @@ func ownerGoes(namespace string, owners []metav1.OwnerReference, c Cluster) (on 
 	return on, err
 }
 
-// ownerBy returns the owner that the reference names, nil where there is none or nobody can tell.
+// ownerBy returns the owner of the reference, or nil if it does not exist or is unknown.
 func ownerBy(ref metav1.OwnerReference, namespace string, c Cluster) (metav1.Object, error) {
 	kind := kinds.Find(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind())
 	switch {

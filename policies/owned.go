@@ -19,12 +19,12 @@ import (
 // of a CustomResourceDefinition.
 type Owned struct {
 	Sets []*appsv1.StatefulSet
-	// Claims are those with owners of their own, and those that go with one of the Sets.
+	// Claims are those with their own owners, and those that are deleted with one of the Sets.
 	Claims []*corev1.PersistentVolumeClaim
 }
 
-// OwnedBy returns what goes with the owner, over any number of owners between them, as far as these can be read. Of an owner without
-// a namespace it is what goes in all namespaces that are judged.
+// OwnedBy returns what is deleted with the owner, over any number of owners between them, as far as Mooring can read these. For a
+// cluster-scoped owner it looks in all judged namespaces.
 func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
 	l := &lineage{Cluster: c, owner: owner, of: kindOf(owner), goes: map[types.UID]bool{}}
 	namespace := owner.GetNamespace()
@@ -61,7 +61,7 @@ func OwnedBy(owner kinds.Object, c Cluster) (Owned, error) {
 	return Owned{sets, claims}, nil
 }
 
-// Namespaces are those that lose something.
+// Namespaces returns the namespaces that lose something.
 func (o Owned) Namespaces() []string {
 	var all []string
 	for _, set := range o.Sets {
@@ -74,7 +74,7 @@ func (o Owned) Namespaces() []string {
 	return slices.Compact(all)
 }
 
-// kindOf is the kind of custom resources that go: the owner's own, or that which it defines.
+// kindOf returns the kind of the deleted custom resources: the owner's own, or the one that it defines.
 func kindOf(owner kinds.Object) schema.GroupKind {
 	if definition, ok := owner.(*apiextensionsv1.CustomResourceDefinition); ok {
 		return schema.GroupKind{Group: definition.Spec.Group, Kind: definition.Spec.Names.Kind}
@@ -82,17 +82,17 @@ func kindOf(owner kinds.Object) schema.GroupKind {
 	return owner.GetObjectKind().GroupVersionKind().GroupKind()
 }
 
-// lineage follows owner references up to an owner that is deleted.
+// lineage follows owner references up to a deleted owner.
 type lineage struct {
 	Cluster
 	owner kinds.Object
 	of    schema.GroupKind
-	// goes holds the owners that were looked at, err the first of them that could not be.
+	// goes has the results for the owners so far, err the first failed read.
 	goes map[types.UID]bool
 	err  error
 }
 
-// takes tells whether the object goes too.
+// takes reports whether the object is deleted too.
 func (l *lineage) takes(o kinds.Object) bool {
 	if l.err != nil || l.owner.GetNamespace() == "" && slices.Contains(ExcludedNamespaces(), o.GetNamespace()) {
 		return false
@@ -102,7 +102,7 @@ func (l *lineage) takes(o kinds.Object) bool {
 	return ok
 }
 
-// allGo tells whether all of an object's owners are, or go with, the owner that is deleted: the collector keeps what has one left.
+// allGo reports whether all owners of an object are deleted: the garbage collector keeps an object while one is left.
 func (l *lineage) allGo(namespace string, owners []metav1.OwnerReference, depth int) (bool, error) {
 	for _, ref := range owners {
 		if ok, err := l.owns(namespace, ref, depth); !ok || err != nil {

@@ -26,7 +26,7 @@ import (
 	"github.com/mooring-dev/mooring/policies/v1alpha1"
 )
 
-// clusters reads one through a cache and past it.
+// clusters reads a cluster through a cache and live.
 type clusters struct {
 	cached, live client.Reader
 	watched      Watched
@@ -35,14 +35,14 @@ type clusters struct {
 	excluded     []string
 }
 
-// Asked is the client by which Clusters ask who may do what, and which resource a kind is.
+// Asked is the client with which Clusters check rights and look up the resource of a kind.
 type Asked interface {
 	client.Writer
 	RESTMapper() meta.RESTMapper
 }
 
-// NewClusters returns the Clusters that a cache shows and, where that is not enough, live. What the cache watches says where to look; it
-// may be nothing. Who may do what is asked through asked. What is in the excluded namespaces is not found by looking through all of them.
+// NewClusters returns Clusters that read from a cache and, if that is not enough, live. watched, which may be nil, shows where to
+// look. Rights are checked through asked. Searches of all namespaces skip the excluded ones.
 func NewClusters(cached, live client.Reader, watched Watched, asked Asked, excluded ...string) Clusters {
 	return clusters{cached: cached, live: live, watched: watched, rights: newRights(asked), above: cache.NewExpiring(), excluded: excluded}
 }
@@ -55,7 +55,7 @@ func (cs clusters) Around(ctx context.Context, user authenticationv1.UserInfo, l
 	return c
 }
 
-// Scaled returns the cached StatefulSet where it is the one the Scale was made of, else the one that is there now.
+// Scaled returns the cached StatefulSet if the Scale was made from it, otherwise the live one.
 func (cs clusters) Scaled(ctx context.Context, key client.ObjectKey, resourceVersion string) (*appsv1.StatefulSet, error) {
 	set := &appsv1.StatefulSet{}
 	if err := cs.cached.Get(ctx, key, set, client.UnsafeDisableDeepCopy); err != nil || set.ResourceVersion != resourceVersion {
@@ -67,8 +67,8 @@ func (cs clusters) Scaled(ctx context.Context, key client.ObjectKey, resourceVer
 	return set, nil
 }
 
-// Custom returns the custom resource's kind, with the metadata that it has now where Mooring may read it, and that of the Scale elsewhere.
-// An Advanced StatefulSet it returns whole.
+// Custom returns the kind of the custom resource with its live metadata if Mooring can read it, otherwise with the Scale's. It
+// returns an Advanced StatefulSet in full.
 func (cs clusters) Custom(ctx context.Context, of schema.GroupVersionResource, meta metav1.ObjectMeta) (*kinds.Custom, error) {
 	kind, err := cs.rights.asked.RESTMapper().KindFor(of)
 	if err != nil {
@@ -94,7 +94,7 @@ func (cs clusters) Custom(ctx context.Context, of schema.GroupVersionResource, m
 	return &kinds.Custom{Unstructured: unstructured.Unstructured{Object: content}, Resource: of.Resource}, err
 }
 
-// Pod returns the Pod that is there now.
+// Pod returns the live Pod.
 func (cs clusters) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, error) {
 	pod := &corev1.Pod{}
 	err := cs.live.Get(ctx, key, pod)
@@ -102,20 +102,20 @@ func (cs clusters) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, 
 	return pod, err
 }
 
-// cluster answers the rules' questions for one request, through reader: a cache, or the API server itself. What a cache returns
-// is not copied: nobody changes it.
+// cluster answers the rules' questions for one request through reader: a cache, or the API server. Objects from a cache are not
+// copied, because no caller changes them.
 type cluster struct {
 	ctx    context.Context
 	reader client.Reader
-	// live is asked for kinds that no cache holds, and where a cache has no such namespace: a request that is being served has one.
+	// live reads kinds that are not cached, and a namespace that the cache does not have: the namespace of a request must exist.
 	live client.Reader
-	// watched says where to look.
+	// watched shows where to look.
 	watched Watched
 	rights  *rights
-	// above has the owners of custom resources, of several requests.
+	// above caches the owners of custom resources across requests.
 	above *cache.Expiring
 	user  authenticationv1.UserInfo
-	// cached is asked for what lies in all namespaces but the excluded ones: it is too much to be read for a request.
+	// cached searches all namespaces except the excluded ones, which is too much for live reads.
 	cached   client.Reader
 	excluded []string
 }
@@ -157,7 +157,7 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 	return items, true, nil
 }
 
-// Seen looks into the caches, which may be behind.
+// Seen reads the caches, which may be behind.
 func (c cluster) Seen(index *policies.Index, namespace, value string) ([]kinds.Object, bool) {
 	seen, ok := c.watched.seen(index, namespace, value)
 	if namespace == "" {
@@ -166,7 +166,7 @@ func (c cluster) Seen(index *policies.Index, namespace, value string) ([]kinds.O
 	return seen, ok
 }
 
-// PodsOn lets the API server select them.
+// PodsOn makes the API server select the Pods.
 func (c cluster) PodsOn(node string) ([]kinds.Object, error) {
 	list := kinds.Pod.NewList()
 	if err := c.live.List(c.ctx, list, client.MatchingFields{"spec.nodeName": node}); err != nil {
@@ -175,7 +175,7 @@ func (c cluster) PodsOn(node string) ([]kinds.Object, error) {
 	return slices.DeleteFunc(kinds.Pod.Items(list), func(o kinds.Object) bool { return slices.Contains(c.excluded, o.GetNamespace()) }), nil
 }
 
-// Walk reads a page at a time.
+// Walk reads page by page.
 func (c cluster) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Object) bool) (bool, error) {
 	const page = 100
 	for next := ""; ; {
@@ -204,8 +204,8 @@ func (c cluster) MayBypass(policy, namespace string) (bool, bool, error) {
 	return may, err == nil, err
 }
 
-// MayOperate is certain. Where Mooring may not read the owner the right alone decides: nobody but operators has it, and to refuse
-// every operator whose resources a cluster does not let Mooring read would stop them all.
+// MayOperate is always known. If Mooring cannot read the owner, the user's right alone decides: only operators have it, and
+// refusing all operators whose resources Mooring cannot read would stop them.
 func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
 	mapping, err := c.mapping(owner)
 	if meta.IsNoMatchError(err) {
@@ -223,7 +223,7 @@ func (c cluster) MayOperate(namespace string, owner metav1.OwnerReference) (bool
 	}
 	may, err := c.rights.may(c.ctx, c.user, right)
 	if err == nil && !may {
-		// A kind without a status has an operator that may update finalizers, to set owner references that block.
+		// If a kind has no status, its operator can update finalizers, to set owner references that block deletion.
 		right.Subresource = "finalizers"
 		may, err = c.rights.may(c.ctx, c.user, right)
 	}
@@ -239,8 +239,8 @@ func (c cluster) MayAnything() (bool, bool, error) {
 	return may, err == nil, err
 }
 
-// Owner reads the owner's metadata as it is now. It is unknown where Mooring may not, and where the kind is not served: the garbage
-// collector waits for it then.
+// Owner reads the owner's live metadata. It is unknown if Mooring cannot read it, or if the kind is not served, for which the
+// garbage collector waits.
 func (c cluster) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
 	mapping, err := c.mapping(owner)
 	if meta.IsNoMatchError(err) {
@@ -265,16 +265,16 @@ func (c cluster) Owner(namespace string, owner metav1.OwnerReference) (*metav1.P
 	return o, true, nil
 }
 
-// ownersAreFresh is how long the owners of custom resources are remembered. Nothing tells when they change, which is rare.
+// ownersAreFresh is how long the owners of custom resources are cached. They rarely change, and no event shows it.
 const ownersAreFresh = time.Minute
 
-// ancestry is what is remembered of one owner, or of all of a kind that nobody may read.
+// ancestry is the cached result for an owner, or for all of a kind that Mooring cannot read.
 type ancestry struct {
 	owners []metav1.OwnerReference
 	known  bool
 }
 
-// Above reads the owners of an owner, unless it was read a short time ago.
+// Above reads the owners of an owner, unless they are cached.
 func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
 	kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).GroupKind()
 	for _, of := range []any{owner.UID, kind} {
@@ -297,7 +297,7 @@ func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.
 	return o.OwnerReferences, true, nil
 }
 
-// mapping finds the owner's resource, in another version where the one it was written in is not served any more.
+// mapping returns the owner's resource, in another version if the owner's is no longer served.
 func (c cluster) mapping(owner metav1.OwnerReference) (*meta.RESTMapping, error) {
 	gvk := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
 	mapping, err := c.rights.asked.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
@@ -307,7 +307,7 @@ func (c cluster) mapping(owner metav1.OwnerReference) (*meta.RESTMapping, error)
 	return mapping, err
 }
 
-// rights asks the API server who may do what, and remembers the answer for a few seconds.
+// rights checks rights with the API server, and caches the answers for a few seconds.
 type rights struct {
 	asked    Asked
 	answered *cache.Expiring

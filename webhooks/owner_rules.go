@@ -13,16 +13,16 @@ import (
 	"github.com/mooring-dev/mooring/webhooks/entries"
 )
 
-// ownerKind is a kind of custom resources that own StatefulSets or claims.
+// ownerKind is a kind of custom resource that owns StatefulSets or claims.
 type ownerKind struct {
 	schema.GroupResource
-	// Paths are the fields from which an operator takes replicas. Scales tells that the scale subresource shows one of them.
+	// Paths are the fields from which an operator sets replicas. Scales means that the scale subresource shows one of them.
 	Paths  []string
 	Scales bool
 }
 
-// ownersWebhooks returns guard's webhook with rules for these kinds of owners, and for Advanced StatefulSets where there are any: of these
-// lint's too. There are none where there is nothing to ask about, or guard calls nobody yet.
+// ownersWebhooks returns guard's webhook with rules for these kinds of owners and for Advanced StatefulSets, if there are any, and
+// lint's webhook for the latter. It returns none without such kinds, or before guard has rules.
 func ownersWebhooks(guard, lint admissionregistrationv1.ValidatingWebhook, found []ownerKind, advanced bool) []admissionregistrationv1.ValidatingWebhook {
 	if len(found) == 0 && !advanced || len(guard.Rules) == 0 {
 		return nil
@@ -61,12 +61,12 @@ func ownersWebhooks(guard, lint admissionregistrationv1.ValidatingWebhook, found
 	return all
 }
 
-// advancedLint is the webhook of what is written of Advanced StatefulSets, in whose place there is none while nobody answers.
+// advancedLint is the name of the webhook for creates and updates of Advanced StatefulSets.
 const advancedLint = "advanced.mooring.dev"
 
 var advancedSets = kinds.Advanced.GroupResource()
 
-// webhookLike returns the webhook with other rules, and another condition in the place of the one that is about these.
+// webhookLike returns the webhook with other rules, and another condition in place of the one on its resources.
 func webhookLike(w admissionregistrationv1.ValidatingWebhook, name string, rules []admissionregistrationv1.RuleWithOperations, matters string) admissionregistrationv1.ValidatingWebhook {
 	like := w.DeepCopy()
 	like.Name, like.Rules = name, rules
@@ -91,8 +91,8 @@ func ownersRule(group string, resources []string, operations ...admissionregistr
 	}
 }
 
-// lowers is a CEL expression that is true where an update lowers the number in one of the fields. It never errs, whatever an object has in
-// their place, as that would refuse the request.
+// lowers is a CEL expression that is true if an update lowers the number in one of the fields. It never fails, whatever the fields
+// contain, because that would refuse the request.
 func lowers(paths []string) string {
 	var any []string
 	for _, path := range paths {

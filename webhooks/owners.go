@@ -31,32 +31,33 @@ import (
 
 const (
 	owners = "owners.mooring.dev"
-	// takesAway and changed are those of guard's and lint's matchConditions that are about what these judge. The others hold for owners too.
+	// takesAway and changed are guard's and lint's matchConditions on the resources that they judge. The others also apply to
+	// owners.
 	takesAway, changed = "takes-away", "changes"
 )
 
-// OwnerRegistration has the API server ask about the custom resources that own StatefulSets and claims, and about no others: it
-// keeps a ValidatingWebhookConfiguration of its own, which the chart installs empty. In all but its rules that one is guard's, and it
-// calls nobody before guard does.
+// OwnerRegistration makes the API server call Mooring for the custom resources that own StatefulSets and claims, and for no others.
+// It maintains a separate ValidatingWebhookConfiguration, which the chart installs empty. Except for its rules it equals guard's,
+// and it calls nothing before guard does.
 type OwnerRegistration struct {
 	*Registration
 	// Owners is the name of the ValidatingWebhookConfiguration.
 	Owners   string
 	Clusters Clusters
 
-	// scales are the fields of the owners' scale subresources by version, as they were read since then. Nothing tells when they change.
+	// scales are the cached fields of the owners' scale subresources by version. No event shows their changes.
 	scales map[schema.GroupResource]map[string]string
 	since  time.Time
 }
 
 const (
-	// soon is how long owners are waited for that come together.
+	// soon is how long to wait for more owners.
 	soon = 200 * time.Millisecond
-	// again is how often what nothing tells of is looked at.
+	// again is how often to look at what no event shows.
 	again = time.Minute
 )
 
-// SetupWithManager has the leader reconcile the configuration whenever an owner comes or goes.
+// SetupWithManager makes the leader reconcile the configuration whenever an owner is added or removed.
 func (r *OwnerRegistration) SetupWithManager(mgr manager.Manager) error {
 	request := ctrl.Request{NamespacedName: client.ObjectKey{Name: r.Owners}}
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
@@ -86,12 +87,12 @@ func (r *OwnerRegistration) SetupWithManager(mgr manager.Manager) error {
 		Complete(r)
 }
 
-// Reconcile brings the configuration up to date.
+// Reconcile updates the configuration.
 func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	next := ctrl.Result{RequeueAfter: again}
 	is, guarded := &admissionregistrationv1.ValidatingWebhookConfiguration{}, &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := r.Live.Get(ctx, client.ObjectKey{Name: r.Owners}, is); err != nil {
-		// Whoever took it away wants it so.
+		// Whoever deleted it did so on purpose.
 		return next, client.IgnoreNotFound(err)
 	}
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: r.Validating}, guarded); client.IgnoreNotFound(err) != nil {
@@ -127,7 +128,7 @@ func (r *OwnerRegistration) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl
 	return next, r.own(ctx, is)
 }
 
-// advanced tells whether the cluster has Advanced StatefulSets.
+// advanced reports whether the cluster has Advanced StatefulSets.
 func (r *OwnerRegistration) advanced() (bool, error) {
 	_, err := r.Client.RESTMapper().RESTMapping(kinds.Advanced.GroupKind())
 	if meta.IsNoMatchError(err) {
@@ -136,7 +137,8 @@ func (r *OwnerRegistration) advanced() (bool, error) {
 	return err == nil, err
 }
 
-// kinds returns the custom resources that own StatefulSets or claims, over any number of owners, as far as these may be read.
+// kinds returns the kinds of custom resources that own StatefulSets or claims, over any number of owners, as far as Mooring can
+// read these.
 func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 	c := r.Clusters.Around(ctx, authenticationv1.UserInfo{}, false)
 	sets, _, err := policies.List[*appsv1.StatefulSet](c, "")
@@ -191,7 +193,7 @@ func (r *OwnerRegistration) kinds(ctx context.Context) ([]ownerKind, error) {
 	return found, nil
 }
 
-// ownerKind says by which fields custom resources of the kind scale, in any of its versions.
+// ownerKind returns the fields with which custom resources of the kind scale, in any version.
 func (r *OwnerRegistration) ownerKind(c policies.Cluster, of *meta.RESTMapping, named []v1alpha1.Owner) (ownerKind, error) {
 	k := ownerKind{GroupResource: of.Resource.GroupResource()}
 	scales, ok := r.scales[k.GroupResource]
@@ -216,7 +218,7 @@ func (r *OwnerRegistration) ownerKind(c policies.Cluster, of *meta.RESTMapping, 
 	return k, nil
 }
 
-// ascent collects the kinds of custom resources on the way up from what they own.
+// ascent collects the kinds of custom resources above what they own.
 type ascent struct {
 	c     policies.Cluster
 	seen  map[types.UID]bool

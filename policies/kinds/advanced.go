@@ -10,19 +10,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Advanced is OpenKruise's Advanced StatefulSet, which a cluster may have. Its fields are those of a StatefulSet and more, in each of
-// its versions. Readers read it as the custom resource that it is, and rules judge the StatefulSet that Judged makes of it.
+// Advanced is OpenKruise's Advanced StatefulSet. In every version it has the fields of a StatefulSet and more. Readers read it as a
+// custom resource, and rules judge the StatefulSet that Judged returns.
 var Advanced = &Kind{
 	GroupVersionKind: schema.GroupVersionKind{Group: "apps.kruise.io", Version: "v1beta1", Kind: StatefulSet.Kind},
 	Resource:         StatefulSet.Resource, Namespaced: true, Verbs: []string{"get", "list"},
 	object: reflect.TypeFor[*Custom](), list: reflect.TypeFor[unstructured.UnstructuredList](),
 }
 
-// reserves is the annotation by which a StatefulSet is known that was an Advanced one with reserved ordinals. Nobody stores it.
+// reserves is an annotation that Judged sets for an Advanced StatefulSet with reserved ordinals. It is never stored.
 const reserves = "mooring.dev/reserves-ordinals"
 
-// Judged returns what rules judge in the object's place: for an Advanced StatefulSet a StatefulSet of that kind, for others the object
-// itself. The error says that a field has another type than in a StatefulSet.
+// Judged returns the object that rules judge: for an Advanced StatefulSet a StatefulSet with that kind, for others the object
+// itself. The error means that a field has another type than in a StatefulSet.
 func Judged(o Object) (Object, error) {
 	custom, ok := o.(*Custom)
 	if !ok || custom.GroupVersionKind().GroupKind() != Advanced.GroupKind() {
@@ -46,11 +46,10 @@ func Judged(o Object) (Object, error) {
 	return set, nil
 }
 
-// IsAdvanced tells whether a StatefulSet was an Advanced one.
+// IsAdvanced reports whether a StatefulSet was converted from an Advanced one.
 func IsAdvanced(o Object) bool {
 	return o.GetObjectKind().GroupVersionKind().GroupKind() == Advanced.GroupKind()
 }
 
-// ReservesOrdinals tells whether an Advanced StatefulSet has no Pods of some ordinals between others, so that its replicas do not say
-// which it has.
+// ReservesOrdinals reports whether an Advanced StatefulSet skips ordinals, so that its replicas do not show which it has.
 func ReservesOrdinals(o Object) bool { return IsAdvanced(o) && o.GetAnnotations()[reserves] != "" }

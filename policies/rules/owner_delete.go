@@ -46,7 +46,7 @@ something apply, and the strictest decides.`,
 }
 
 func takesOwned(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerDelete) ([]policies.Finding, error) {
-	// A CustomResourceDefinition takes its custom resources along whatever is asked for.
+	// A CustomResourceDefinition always deletes its custom resources.
 	orphans := kinds.Of(ch.Old) == kinds.CustomResource && ch.Orphans()
 	if orphans || ch.Old.GetDeletionTimestamp() != nil {
 		return nil, nil
@@ -85,13 +85,13 @@ func takesOwned(ch policies.Change, c policies.Cluster, p v1alpha1.OwnerDelete) 
 	return found, nil
 }
 
-// loss is what of the owned is worth a word.
+// loss is what is worth reporting of the owned objects.
 type loss struct {
 	data, other []*corev1.PersistentVolumeClaim
 	ready       []*corev1.Pod
 }
 
-// lossOf looks at Pods until it has found data: whether the other claims hold any then makes no difference, nor do members.
+// lossOf reads Pods until it finds data. After that, other claims and members make no difference.
 func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 	var lost loss
 	for _, claim := range owned.Claims {
@@ -113,7 +113,7 @@ func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 		}
 		ofSet := user != nil || set != nil || statefulset.LeftBehind(claim) || statefulset.Named(claim)
 		if !ofSet {
-			// Operators run Pods without a StatefulSet too.
+			// Operators also run Pods without a StatefulSet.
 			if user, err = podOn(claim, c); err != nil {
 				return lost, err
 			}
@@ -143,7 +143,7 @@ func lossOf(owned policies.Owned, c policies.Cluster) (loss, error) {
 	return lost, nil
 }
 
-// podOn returns a Pod that uses the claim, be it a StatefulSet's or not, or nil.
+// podOn returns a Pod that uses the claim, of a StatefulSet or not, or nil.
 func podOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod, error) {
 	pods, _, err := policies.List[*corev1.Pod](c, claim.Namespace)
 	if i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return statefulset.Uses(pod, claim) }); i >= 0 {
@@ -152,7 +152,7 @@ func podOn(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*corev1.Pod
 	return nil, err
 }
 
-// along is the beginning of a sentence about what goes with the object, and the end of what goes: where that is.
+// along returns the beginning of a sentence about what is deleted with the object, and where that is.
 func along(o kinds.Object, owned policies.Owned) (with, where string) {
 	if o.GetNamespace() == "" {
 		namespaces := owned.Namespaces()
@@ -170,7 +170,7 @@ func along(o kinds.Object, owned policies.Owned) (with, where string) {
 	return with, where
 }
 
-// counted names one object, and counts more: "StatefulSet db", "2 StatefulSets (a and b)".
+// counted names one object, or counts several: "StatefulSet db", "2 StatefulSets (a and b)".
 func counted[T kinds.Object](kind string, all []T) string {
 	if len(all) == 1 {
 		return kind + " " + all[0].GetName()
@@ -178,7 +178,7 @@ func counted[T kinds.Object](kind string, all []T) string {
 	return fmt.Sprintf("%s (%s)", words.Plural(len(all), kind), words.Names(all))
 }
 
-// sized counts the claims, with their names and all that they ask for.
+// sized counts the claims, with their names and total size.
 func sized(claims []*corev1.PersistentVolumeClaim) string {
 	var sum resource.Quantity
 	for _, claim := range claims {
@@ -187,7 +187,7 @@ func sized(claims []*corev1.PersistentVolumeClaim) string {
 	return fmt.Sprintf("%s (%s; %s)", words.Plural(len(claims), "claim"), words.Names(claims), sum.String())
 }
 
-// wayThrough says how to leave what is owned where it is, or that it is meant.
+// wayThrough says how to keep what is owned, or how to confirm the delete.
 func wayThrough(o kinds.Object) string {
 	meant := "If nobody needs the data, annotate it and try again: " + policies.BypassCommand("owner-delete", o)
 	if kinds.Of(o) == kinds.CustomResourceDefinition {

@@ -91,7 +91,7 @@ func keepsItsPods(ch policies.Change, c policies.Cluster, _ v1alpha1.PodSelector
 	return nil, nil
 }
 
-// adoptsPods looks at the first Pod alone: without it no other is created.
+// adoptsPods checks only the first Pod: without it no other is created.
 func adoptsPods(set *appsv1.StatefulSet, c policies.Cluster) ([]policies.Finding, error) {
 	ordinals := statefulset.OrdinalsOf(set)
 	if ordinals.Count() == 0 {

@@ -39,9 +39,9 @@ func TestHashIsOfWhatIsSaid(t *testing.T) {
 		return fmt.Sprintf("%x", h)
 	}
 	one := policyReport("a", findings(v1alpha1.Warn, 1), report.OpenReports)
-	labelled := policyReport("a", findings(v1alpha1.Warn, 1), report.WGPolicy)
-	labelled.Metadata.Labels["another"] = "label"
-	if hash(one) != hash(labelled) {
+	labeled := policyReport("a", findings(v1alpha1.Warn, 1), report.WGPolicy)
+	labeled.Metadata.Labels["another"] = "label"
+	if hash(one) != hash(labeled) {
 		t.Error("what others add is a change")
 	}
 	if hash(one) == hash(policyReport("a", findings(v1alpha1.Deny, 1), report.OpenReports)) {

@@ -208,11 +208,11 @@ func (c *cluster) overlookLabels() {
 	if namespace == nil {
 		return
 	}
-	unlabelled := namespace.DeepCopy()
-	delete(unlabelled.Labels, policies.ProfileLabel)
-	delete(unlabelled.Labels, policies.ModeLabel)
+	unlabeled := namespace.DeepCopy()
+	delete(unlabeled.Labels, policies.ProfileLabel)
+	delete(unlabeled.Labels, policies.ModeLabel)
 	bare := *c.shared
-	bare.namespaces = map[string]kinds.Object{c.name: unlabelled}
+	bare.namespaces = map[string]kinds.Object{c.name: unlabeled}
 	c.shared = &bare
 }
 

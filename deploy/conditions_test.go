@@ -76,7 +76,7 @@ func TestConditions(t *testing.T) {
 		{"a StatefulSet gets an owner", request{old: statefulSet(), new: statefulSet(owned)}, guard},
 		{"a StatefulSet keeps its owner", request{old: statefulSet(owned), new: statefulSet(owned)}, nil},
 		{"a StatefulSet loses its owner", request{old: statefulSet(owned), new: statefulSet()}, nil},
-		{"label only", request{old: statefulSet(), new: statefulSet(labelled)}, nil},
+		{"label only", request{old: statefulSet(), new: statefulSet(labeled)}, nil},
 		{"nothing at all", request{old: statefulSet(), new: statefulSet()}, nil},
 		{"delete", request{old: statefulSet()}, guard},
 		{"garbage collector deletes a StatefulSet", request{user: collector, old: statefulSet()}, nil},
@@ -87,9 +87,9 @@ func TestConditions(t *testing.T) {
 		{"binder updates a claim", request{old: &corev1.PersistentVolumeClaim{}, new: &corev1.PersistentVolumeClaim{Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}}}, nil},
 		{"user deletes a claim", request{old: &corev1.PersistentVolumeClaim{}}, guard},
 		{"user deletes a claim that was never bound", request{old: claim(pending)}, nil},
-		{"user deletes a claim that was never bound and is labelled against it", request{old: claim(pending, kept)}, guard},
+		{"user deletes a claim that was never bound and is labeled against it", request{old: claim(pending, kept)}, guard},
 		{"StatefulSet controller deletes a claim", request{user: sets, old: &corev1.PersistentVolumeClaim{}}, nil},
-		{"binder updates a claim that is going", request{old: claim(going, protected), new: claim(going, protected, labelledClaim)}, nil},
+		{"binder updates a claim that is going", request{old: claim(going, protected), new: claim(going, protected, labeledClaim)}, nil},
 		{"user gives a claim an owner", request{old: claim(), new: claim(ownedClaim)}, guard},
 		{"StatefulSet controller owns a claim", request{user: sets, old: claim(), new: claim(ownedClaim)}, nil},
 		{"user takes the finalizer off a claim", request{old: claim(protected), new: claim()}, nil},
@@ -178,10 +178,10 @@ func TestConditions(t *testing.T) {
 		{"ExternalName stays, clusterIP absent", request{old: service(external), new: service(external)}, nil},
 		{"Service publishes addresses that are not ready", request{old: service(), new: service(notReady)}, lint},
 		{"Service gets a port", request{old: service(), new: service(port)}, lint},
-		{"Service gets a label", request{old: service(), new: service(labelledService)}, nil},
+		{"Service gets a label", request{old: service(), new: service(labeledService)}, nil},
 		{"user deletes a headless Service", request{old: service()}, lint},
-		{"user deletes a headless Service that is labelled against it", request{old: service(keptService)}, guard},
-		{"user deletes an ordinary Service that is labelled against it", request{old: service(clusterIP("10.0.0.10"), keptService)}, guard},
+		{"user deletes a headless Service that is labeled against it", request{old: service(keptService)}, guard},
+		{"user deletes an ordinary Service that is labeled against it", request{old: service(clusterIP("10.0.0.10"), keptService)}, guard},
 		{"user deletes an ordinary Service", request{old: service(clusterIP("10.0.0.10"))}, nil},
 		{"user deletes an ExternalName Service, clusterIP absent", request{old: service(external)}, nil},
 		{"garbage collector deletes a Service", request{user: collector, old: service()}, nil},
@@ -447,7 +447,7 @@ func quota(pods string) *corev1.ResourceQuota {
 	return &corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}}}
 }
 
-func labelled(s *appsv1.StatefulSet) { s.Labels = map[string]string{"team": "storage"} }
+func labeled(s *appsv1.StatefulSet) { s.Labels = map[string]string{"team": "storage"} }
 
 func scale(n int32) *autoscalingv1.Scale {
 	return &autoscalingv1.Scale{
@@ -505,7 +505,7 @@ func protected(c *corev1.PersistentVolumeClaim) {
 	c.Finalizers = []string{"kubernetes.io/pvc-protection"}
 }
 
-func labelledClaim(c *corev1.PersistentVolumeClaim) { c.Labels = map[string]string{"team": "storage"} }
+func labeledClaim(c *corev1.PersistentVolumeClaim) { c.Labels = map[string]string{"team": "storage"} }
 
 func volume(phase corev1.PersistentVolumePhase) *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{Status: corev1.PersistentVolumeStatus{Phase: phase}}
@@ -532,7 +532,7 @@ func notReady(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true }
 
 func port(s *corev1.Service) { s.Spec.Ports = []corev1.ServicePort{{Name: "metrics", Port: 9090}} }
 
-func labelledService(s *corev1.Service) { s.Labels = map[string]string{"team": "storage"} }
+func labeledService(s *corev1.Service) { s.Labels = map[string]string{"team": "storage"} }
 
 func owned(set *appsv1.StatefulSet) {
 	set.OwnerReferences = []metav1.OwnerReference{{APIVersion: "example.com/v1", Kind: "Database", Name: "db", UID: "1"}}

@@ -17,7 +17,7 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 )
 
-// TestLinks checks that what README.md, its neighbours and docs link to in the repository exists, headings included.
+// TestLinks checks that what README.md, its neighbors and docs link to in the repository exists, headings included.
 func TestLinks(t *testing.T) {
 	pages := []string{"../README.md", "../CONTRIBUTING.md", "../SECURITY.md", "../CODE_OF_CONDUCT.md", "../CHANGELOG.md", "chart/README.md"}
 	err := filepath.WalkDir("../docs", func(path string, _ fs.DirEntry, err error) error {

@@ -95,7 +95,9 @@ var (
 		"metadata.annotations", "spec.claimRef", "spec.persistentVolumeReclaimPolicy", "spec.storageClassName", "status.phase"), "get", "list"))
 
 	StorageClass = clusterScoped(replaceable(row[*storagev1.StorageClass, storagev1.StorageClassList](storagev1.SchemeGroupVersion, "storageclasses",
-		func(class *storagev1.StorageClass) { setDefault(&class.ReclaimPolicy, ptr.To(corev1.PersistentVolumeReclaimDelete)) },
+		func(class *storagev1.StorageClass) {
+			setDefault(&class.ReclaimPolicy, ptr.To(corev1.PersistentVolumeReclaimDelete))
+		},
 		"allowVolumeExpansion", "metadata.annotations", "reclaimPolicy")))
 
 	PodDisruptionBudget = replaceable(row[*policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList](policyv1.SchemeGroupVersion, "poddisruptionbudgets", nil,

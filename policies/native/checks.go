@@ -136,13 +136,13 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 			holds: "!variables.namespaceGoes && " + holds, message: message,
 		}
 	}
-	labelled := func(o string) string {
+	labeled := func(o string) string {
 		return fmt.Sprintf("%s.metadata.?labels[?%s].orValue('') == 'true'", o, quote(policies.ProtectLabel))
 	}
 	const templates = "size(%s.spec.?volumeClaimTemplates.orValue([])) > 0 && %[1]s.?status.?replicas.orValue(0) > 0"
 	return []check{
-		newCheck(onLabelled, "protected", p.Protected, labelled("oldObject"),
-			"oldObject.metadata.name + ' is labelled "+policies.ProtectLabel+"=true, which prevents its deletion. To delete it, remove the label first.'"),
+		newCheck(onLabeled, "protected", p.Protected, labeled("oldObject"),
+			"oldObject.metadata.name + ' is labeled "+policies.ProtectLabel+"=true, which prevents its deletion. To delete it, remove the label first.'"),
 		// Members have claims while they run. After a scale-down to zero the API server cannot tell.
 		newCheck(onDelete, "data", p.Data,
 			"oldObject.spec.?persistentVolumeClaimRetentionPolicy.?whenDeleted.orValue('Retain') == 'Delete' && "+
@@ -156,7 +156,7 @@ func deleteProtection(p v1alpha1.DeleteProtection) []check {
 			"'PVC ' + oldObject.metadata.name + ' holds the data of a member of StatefulSet ' + params.metadata.name + '.'"),
 		newCheck(onNamespaces, "namespace", p.Namespace, fmt.Sprintf(templates, "params"),
 			"'Deleting namespace ' + oldObject.metadata.name + ' deletes the claims of StatefulSet ' + params.metadata.name + ' and their data.'"),
-		newCheck(onNamespaces, "protected", p.Protected, labelled("params"),
-			"'Namespace ' + oldObject.metadata.name + ' holds StatefulSet ' + params.metadata.name + ', which is labelled "+policies.ProtectLabel+"=true.'"),
+		newCheck(onNamespaces, "protected", p.Protected, labeled("params"),
+			"'Namespace ' + oldObject.metadata.name + ' holds StatefulSet ' + params.metadata.name + ', which is labeled "+policies.ProtectLabel+"=true.'"),
 	}
 }

@@ -29,7 +29,7 @@ type target struct {
 const (
 	onWrite      = "write"
 	onScale      = "scale"
-	onLabelled   = "labelled"
+	onLabeled    = "labeled"
 	onDelete     = "delete"
 	onClaims     = "claims"
 	onNamespaces = "namespaces"
@@ -65,7 +65,7 @@ var targets = []target{
 		},
 	},
 	{
-		name: onLabelled, deletes: true,
+		name: onLabeled, deletes: true,
 		rules: []admissionv1.NamedRuleWithOperations{
 			rule(appsv1.GroupName, admissionv1.NamespacedScope, "statefulsets", admissionv1.Delete),
 			rule(corev1.GroupName, admissionv1.NamespacedScope, "persistentvolumeclaims", admissionv1.Delete),

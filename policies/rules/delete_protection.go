@@ -69,7 +69,7 @@ func deletesNoData(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProt
 	if decided, err := ch.Decided(c); decided || err != nil {
 		return nil, err
 	}
-	found := labelled(ch.Old, p)
+	found := labeled(ch.Old, p)
 	var more []policies.Finding
 	var err error
 	switch o := ch.Old.(type) {
@@ -97,7 +97,7 @@ func deletesNoData(ch policies.Change, c policies.Cluster, p v1alpha1.DeleteProt
 
 func protected(o kinds.Object) bool { return o.GetLabels()[policies.ProtectLabel] == "true" }
 
-func labelled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
+func labeled(o kinds.Object, p v1alpha1.DeleteProtection) []policies.Finding {
 	if !protected(o) {
 		return nil
 	}

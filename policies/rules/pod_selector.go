@@ -32,7 +32,7 @@ Deployments are not compared: their ReplicaSets also select by pod-template-hash
 	},
 	Checks: []policies.Check{
 		{Name: "not-selected", Doc: "the new StatefulSet does not select a running Pod that has one of its names"},
-		{Name: "relabelled", Doc: "a running Pod loses a label that its StatefulSet selects"},
+		{Name: "relabeled", Doc: "a running Pod loses a label that its StatefulSet selects"},
 		{Name: "shared", Doc: "another StatefulSet has the same selector (a warning at most)"},
 		{Name: "overlapping", Doc: "the selector of one StatefulSet selects the Pods of another (a warning at most)"},
 	},
@@ -122,7 +122,7 @@ func staysSelected(older, newer *corev1.Pod, ch policies.Change, c policies.Clus
 	}
 	selector := metav1.FormatLabelSelector(set.Spec.Selector)
 	return []policies.Finding{{
-		Check: "relabelled", Path: "metadata.labels",
+		Check: "relabeled", Path: "metadata.labels",
 		Message: fmt.Sprintf("StatefulSet %s (selector %s) loses Pod %s, and cannot create a replacement while the Pod exists.", set.Name, selector, older.Name),
 		Remedy:  fmt.Sprintf("keep the labels of the selector: %s label pod %s %s --overwrite", policies.Kubectl(older), older.Name, strings.ReplaceAll(selectable(set).String(), ",", " ")),
 	}}, nil

@@ -466,12 +466,12 @@ kubectl delete pod db-0`,
 	{
 		Name: "a member is relabeled to debug it", Stage: Stage{Profile: "restricted"},
 		Do:   `kubectl label pod db-1 app=debug --overwrite`,
-		Lost: Loss{Pods: 1}, By: "pod-selector/relabelled",
+		Lost: Loss{Pods: 1}, By: "pod-selector/relabeled",
 	},
 	{
 		Name: "a label that looks unused is removed", Stage: Stage{Profile: "restricted"},
 		Do:   `kubectl label pods --all app-`,
-		Lost: Loss{Pods: 3, Majority: true}, By: "pod-selector/relabelled",
+		Lost: Loss{Pods: 3, Majority: true}, By: "pod-selector/relabeled",
 	},
 	{
 		Name: "a StatefulSet replaces another with a selector that its Pods do not match, then a member restarts", Stage: Stage{Profile: "restricted"},

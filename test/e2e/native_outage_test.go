@@ -40,10 +40,10 @@ func TestNativeFallback(t *testing.T) {
 	}
 	refused := func(want string, args ...string) { t.Helper(); refusedFor(in.Kubeconfig, want, args...) }
 	for _, labels := range []string{"shop", "strict mooring.dev/profile=restricted", "lenient mooring.dev/mode=warn", "free mooring.dev/profile=off"} {
-		name, label, labelled := strings.Cut(labels, " ")
+		name, label, labeled := strings.Cut(labels, " ")
 		must("", "create", "namespace", name)
 		must(strings.ReplaceAll(service+"---\n"+statefulSet("replicas: 5"), "NAMESPACE", name), "apply", "-f", "-")
-		if labelled {
+		if labeled {
 			must("", "label", "namespace", name, label)
 		}
 	}

@@ -47,7 +47,7 @@ spec: {taints: [{key: only, effect: NoSchedule}]}}`, node), "apply", "-f", "-")
 	if n := s.calls(`mooring.dev"`) - before; n != 0 {
 		t.Errorf("the API server asked %v times about what controllers, heartbeats and new labels did", n)
 	}
-	s.refused([]string{"pod-selector/relabelled"}, "label", "pod", "db-1", "app=debug", "--overwrite")
+	s.refused([]string{"pod-selector/relabeled"}, "label", "pod", "db-1", "app=debug", "--overwrite")
 	s.must("label", "pod", "db-0", "seen-0=again", "--overwrite")
 
 	// A controller drains this node before it is deleted.

@@ -203,7 +203,7 @@ func TestPage(t *testing.T) {
 					t.Errorf("Tab never stops at %s, only at %v", want, stops)
 				}
 			}
-			unnamed := ask[int](t, tab, `[...document.querySelectorAll("button, a, input, select, [tabindex='0']")].filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length || e.getAttribute("aria-labelledby"))).length`)
+			unnamed := ask[int](t, tab, `[...document.querySelectorAll("button, a, input, select, [tabindex='0']")].filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length || e.getAttribute("aria-labeledby"))).length`)
 			if unnamed > 0 {
 				t.Errorf("%d controls have no name", unnamed)
 			}

@@ -10,8 +10,8 @@ import (
 func WellKnown() []v1alpha1.Owner { return slices.Clone(wellKnown) }
 
 // wellKnown are the fields of well-known operators. An operator whose only field is that of its scale subresource needs no entry,
-// because its CustomResourceDefinition names it. Fields in lists (Elasticsearch's nodeSets, CrunchyData's instances) cannot be
-// named, and numbers that are not the replicas of a StatefulSet (Prometheus' shards) are left out.
+// because its CustomResourceDefinition names it. Numbers that are not the replicas of a StatefulSet (Prometheus' shards, CrunchyData's
+// instances, each of which is a StatefulSet) are left out.
 var wellKnown = []v1alpha1.Owner{
 	// https://github.com/zalando/postgres-operator/blob/master/manifests/postgresql.crd.yaml; it owns them with enable_owner_references.
 	{Group: "acid.zalan.do", Kind: "postgresql", ReplicasPath: "spec.numberOfInstances"},
@@ -21,6 +21,10 @@ var wellKnown = []v1alpha1.Owner{
 	{Group: "crdb.cockroachlabs.com", Kind: "CrdbCluster", ReplicasPath: "spec.nodes"},
 	// https://github.com/spotahome/redis-operator/blob/master/manifests/databases.spotahome.com_redisfailovers.yaml
 	{Group: "databases.spotahome.com", Kind: "RedisFailover", ReplicasPath: "spec.redis.replicas"},
+	// https://github.com/elastic/cloud-on-k8s/blob/main/config/crds/v1/bases/elasticsearch.k8s.elastic.co_elasticsearches.yaml
+	{Group: "elasticsearch.k8s.elastic.co", Kind: "Elasticsearch", ReplicasPath: "spec.nodeSets[*].count"},
+	// https://github.com/minio/operator/blob/master/resources/base/crds/minio.min.io_tenants.yaml
+	{Group: "minio.min.io", Kind: "Tenant", ReplicasPath: "spec.pools[*].servers"},
 	// https://github.com/prometheus-operator/prometheus-operator/blob/main/example/prometheus-operator-crd/monitoring.coreos.com_prometheuses.yaml
 	{Group: "monitoring.coreos.com", Kind: "Prometheus", ReplicasPath: "spec.replicas"},
 	// https://github.com/prometheus-operator/prometheus-operator/blob/main/example/prometheus-operator-crd/monitoring.coreos.com_thanosrulers.yaml
@@ -30,6 +34,9 @@ var wellKnown = []v1alpha1.Owner{
 	{Group: "mongodbcommunity.mongodb.com", Kind: "MongoDBCommunity", ReplicasPath: "spec.members"},
 	// https://github.com/mysql/mysql-operator/blob/trunk/deploy/deploy-crds.yaml
 	{Group: "mysql.oracle.com", Kind: "InnoDBCluster", ReplicasPath: "spec.instances"},
+	// https://github.com/opensearch-project/opensearch-k8s-operator/tree/main/opensearch-operator/config/crd/bases, under either group
+	{Group: "opensearch.opster.io", Kind: "OpenSearchCluster", ReplicasPath: "spec.nodePools[*].replicas"},
+	{Group: "opensearch.org", Kind: "OpenSearchCluster", ReplicasPath: "spec.nodePools[*].replicas"},
 	// https://github.com/etcd-io/etcd-operator/blob/main/config/crd/bases/operator.etcd.io_etcdclusters.yaml
 	{Group: "operator.etcd.io", Kind: "EtcdCluster", ReplicasPath: "spec.size"},
 	// https://github.com/VictoriaMetrics/operator/blob/master/api/operator/v1beta1/vmalertmanager_types.go

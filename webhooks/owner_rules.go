@@ -91,11 +91,12 @@ func ownersRule(group string, resources []string, operations ...admissionregistr
 	}
 }
 
-// lowers is a CEL expression that is true if an update lowers the number in one of the fields. It never fails, whatever the fields
-// contain, because that would refuse the request.
+// lowers is a CEL expression that is true if an update lowers the number in one of the fields, or changes the list that it is in. It
+// never fails, whatever the fields contain, because that would refuse the request.
 func lowers(paths []string) string {
 	var any []string
 	for _, path := range paths {
+		path, _, listed := strings.Cut(path, "[*]")
 		var all []string
 		is := map[string]string{"object": "object", "oldObject": "oldObject"}
 		fields := strings.Split(path, ".")
@@ -103,14 +104,19 @@ func lowers(paths []string) string {
 			for _, o := range []string{"object", "oldObject"} {
 				all = append(all, fmt.Sprintf("'%s' in %s", field, is[o]))
 				is[o] += fmt.Sprintf("['%s']", field)
-				if i < len(fields)-1 {
+				switch {
+				case i < len(fields)-1:
 					all = append(all, fmt.Sprintf("type(%s) == map", is[o]))
-				} else {
+				case !listed:
 					all = append(all, fmt.Sprintf("(type(%[1]s) == int || type(%[1]s) == double)", is[o]))
 				}
 			}
 		}
-		any = append(any, strings.Join(append(all, is["object"]+" < "+is["oldObject"]), " && "))
+		less := "<"
+		if listed {
+			less = "!="
+		}
+		any = append(any, strings.Join(append(all, fmt.Sprintf("%s %s %s", is["object"], less, is["oldObject"])), " && "))
 	}
 	return strings.Join(any, " ||\n  ")
 }

@@ -116,21 +116,37 @@ func (d dial) judge(owned []*appsv1.StatefulSet, c policies.Cluster, p v1alpha1.
 
 // followers returns the StatefulSets whose replicas are those of the number, and whether that is certain.
 func (d dial) followers(owned []*appsv1.StatefulSet) ([]*appsv1.StatefulSet, bool) {
-	if len(owned) == 1 {
-		return owned, !d.Shared && replicasOf(owned[0]) >= d.From
+	sure := !d.Shared
+	if d.Item != "" {
+		named := slices.DeleteFunc(slices.Clone(owned), func(set *appsv1.StatefulSet) bool { return !strings.HasSuffix(set.Name, "-"+d.Item) })
+		if len(named) > 0 {
+			owned, sure = named, true
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(owned), func(set *appsv1.StatefulSet) bool { return replicasOf(set) != d.From }), !d.Shared
+	if len(owned) == 1 {
+		return owned, sure && replicasOf(owned[0]) >= d.From
+	}
+	return slices.DeleteFunc(slices.Clone(owned), func(set *appsv1.StatefulSet) bool { return replicasOf(set) != d.From }), sure
 }
 
 func replicasOf(set *appsv1.StatefulSet) int64 { return statefulset.OrdinalsOf(set).Count() }
 
 // move is the beginning of a sentence about the change.
 func (d dial) move() string {
-	return fmt.Sprintf("%s %s goes from %d to %d", d.owner.GetObjectKind().GroupVersionKind().Kind, d.owner.GetName(), d.From, d.To)
+	of := d.owner.GetObjectKind().GroupVersionKind().Kind + " " + d.owner.GetName()
+	if d.Item != "" {
+		of += " (" + d.Item + ")"
+	}
+	return fmt.Sprintf("%s goes from %d to %d", of, d.From, d.To)
 }
 
 // turnTo is the command that sets the number.
 func (d dial) turnTo(to int64) string {
+	if strings.Contains(d.Path, "[") {
+		// A merge patch cannot reach into a list.
+		at := strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(d.Path)
+		return fmt.Sprintf(`%s --type=json -p '[{"op":"replace","path":"/%s","value":%d}]'`, policies.Command("patch", d.owner), at, to)
+	}
 	fields := strings.Split(d.Path, ".")
 	patch := fmt.Sprint(to)
 	for _, field := range slices.Backward(fields) {

@@ -132,8 +132,8 @@ type Owner struct {
 	// kind is the kind of the custom resource, such as Database.
 	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
-	// replicasPath is the field, such as spec.replicas. It cannot be in a list.
-	// +kubebuilder:validation:Pattern=`^spec(\.[A-Za-z_][A-Za-z0-9_-]*)+$`
+	// replicasPath is the field, such as spec.replicas, or spec.pools[*].replicas in the items of a list.
+	// +kubebuilder:validation:Pattern=`^spec(\.[A-Za-z_][A-Za-z0-9_-]*)+(\[\*\](\.[A-Za-z_][A-Za-z0-9_-]*)+)?$`
 	ReplicasPath string `json:"replicasPath"`
 }
 

@@ -282,6 +282,11 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{
+		Name:  "the custom resource above the custom resource is deleted, and is of the same kind",
+		Stage: Stage{Spec: claimsGo, Given: resource + tenant + adopt("") + whole + guarded}, Do: `kubectl delete database all`,
+		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
+	},
+	{
 		Name:  "an operator is uninstalled with its CustomResourceDefinition",
 		Stage: Stage{Spec: claimsGo, Given: ownDefinition + asked("$NAMESPACE")}, Do: `kubectl delete crd databases.$NAMESPACE.example.com`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
@@ -290,6 +295,12 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 		Name:  "a custom resource is scaled from three to one, and its operator follows",
 		Stage: Stage{Profile: "restricted", Given: owned + guarded},
 		Do:    `kubectl patch database db --type=merge -p '{"spec":{"replicas":1}}' && ` + follow(1),
+		Lost:  Loss{Pods: 2, Majority: true}, By: "owner-scale/quorum",
+	},
+	{
+		Name:  "one of the node sets of a custom resource is lowered to one, and its operator follows",
+		Stage: Stage{Profile: "restricted", Given: elastic + asked("elasticsearches")},
+		Do:    `kubectl patch elasticsearch es --type=merge -p '{"spec":{"nodeSets":[{"name":"hot","count":1},{"name":"db","count":1}]}}' && ` + follow(1),
 		Lost:  Loss{Pods: 2, Majority: true}, By: "owner-scale/quorum",
 	},
 	{
@@ -824,6 +835,26 @@ if kubectl get validatingwebhookconfigurations -o name | grep -q mooring-owners;
   until kubectl auth can-i get databases --as=system:serviceaccount:mooring-system:mooring; do sleep 0.2; done
 fi
 `
+	// whole is a custom resource of the same kind as the one that it owns.
+	whole = `
+echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: all}}' | kubectl create -f -
+uid=$(kubectl get database all -o jsonpath='{.metadata.uid}')
+kubectl patch database db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"db.example.com/v1","kind":"Database","name":"all","uid":"'$uid'"}]}}'`
+	// elastic is a custom resource with the sizes of its StatefulSets in a list, and owns one of these.
+	elastic = `kubectl apply -f - <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: elasticsearches.elasticsearch.k8s.elastic.co}
+spec:
+  group: elasticsearch.k8s.elastic.co
+  scope: Namespaced
+  names: {plural: elasticsearches, singular: elasticsearch, kind: Elasticsearch}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+END
+kubectl wait crd/elasticsearches.elasticsearch.k8s.elastic.co --for=condition=Established --timeout=90s
+echo '{apiVersion: elasticsearch.k8s.elastic.co/v1, kind: Elasticsearch, metadata: {name: es}, spec: {nodeSets: [{name: hot, count: 1}, {name: db, count: 3}]}}' | kubectl create -f -
+uid=$(kubectl get elasticsearch es -o jsonpath='{.metadata.uid}')
+kubectl patch statefulset db --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"elasticsearch.k8s.elastic.co/v1","kind":"Elasticsearch","name":"es","uid":"'$uid'","controller":true}]}}'`
 	// ownDefinition is a CustomResourceDefinition with one custom resource, which owns the StatefulSet.
 	ownDefinition = `kubectl apply -f - <<END
 apiVersion: apiextensions.k8s.io/v1

@@ -25,7 +25,7 @@ const limits = `
   exists, and warns. It does not warn the operator of the kind.
 - **Deleting Mooring's webhook configurations, or the StatefulPolicy CRD.** The API server calls no webhook for webhook configurations, so
   that no webhook can lock a cluster. Protect them with RBAC, or with a ValidatingAdmissionPolicy.
-- **A custom resource whose operator takes the replicas from a field that nobody has named, or from a list.** Mooring judges the fields of
+- **A custom resource whose operator takes the replicas from a field that nobody has named.** Mooring judges the fields of
   scale subresources, of well-known operators, and of policies. A number that one field spreads over several StatefulSets draws a warning.
 - **What an operator decides by itself**, such as a scale-down that follows from its version or configuration. Mooring warns the operator.
 - **Labels that turn Mooring off.** A user who may label a namespace ` + "`mooring.dev/profile: off`" + ` can then delete what is in it.

@@ -307,6 +307,13 @@ kubectl wait statefulset/db --for=jsonpath='{.status.readyReplicas}'=5 --timeout
 kubectl label pod db-0 broken=true
 kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'`},
 		Do: `kubectl patch database db --type=merge -p '{"spec":{"version":"2"}}'`},
+	{Name: "the node sets of a custom resource are renamed, and one is lowered by one", Stage: Stage{Given: elastic + asked("elasticsearches")}, Do: `kubectl patch elasticsearch es --type=merge -p '{"spec":{"nodeSets":[{"name":"warm","count":1},{"name":"db","count":3}]}}'
+kubectl patch elasticsearch es --type=merge -p '{"spec":{"nodeSets":[{"name":"db","count":2},{"name":"warm","count":1}]}}'
+` + follow(2)},
+	{Name: "one of two custom resources is deleted that own another of their kind", Stage: Stage{Given: resource + tenant + adopt("") + whole + guarded}, Do: `echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: other}}' | kubectl create -f -
+uid=$(kubectl get database other -o jsonpath='{.metadata.uid}')
+kubectl patch database db --type=json -p '[{"op":"add","path":"/metadata/ownerReferences/-","value":{"apiVersion":"db.example.com/v1","kind":"Database","name":"other","uid":"'$uid'"}}]'
+kubectl delete database other`},
 	{Name: "an autoscaler scales down a custom resource", Stage: Stage{Given: owned + guarded}, Do: `kubectl --as=system:serviceaccount:kube-system:horizontal-pod-autoscaler --as-group=system:masters scale databases.db.example.com db --replicas=1`},
 	{Name: "an operator scales down its own custom resource", Stage: Stage{Given: owned + guarded + `
 kubectl create role db-operator --verb='*' --resource=databases.db.example.com,databases.db.example.com/status,databases.db.example.com/scale

@@ -111,4 +111,19 @@ func TestOwnerScaleByPolicy(t *testing.T) {
 		t.Errorf("the API server asked %v times about updates that lower no number", n)
 	}
 	s.refused([]string{"owner-scale/quorum"}, patch(`{"pool":{"member-count":1.0}}`)...)
+
+	// In a list the items are compared by their names.
+	s.must(patch(`{"pools":[{"name":"cold","size":0},{"name":"db","size":3}]}`)...)
+	s.mustWith(named(group, "spec.pools[*].size"), "apply", "-f", "-")
+	s.eventuallyRefused("owner-scale/quorum: Ring db (db) goes from 3 to 1.", append(patch(`{"pools":[{"name":"db","size":1},{"name":"cold","size":0}]}`), "--dry-run=server")...)
+	const step = `[{"op":"replace","path":"/spec/pools/1/size","value":2}]`
+	s.refused([]string{"patch ring." + group + " db --type=json -p '" + step + "'"}, patch(`{"pools":[{"name":"db","size":1}]}`)...)
+	s.must("patch", "ring."+group, "db", "--type=json", "-p", step, "--dry-run=server")
+	s.refused([]string{"owner-scale/to-zero: Ring db (db) goes from 3 to 0."}, patch(`{"pools":[]}`)...)
+	for _, spec := range []string{
+		`{"pools":[{"name":"db","size":3},{"name":"cold","size":0}]}`, `{"pools":[{"name":"db","size":"many"}]}`, `{"pools":[3]}`, `{"pools":[[3]]}`, `{"pools":"none"}`, `{"pools":null}`, `null`,
+		`{"pools":[{"name":"db","size":3}]}`, `{"pools":[{"name":"renamed","size":3}]}`,
+	} {
+		s.must(patch(spec)...)
+	}
 }

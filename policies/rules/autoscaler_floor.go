@@ -56,7 +56,7 @@ func staysAboveFloor(o kinds.Object, c policies.Cluster, p v1alpha1.AutoscalerFl
 	}
 	return []policies.Finding{{
 		Check: "below", Path: "spec.minReplicas", Excess: least - is,
-		Message: fmt.Sprintf("HorizontalPodAutoscaler %s can scale StatefulSet %s down to %s; its floor is %d, and fewer members are no majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
+		Message: fmt.Sprintf("HorizontalPodAutoscaler %s can scale StatefulSet %s down to %s; its floor is %d, and fewer members are not a majority.", hpa.Name, target.Name, words.Plural(is, "replica"), least),
 		Remedy:  fmt.Sprintf("set spec.minReplicas: %d", least),
 	}}, nil
 }

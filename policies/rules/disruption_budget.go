@@ -126,7 +126,7 @@ func keepsBudget(ch policies.Change, c policies.Cluster, _ v1alpha1.DisruptionBu
 			f.Check, f.Pending, f.Fix = "last", false, nil
 			f.Message = fmt.Sprintf("PodDisruptionBudget %s is the only one of StatefulSet %s: without it, draining several nodes can evict the majority of its %s at once.",
 				budget.Name, set.Name, words.Plural(statefulset.OrdinalsOf(set).Count(), "Pod"))
-			f.Remedy = "keep it. To let a drain go on that it holds up, let more Pods be away: raise maxUnavailable."
+			f.Remedy = "keep it. To let a blocked drain continue, raise maxUnavailable."
 		}
 		f.Path = "spec.selector"
 		found = append(found, f)

@@ -19,7 +19,7 @@ var podDisruption = policies.Rule{
 	ID:    "pod-disruption",
 	Title: "Members restart one after the other",
 	Doc: `A deleted Pod comes back, but until it is ready the other members must do the work. This rule refuses to delete
-or evict a ready member if the remaining ready members are no majority; of two members, one must stay. Pods that are being
+or evict a ready member if the remaining ready members are not a majority; of two members, one must stay. Pods that are being
 deleted count as not ready. PodDisruptionBudgets apply to evictions only, so this rule also checks them for deletes. It
 answers an eviction with 429 Too Many Requests, so that kubectl drain and similar tools wait and try again. A Pod that is not
 ready may be deleted, and so may the Pods of a StatefulSet that has lost its majority already. Rolling updates, the kubelet,

@@ -263,7 +263,7 @@ func (d *departure) move() string {
 // sayItIsMeant returns the way to confirm the change.
 func (d *departure) sayItIsMeant() string {
 	if d.through != nil {
-		return "if the application has moved its data, say so and try again: " + d.through.meant()
+		return "if the application has moved its data, confirm it and try again: " + d.through.meant()
 	}
 	return "if the application has moved its data, annotate the StatefulSet and try again: " + policies.BypassCommand("scale-down", d.older)
 }

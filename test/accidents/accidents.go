@@ -283,7 +283,7 @@ echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, label
 	},
 	{
 		Name:  "the custom resource above the custom resource is deleted, and is of the same kind",
-		Stage: Stage{Spec: claimsGo, Given: resource + tenant + adopt("") + whole + guarded}, Do: `kubectl delete database all`,
+		Stage: Stage{Spec: claimsGo, Given: resource + tenant + whole + "\n" + adopt("") + guarded}, Do: `kubectl delete database all`,
 		Lost: Loss{Pods: 3, Majority: true, Claims: 3, Volumes: 3}, By: "owner-delete/data",
 	},
 	{

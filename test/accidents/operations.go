@@ -310,7 +310,7 @@ kubectl patch pod db-0 --subresource=status --type=strategic -p '{"status":{"con
 	{Name: "the node sets of a custom resource are renamed, and one is lowered by one", Stage: Stage{Given: elastic + asked("elasticsearches")}, Do: `kubectl patch elasticsearch es --type=merge -p '{"spec":{"nodeSets":[{"name":"warm","count":1},{"name":"db","count":3}]}}'
 kubectl patch elasticsearch es --type=merge -p '{"spec":{"nodeSets":[{"name":"db","count":2},{"name":"warm","count":1}]}}'
 ` + follow(2)},
-	{Name: "one of two custom resources is deleted that own another of their kind", Stage: Stage{Given: resource + tenant + adopt("") + whole + guarded}, Do: `echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: other}}' | kubectl create -f -
+	{Name: "one of two custom resources is deleted that own another of their kind", Stage: Stage{Given: resource + tenant + whole + "\n" + adopt("") + guarded}, Do: `echo '{apiVersion: db.example.com/v1, kind: Database, metadata: {name: other}}' | kubectl create -f -
 uid=$(kubectl get database other -o jsonpath='{.metadata.uid}')
 kubectl patch database db --type=json -p '[{"op":"add","path":"/metadata/ownerReferences/-","value":{"apiVersion":"db.example.com/v1","kind":"Database","name":"other","uid":"'$uid'"}}]'
 kubectl delete database other`},

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
+
+	"github.com/mooring-dev/mooring/test/harness"
 )
 
 // defined is a CustomResourceDefinition of namespaced custom resources that take anything, with these lines for its version.
@@ -68,7 +70,7 @@ func (s shell) eventuallyRefused(want string, args ...string) time.Duration {
 	s.Helper()
 	began := time.Now()
 	var out string
-	for time.Since(began) < 30*time.Second {
+	for time.Since(began) < harness.Patience {
 		var err error
 		if out, err = s.try("", args...); err != nil && strings.Contains(out, want) {
 			return time.Since(began)
@@ -163,16 +165,12 @@ rules: [{apiGroups: [above.example.com], resources: [datacenters], verbs: [get]}
 		t.Errorf("one owner of two is judged as all:\n%s", out)
 	}
 	s.adopt("datacenter", "db", region)
-	s.refused([]string{"owner-delete/data: Deleting Datacenter region deletes "}, "delete", "datacenter", "region", "--dry-run=server")
+	// Mooring remembers for a minute who owns a custom resource.
+	s.eventuallyRefused("owner-delete/data: Deleting Datacenter region deletes ", "delete", "datacenter", "region", "--dry-run=server")
 
 	// Nothing but a look tells of an owner that comes later, of a kind that owned nothing before.
 	s.adopt("datacenter", "region", s.owner(group, "Fleet", "all", "{}", ""))
-	await(t, func() error {
-		if out, err := s.try("", "delete", "fleet", "all", "--dry-run=server"); err == nil || !strings.Contains(out, "owner-delete/data: Deleting Fleet all deletes ") {
-			return fmt.Errorf("it is not refused: %s", out)
-		}
-		return nil
-	})
+	s.eventuallyRefused("owner-delete/data: Deleting Fleet all deletes ", "delete", "fleet", "all", "--dry-run=server")
 }
 
 // adopt gives an object these owners in place of those that it has.

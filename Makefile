@@ -193,7 +193,7 @@ test-long: controlplane ## Let every accident happen, and break everything under
 .PHONY: test
 test: test-unit test-cluster ## Run every test.
 
-# The parts of the compatibility suite. Each runs on a control plane of its own, and the page is written of parts that ran on one commit.
+# The parts of the compatibility suite. Each runs on a control plane of its own, and the page is written of parts that ran on one Mooring.
 PART ?= kubectl helm gitops movers operators e2e
 
 .PHONY: compat

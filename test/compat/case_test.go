@@ -48,8 +48,6 @@ type compatCase struct {
 	refused map[string][]refusal
 	// slow leaves the case out of the quick part, where a standIn may be.
 	slow, standIn bool
-	// alone keeps the case from running beside others: what it makes is not in its namespace alone.
-	alone bool
 }
 
 // outcome is what became of a case under a profile.
@@ -255,9 +253,7 @@ func (r row) judge(profile string) error {
 func TestCompat(t *testing.T) {
 	for _, c := range cases() {
 		t.Run(c.program+"/"+c.name, func(t *testing.T) {
-			if !c.alone {
-				t.Parallel()
-			}
+			t.Parallel()
 			r := row{c, map[string]outcome{}}
 			for _, profile := range profiles {
 				o, err := c.run(t.Context(), profile)

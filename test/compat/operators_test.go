@@ -54,7 +54,7 @@ definitions
 becomes 3 1Gi 1
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
 		refused: map[string][]refusal{"baseline": {keepsClaims, losesNamespace}, "restricted": {keepsClaims}},
-		alone:   true, slow: true,
+		slow:    true,
 	},
 	{
 		program: "prometheus-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
@@ -74,7 +74,7 @@ definitions
 becomes 3 1Gi 1
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s`,
 		refused: map[string][]refusal{"baseline": {losesNamespace}, "restricted": {losesOwner("prometheuses"), losesOwner("customresourcedefinitions"), losesNamespace}},
-		alone:   true, slow: true,
+		slow:    true,
 	},
 	{
 		program: "redis-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
@@ -101,7 +101,7 @@ unless "off warn" kubectl delete redisfailover r`,
 			"baseline":   {losesOwnersData("redisfailovers"), losesOwnersData("customresourcedefinitions"), losesNamespace},
 			"restricted": {losesOwnersData("redisfailovers"), losesOwnersData("customresourcedefinitions"), losesNamespace},
 		},
-		alone: true, slow: true,
+		slow: true,
 	},
 }
 

@@ -84,9 +84,6 @@ func TestRecord(t *testing.T) {
 		t.Skip("-record says where to")
 	}
 	for _, c := range operatorCases {
-		if !c.alone {
-			continue
-		}
 		t.Run(c.program, func(t *testing.T) {
 			o, err := c.run(t.Context(), "off")
 			if err != nil || o.err != nil {

@@ -30,13 +30,13 @@ func MembersOf(set *appsv1.StatefulSet, c Cluster) (map[int64]*corev1.Pod, bool,
 // podsNamedFor returns the Pods that the StatefulSet selects, if few with names that it gives. It reads these by name, because the API
 // server looks through all Pods of a namespace to select some.
 func podsNamedFor(set *appsv1.StatefulSet, c Cluster) (pods []*corev1.Pod, known bool, err error) {
-	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-	if err != nil {
-		return nil, false, err
-	}
 	cached, ok := seen(c, members, set.Namespace, []string{set.Name})
 	ordinals := statefulset.OrdinalsOf(set)
 	if !ok || int64(len(cached))+ordinals.Count() > mostNames {
+		selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+		if err != nil {
+			return nil, false, err
+		}
 		return Select[*corev1.Pod](c, set.Namespace, selector)
 	}
 	names := sets.New[string]()
@@ -51,7 +51,7 @@ func podsNamedFor(set *appsv1.StatefulSet, c Cluster) (pods []*corev1.Pod, known
 		if err != nil {
 			return nil, false, err
 		}
-		if pod != nil && selector.Matches(labels.Set(pod.Labels)) {
+		if pod != nil && statefulset.Selects(set.Spec.Selector, pod.Labels) {
 			pods = append(pods, pod)
 		}
 	}
@@ -95,17 +95,17 @@ func MemberOn(claim *corev1.PersistentVolumeClaim, c Cluster) (*corev1.Pod, erro
 
 // PodsUnder returns the Pods that the budget selects. If it expects no more Pods than it selects of these members, it selects no others.
 func PodsUnder(budget *policyv1.PodDisruptionBudget, members map[int64]*corev1.Pod, c Cluster) (pods []*corev1.Pod, known bool, err error) {
-	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
-	if err != nil {
-		return nil, false, err
-	}
 	for _, pod := range members {
-		if selector.Matches(labels.Set(pod.Labels)) {
+		if statefulset.Selects(budget.Spec.Selector, pod.Labels) {
 			pods = append(pods, pod)
 		}
 	}
 	if len(pods) > 0 && int(budget.Status.ExpectedPods) == len(pods) && budget.Status.ObservedGeneration == budget.Generation {
 		return pods, true, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	if err != nil {
+		return nil, false, err
 	}
 	return Select[*corev1.Pod](c, budget.Namespace, selector)
 }

@@ -1,8 +1,6 @@
 package policies
 
 import (
-	"fmt"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -13,18 +11,21 @@ import (
 // request, and is not safe for concurrent use.
 func Remember(c Cluster) Cluster {
 	return &memory{
-		Cluster: c, got: map[string]answer[kinds.Object]{}, listed: map[string]answer[[]kinds.Object]{},
-		may: map[string]answer[bool]{}, owners: map[string]answer[*metav1.PartialObjectMetadata]{},
+		Cluster: c, got: map[question]answer[kinds.Object]{}, listed: map[question]answer[[]kinds.Object]{},
+		may: map[question]answer[bool]{}, owners: map[question]answer[*metav1.PartialObjectMetadata]{},
 	}
 }
 
 type memory struct {
 	Cluster
-	got    map[string]answer[kinds.Object]
-	listed map[string]answer[[]kinds.Object]
-	may    map[string]answer[bool]
-	owners map[string]answer[*metav1.PartialObjectMetadata]
+	got    map[question]answer[kinds.Object]
+	listed map[question]answer[[]kinds.Object]
+	may    map[question]answer[bool]
+	owners map[question]answer[*metav1.PartialObjectMetadata]
 }
+
+// question is what was asked: about a kind or a matter, in a namespace, by a name or what else tells it from others.
+type question struct{ about, namespace, name string }
 
 type answer[T any] struct {
 	value T
@@ -32,13 +33,16 @@ type answer[T any] struct {
 }
 
 func (m *memory) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
-	return recall(m.got, kind.Resource+" "+namespace+"/"+name, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
+	return recall(m.got, question{kind.Resource, namespace, name}, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
 }
 
 func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
 	// The selectors for everything and for nothing have the same text.
-	question := fmt.Sprintf("%s %s %t %s", kind.Resource, namespace, selector.Empty(), selector)
-	return recall(m.listed, question, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
+	asked := question{kind.Resource, namespace, selector.String()}
+	if selector.Empty() {
+		asked.about += " at all"
+	}
+	return recall(m.listed, asked, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
 
 func (m *memory) Seen(index *Index, namespace, value string) ([]kinds.Object, bool) {
@@ -53,7 +57,7 @@ func (m *memory) Above(namespace string, owner metav1.OwnerReference) ([]metav1.
 }
 
 func (m *memory) PodsOn(node string) ([]kinds.Object, error) {
-	pods, _, err := recall(m.listed, "pods on "+node, func() ([]kinds.Object, bool, error) {
+	pods, _, err := recall(m.listed, question{about: "pods on", name: node}, func() ([]kinds.Object, bool, error) {
 		pods, err := podsOn(node, m.Cluster)
 		return pods, true, err
 	})
@@ -65,25 +69,25 @@ func (m *memory) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Objec
 }
 
 func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
-	return recall(m.may, "bypass "+namespace+"/"+policy, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
+	return recall(m.may, question{"bypass", namespace, policy}, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
 }
 
 func (m *memory) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
-	return recall(m.may, "operate "+string(owner.UID), func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
+	return recall(m.may, question{"operate", namespace, string(owner.UID)}, func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
 }
 
 func (m *memory) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
-	return recall(m.owners, string(owner.UID), func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
+	return recall(m.owners, question{"owner", namespace, string(owner.UID)}, func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
 }
 
 // recall returns the recorded answer, or asks. A failed read ends the search.
-func recall[T any](answers map[string]answer[T], question string, ask func() (T, bool, error)) (T, bool, error) {
-	if a, ok := answers[question]; ok {
+func recall[T any](answers map[question]answer[T], asked question, ask func() (T, bool, error)) (T, bool, error) {
+	if a, ok := answers[asked]; ok {
 		return a.value, a.known, nil
 	}
 	value, known, err := ask()
 	if err == nil {
-		answers[question] = answer[T]{value, known}
+		answers[asked] = answer[T]{value, known}
 	}
 	return value, known, err
 }

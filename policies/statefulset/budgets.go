@@ -5,16 +5,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 )
 
 // Selects reports whether the selector is valid and matches the labels.
 func Selects(selector *metav1.LabelSelector, of map[string]string) bool {
-	for key, value := range ptr.Deref(selector, metav1.LabelSelector{}).MatchLabels {
+	if selector == nil {
+		return false
+	}
+	for key, value := range selector.MatchLabels {
 		if has, ok := of[key]; !ok || has != value {
-			// Most selectors do not match, and parsing them takes longer.
 			return false
 		}
+	}
+	if len(selector.MatchExpressions) == 0 {
+		return true
 	}
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && parsed.Matches(labels.Set(of))

@@ -265,22 +265,29 @@ func (c cluster) Owner(namespace string, owner metav1.OwnerReference) (*metav1.P
 	return o, true, nil
 }
 
-// ownersAreFresh is how long the owners of custom resources are cached. They rarely change, and no event shows it.
-const ownersAreFresh = time.Minute
+// The owners of custom resources are cached for ownersAreFresh: they rarely change, and no event shows it. A live answer is at most
+// ownersAreLive old, because reading every owner of a namespace for each delete takes too long.
+const (
+	ownersAreFresh = time.Minute
+	ownersAreLive  = 2 * time.Second
+)
 
 // ancestry is the cached result for an owner, or for all of a kind that Mooring cannot read.
 type ancestry struct {
 	owners []metav1.OwnerReference
 	known  bool
+	read   time.Time
 }
 
 // Above reads the owners of an owner, unless they are cached.
 func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.OwnerReference, bool, error) {
 	kind := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).GroupKind()
 	for _, of := range []any{owner.UID, kind} {
-		if above, ok := c.above.Get(of); ok {
-			above := above.(ancestry)
-			return above.owners, above.known, nil
+		if remembered, ok := c.above.Get(of); ok {
+			above := remembered.(ancestry)
+			if c.reader != c.live || time.Since(above.read) < ownersAreLive {
+				return above.owners, above.known, nil
+			}
 		}
 	}
 	o, known, err := c.Owner(namespace, owner)
@@ -288,12 +295,12 @@ func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.
 	case err != nil:
 		return nil, false, err
 	case !known:
-		c.above.Set(kind, ancestry{}, ownersAreFresh)
+		c.above.Set(kind, ancestry{read: time.Now()}, ownersAreFresh)
 		return nil, false, nil
 	case o == nil:
 		o = &metav1.PartialObjectMetadata{}
 	}
-	c.above.Set(owner.UID, ancestry{o.OwnerReferences, true}, ownersAreFresh)
+	c.above.Set(owner.UID, ancestry{o.OwnerReferences, true, time.Now()}, ownersAreFresh)
 	return o.OwnerReferences, true, nil
 }
 

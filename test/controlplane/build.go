@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -21,8 +22,8 @@ import (
 	"time"
 )
 
-// recipes has, for each Kubernetes version, the go.mod and go.sum of two builds: Kubernetes with etcd, and kwok. Their names differ
-// here, because go:embed skips folders with a go.mod.
+// recipes has, for each Kubernetes version, the go.mod and go.sum that the programs are built with. kwok has its own if it does not
+// compile with the libraries of that version. Their names differ here, because go:embed skips folders with a go.mod.
 //
 //go:embed versions
 var recipes embed.FS
@@ -40,20 +41,20 @@ func resolve(version string) string {
 }
 
 // program is a binary with the package that it is built from.
-type program struct{ name, recipe, pkg string }
+type program struct{ name, pkg string }
 
 var programs = []program{
-	{"etcd", "kubernetes", "go.etcd.io/etcd/server/v3"},
-	{"kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"},
-	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"},
-	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"},
-	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"},
-	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"},
+	{"etcd", "go.etcd.io/etcd/server/v3"},
+	{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
+	{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
+	{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
+	{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
+	{"kwok", "sigs.k8s.io/kwok/cmd/kwok"},
 }
 
 // Build returns the folder with the control plane's binaries of that version ("v1.37"; by default VersionVariable or
-// DefaultVersion). It builds them if the user's cache does not have them, which takes minutes once and reports to progress. Modules
-// come from the Go module cache, so a second build needs no network.
+// DefaultVersion). It builds those that are neither installed nor in the user's cache, which takes minutes once and reports to
+// progress. Modules come from the Go module cache, so a second build needs no network.
 func Build(ctx context.Context, version string, progress io.Writer) (string, error) {
 	version = resolve(version)
 	key, err := recipeKey(version)
@@ -65,69 +66,116 @@ func Build(ctx context.Context, version string, progress io.Writer) (string, err
 		return "", err
 	}
 	dir := filepath.Join(cache, "mooring", "controlplane", key)
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
 	unlock, err := lock(dir + ".lock")
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
+	missing := map[string][]program{}
+	for _, p := range programs {
+		if found := locate(p.name, dir, version); !isExecutable(found) {
+			recipe := recipeOf(version, p.name)
+			missing[recipe] = append(missing[recipe], p)
+		} else if filepath.Dir(found) != dir {
+			fmt.Fprintf(progress, "%s is installed: %s\n", p.name, found)
+		}
 	}
-	// Build elsewhere and move the result, so that an interrupted build is never used.
+	for recipe, programs := range missing {
+		if err := build(ctx, version, recipe, programs, dir, progress); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// recipeOf returns the name of a program's recipe.
+func recipeOf(version, program string) string {
+	if _, err := fs.Stat(recipes, "versions/"+version+"/"+program+".mod"); err == nil {
+		return program
+	}
+	return "kubernetes"
+}
+
+// build builds programs with one recipe, all at once, so that compiler and linker keep every processor busy. It builds beside dir and
+// moves the result, so that an interrupted build is never used.
+func build(ctx context.Context, version, recipe string, programs []program, dir string, progress io.Writer) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	work, err := os.MkdirTemp(filepath.Dir(dir), "building-")
 	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	if err := build(ctx, version, work, progress); err != nil {
-		return "", err
-	}
-	return dir, os.Rename(filepath.Join(work, "bin"), dir)
-}
-
-func build(ctx context.Context, version, work string, progress io.Writer) error {
-	fmt.Fprintf(progress, "Building a Kubernetes %s control plane; this takes several minutes the first time.\n", version)
-	start := time.Now()
-	for i, p := range programs {
-		began := time.Now()
-		fmt.Fprintf(progress, "  [%d/%d] %-24s", i+1, len(programs), p.name)
-		if err := buildProgram(ctx, version, work, p); err != nil {
-			fmt.Fprintln(progress, "failed")
-			return err
-		}
-		fmt.Fprintf(progress, " %4.0f s\n", time.Since(began).Seconds())
-	}
-	fmt.Fprintf(progress, "Built in %.0f s.\n", time.Since(start).Seconds())
-	return copyStages(ctx, work)
-}
-
-func buildProgram(ctx context.Context, version, work string, p program) error {
-	source := filepath.Join(work, p.recipe)
-	if err := writeRecipe(version, p.recipe, source); err != nil {
 		return err
 	}
-	release, err := pinned(version, "k8s.io/kubernetes")
+	defer os.RemoveAll(work)
+	if err := writeRecipe(version, recipe, work); err != nil {
+		return err
+	}
+	flags, err := versionFlags(version)
 	if err != nil {
 		return err
 	}
-	// Clients refuse a server whose version they cannot parse.
+	var names, packages []string
+	for _, p := range programs {
+		names, packages = append(names, p.name), append(packages, p.pkg)
+	}
+	all, err := goTool(ctx, work, io.Discard, append([]string{"list", "-deps"}, packages...)...)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "Building %s of Kubernetes %s; this takes several minutes the first time.\n", strings.Join(names, ", "), version)
+	start := time.Now()
+	bin := filepath.Join(work, "bin")
+	counted := &compiled{of: strings.Count(all, "\n"), progress: progress}
+	if _, err := goTool(ctx, work, counted, append([]string{"build", "-v", "-trimpath", "-ldflags", flags, "-o", bin + "/"}, packages...)...); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "Built in %.0f s.\n", time.Since(start).Seconds())
+	if slices.Contains(names, "kwok") {
+		if err := copyStages(ctx, work, filepath.Join(dir, "stages.yaml")); err != nil {
+			return err
+		}
+	}
+	for _, p := range programs {
+		if err := os.Rename(filepath.Join(bin, path.Base(strings.TrimSuffix(p.pkg, "/v3"))), filepath.Join(dir, p.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versionFlags make the programs report their version: clients refuse a server whose version they cannot parse.
+func versionFlags(version string) (string, error) {
+	release, err := pinned(version, "k8s.io/kubernetes")
+	if err != nil {
+		return "", err
+	}
 	flags := "-s -w"
 	parts := strings.Split(strings.TrimPrefix(release, "v"), ".")
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 		flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s -X %[1]s.gitTreeState=clean",
 			pkg, release, parts[0], parts[1])
 	}
-	output := filepath.Join(work, "bin", p.name)
-	_, err = goTool(ctx, source, "build", "-trimpath", "-ldflags", flags, "-o", output, p.pkg)
-	return err
+	return flags, nil
 }
 
-// copyStages collects the stages of nodes, Pods and volumes from kwok's module in one file beside its binary.
-func copyStages(ctx context.Context, work string) error {
-	module, err := goTool(ctx, filepath.Join(work, "kwok"), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")
+// compiled counts the packages that go build -v names, and reports each tenth of them.
+type compiled struct {
+	of, done, tenths int
+	progress         io.Writer
+}
+
+func (c *compiled) Write(names []byte) (int, error) {
+	c.done += bytes.Count(names, []byte("\n"))
+	if tenths := 10 * c.done / max(c.of, 1); tenths > c.tenths {
+		c.tenths = tenths
+		fmt.Fprintf(c.progress, "  %d of %d packages\n", c.done, c.of)
+	}
+	return len(names), nil
+}
+
+// copyStages collects the stages of nodes, Pods and volumes from kwok's module in one file.
+func copyStages(ctx context.Context, source, file string) error {
+	module, err := goTool(ctx, source, io.Discard, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")
 	if err != nil {
 		return err
 	}
@@ -151,15 +199,16 @@ func copyStages(ctx context.Context, work string) error {
 	if all.Len() == 0 {
 		return errors.New("kwok's module holds no stages where they are expected")
 	}
-	return os.WriteFile(filepath.Join(work, "bin", "stages.yaml"), all.Bytes(), 0o644)
+	return os.WriteFile(file, all.Bytes(), 0o644)
 }
 
-func goTool(ctx context.Context, dir string, args ...string) (string, error) {
+// goTool runs go in a folder and returns what it prints. log gets its other output, which the error quotes.
+func goTool(ctx context.Context, dir string, log io.Writer, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stderr = io.MultiWriter(&stderr, log)
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("go %s: %w\n%s\nThe modules come through GOPROXY (%s): the first build needs it to be reachable",
@@ -239,11 +288,22 @@ func lock(path string) (func(), error) {
 	return func() { file.Close() }, nil
 }
 
-// locate returns the path of a binary: from KUBEBUILDER_ASSETS if it has it, else from the build.
-func locate(name, built string) string {
+// locate returns the path of a binary: from KUBEBUILDER_ASSETS if it has it; else etcd and a kube-apiserver of that version ("v1.37")
+// from PATH, if they are installed; else from the build.
+func locate(name, built, version string) string {
 	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
 		if path := filepath.Join(assets, name); isExecutable(path) {
 			return path
+		}
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		switch name {
+		case "etcd":
+			return path
+		case "kube-apiserver":
+			if is, err := exec.Command(path, "--version").Output(); err == nil && strings.HasPrefix(string(is), "Kubernetes "+version+".") {
+				return path
+			}
 		}
 	}
 	return filepath.Join(built, name)

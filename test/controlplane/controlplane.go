@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) (cp *ControlPlane, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cp = &ControlPlane{Dir: o.Dir, kubectl: locate("kubectl", built)}
+	cp = &ControlPlane{Dir: o.Dir, kubectl: locate("kubectl", built, resolve(o.Version))}
 	if cp.Dir == "" {
 		cp.temporary = true
 		if cp.Dir, err = os.MkdirTemp("", "mooring-controlplane-"); err != nil {
@@ -248,7 +248,7 @@ metadata:
 }
 
 func (cp *ControlPlane) launch(o Options, built, name string, args ...string) error {
-	c := &Component{Name: name, Log: filepath.Join(cp.Dir, name+".log"), path: locate(name, built), args: args, detached: o.Detached}
+	c := &Component{Name: name, Log: filepath.Join(cp.Dir, name+".log"), path: locate(name, built, resolve(o.Version)), args: args, detached: o.Detached}
 	cp.components = append(cp.components, c)
 	return c.start()
 }

@@ -85,24 +85,42 @@ func TestStatefulSetLives(t *testing.T) {
 }
 
 func TestLocate(t *testing.T) {
-	built, assets := t.TempDir(), t.TempDir()
-	for path, mode := range map[string]os.FileMode{"etcd": 0o755, "kubectl": 0o644} {
-		if err := os.WriteFile(filepath.Join(assets, path), nil, mode); err != nil {
+	built, assets, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	for path, mode := range map[string]os.FileMode{
+		filepath.Join(assets, "etcd"): 0o755, filepath.Join(assets, "kubectl"): 0o644, filepath.Join(bin, "etcd"): 0o755, filepath.Join(bin, "kube-apiserver"): 0o755,
+		filepath.Join(bin, "kubectl"): 0o755,
+	} {
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho Kubernetes v1.37.9\n"), mode); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, c := range map[string]struct{ assets, program, want string }{
-		"not set":                   {"", "etcd", filepath.Join(built, "etcd")},
-		"in KUBEBUILDER_ASSETS":     {assets, "etcd", filepath.Join(assets, "etcd")},
-		"there and not executable":  {assets, "kubectl", filepath.Join(built, "kubectl")},
-		"not in KUBEBUILDER_ASSETS": {assets, "kwok", filepath.Join(built, "kwok")},
+	for name, c := range map[string]struct{ assets, path, program, want string }{
+		"nothing is installed":           {"", "", "etcd", filepath.Join(built, "etcd")},
+		"in KUBEBUILDER_ASSETS":          {assets, bin, "etcd", filepath.Join(assets, "etcd")},
+		"there and not executable":       {assets, "", "kubectl", filepath.Join(built, "kubectl")},
+		"not in KUBEBUILDER_ASSETS":      {assets, "", "kwok", filepath.Join(built, "kwok")},
+		"in PATH":                        {"", bin, "etcd", filepath.Join(bin, "etcd")},
+		"in PATH, of that version":       {"", bin, "kube-apiserver", filepath.Join(bin, "kube-apiserver")},
+		"in PATH, of any version at all": {"", bin, "kubectl", filepath.Join(built, "kubectl")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBEBUILDER_ASSETS", c.assets)
-			if got := locate(c.program, built); got != c.want {
+			t.Setenv("PATH", c.path)
+			if got := locate(c.program, built, "v1.37"); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+func TestLocateOfAnotherVersion(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "kube-apiserver"), []byte("#!/bin/sh\necho Kubernetes v1.3.0\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
+	if got := locate("kube-apiserver", "built", "v1.37"); got != filepath.Join("built", "kube-apiserver") {
+		t.Errorf("got %s", got)
 	}
 }
 

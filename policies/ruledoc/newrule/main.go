@@ -53,8 +53,8 @@ func write(id, reads string) error {
 	}
 	return errors.Join(
 		insert("policies/rules/rules.go", next, "\t"+block+",\n"),
-		insert("policies/v1alpha1/types.go", "}\n\n// Enforcement is the part", fmt.Sprintf("\t// %s: what it is about, in a few words.\n\t// +optional\n\t%s *%s `json:\"%[1]s,omitempty\"`\n", block, typeName, typeName)),
-		insert("policies/v1alpha1/types.go", "// HeadlessService are the parameters", fmt.Sprintf("// %s are the parameters of the rule %s.\ntype %[1]s struct {\n\tEnforcement `json:\",inline\"`\n}\n\n", typeName, id)),
+		insert("policies/v1alpha1/types.go", "}\n\n// Enforcement is the common part", fmt.Sprintf("\t// %s: what it is about, in a few words.\n\t// +optional\n\t%s *%s `json:\"%[1]s,omitempty\"`\n", block, typeName, typeName)),
+		insert("policies/v1alpha1/types.go", "// HeadlessService has the parameters", fmt.Sprintf("// %s has the parameters of the rule %s.\ntype %[1]s struct {\n\tEnforcement `json:\",inline\"`\n}\n\n", typeName, id)),
 		keep(reads),
 	)
 }

@@ -47,7 +47,7 @@ func write(id, reads string) error {
 		ids = append(ids, rule.ID)
 	}
 	slices.Sort(ids)
-	next := "}\n\n// Judge tells"
+	next := "}\n\n// Judge reports"
 	if i := slices.Index(ids, id); i+1 < len(ids) {
 		next = "\t" + policies.Rule{ID: ids[i+1]}.Block() + ",\n"
 	}

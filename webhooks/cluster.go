@@ -295,7 +295,7 @@ func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.
 	case err != nil:
 		return nil, false, err
 	case !known:
-		c.above.Set(kind, ancestry{read: time.Now()}, ownersAreFresh)
+		c.above.Set(kind, ancestry{read: time.Now()}, ownersAreLive)
 		return nil, false, nil
 	case o == nil:
 		o = &metav1.PartialObjectMetadata{}

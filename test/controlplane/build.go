@@ -23,7 +23,7 @@ import (
 )
 
 // recipes has, for each Kubernetes version, the go.mod and go.sum that the programs are built with. kwok has its own if it does not
-// compile with the libraries of that version. Their names differ here, because go:embed skips folders with a go.mod.
+// work with the libraries of that version. Their names differ here, because go:embed skips folders with a go.mod.
 //
 //go:embed versions
 var recipes embed.FS

@@ -44,7 +44,7 @@ func ClaimantOf(claim *corev1.PersistentVolumeClaim, c Cluster) (set *appsv1.Sta
 	return nil, known, nil
 }
 
-// mostNames is how many claims are read by name, with one request each.
+// mostNames is how many claims or Pods are read by name, with one request each.
 const mostNames = 16
 
 // ClaimsOf returns the existing claims of these ordinals of the StatefulSet. It reads a few claims by name, so that their absence

@@ -53,7 +53,7 @@ func by[T kinds.Object](c Cluster, index *Index, namespace string, values []stri
 	has := func(o kinds.Object) bool {
 		return match(o.(T)) && slices.ContainsFunc(index.Of(o), func(value string) bool { return slices.Contains(values, value) })
 	}
-	seen, ok := seen(c, index, namespace, values)
+	cached, ok := seen(c, index, namespace, values)
 	if !ok {
 		all, known, err := c.List(index.Kind, namespace, labels.Everything())
 		for _, o := range all {
@@ -63,7 +63,7 @@ func by[T kinds.Object](c Cluster, index *Index, namespace string, values []stri
 		}
 		return found, known, err
 	}
-	for _, o := range seen {
+	for _, o := range cached {
 		if len(found) == most {
 			break
 		}

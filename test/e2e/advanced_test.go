@@ -8,23 +8,6 @@ import (
 	"github.com/mooring-dev/mooring/test/harness"
 )
 
-// advancedSets are Advanced StatefulSets as far as Mooring reads them. Nothing runs them here: the tests make their Pods and claims.
-const advancedSets = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: statefulsets.apps.kruise.io}
-spec:
-  group: apps.kruise.io
-  scope: Namespaced
-  names: {kind: StatefulSet, plural: statefulsets, singular: statefulset}
-  versions:
-  - name: v1beta1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-    subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
-`
-
 // member is a ready Pod of db with its claim, as the Advanced StatefulSet's controller makes them.
 func member(n int) string {
 	return fmt.Sprintf(`---
@@ -45,7 +28,7 @@ spec:
 // TestAdvancedStatefulSets checks that OpenKruise's StatefulSets are judged as StatefulSets are, once their CustomResourceDefinition is there.
 func TestAdvancedStatefulSets(t *testing.T) {
 	s := newShell(t)
-	s.define(advancedSets)
+	s.define(harness.AdvancedStatefulSets)
 	advanced := func(lines ...string) string {
 		return strings.Replace(harness.StatefulSet("NAMESPACE", lines...), "apiVersion: apps/v1", "apiVersion: apps.kruise.io/v1beta1", 1)
 	}

@@ -2,6 +2,24 @@ package harness
 
 import "strings"
 
+// AdvancedStatefulSets is a CustomResourceDefinition of OpenKruise's Advanced StatefulSets, as far as Mooring reads them. No controller
+// runs them: tests make their Pods and claims.
+const AdvancedStatefulSets = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: statefulsets.apps.kruise.io}
+spec:
+  group: apps.kruise.io
+  scope: Namespaced
+  names: {kind: StatefulSet, plural: statefulsets, singular: statefulset}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
+`
+
 // Database has the objects of a load, in the namespace load: a StatefulSet of three with claims, and one with the protect label.
 var Database = `
 apiVersion: v1

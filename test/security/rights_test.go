@@ -81,7 +81,7 @@ spec:
       containers: [{name: web, image: example/web}]
 `
 
-// databases are custom resources that own StatefulSets and that Mooring can read, and Advanced StatefulSets.
+// databases are custom resources that own StatefulSets and that Mooring can read.
 const databases = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -91,20 +91,6 @@ spec:
   scope: Namespaced
   names: {kind: Database, plural: databases, singular: database}
   versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: statefulsets.apps.kruise.io}
-spec:
-  group: apps.kruise.io
-  scope: Namespaced
-  names: {kind: StatefulSet, plural: statefulsets, singular: statefulset}
-  versions:
-  - name: v1beta1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-    subresources: {scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -258,7 +244,7 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{port: 5432}]}
 			fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":%q,"kind":%q,"name":"gone","uid":"gone"}]}}`, apiVersion, kind))
 	}
 	// A custom resource's definition shows whether it has a scale subresource.
-	run(databases, "apply", "-f", "-")
+	run(databases+"---"+harness.AdvancedStatefulSets, "apply", "-f", "-")
 	run("", "wait", "crd/databases.db.example.com", "crd/statefulsets.apps.kruise.io", "--for=condition=Established", "--timeout=30s")
 	run("", "wait", "clusterrole/mooring-owners", "--for=jsonpath={.rules[0].resources[0]}=databases", "--timeout=30s")
 	run("{apiVersion: db.example.com/v1, kind: Database, metadata: {name: db, namespace: shop}}", "create", "-f", "-")

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// auditPolicy has the API server write down who asked for what and what it answered, and no contents.
+// auditPolicy is the beginning of the API server's audit policy. It excludes leases, Events and non-resource URLs.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
@@ -20,29 +20,29 @@ rules:
   nonResourceURLs: ["/*"]
 `
 
+// metadata ends the audit policy. For all other requests the API server records the user, the object and the response, but no bodies.
 const metadata = "- level: Metadata\n"
 
-// call is a request that the API server answered.
+// call is an answered request in the audit log.
 type call struct {
 	User struct{ Username string }
 	Verb string
-	// ObjectRef is what the request is about. A Namespace is in itself.
+	// ObjectRef is the requested object. For a Namespace, the field Namespace is its own name.
 	ObjectRef struct{ APIGroup, Resource, Subresource, Namespace, Name string }
-	// RequestURI and RequestObject are what was asked for; the object only in a recording.
-	RequestURI    string
-	RequestObject json.RawMessage
-	// ResponseStatus is the answer.
+	// RequestURI and RequestObject are the path and the body. The body is only recorded with -record.
+	RequestURI     string
+	RequestObject  json.RawMessage
 	ResponseStatus struct {
 		Code    int
 		Message string
 	}
 }
 
-// auditLog is the API server's.
+// auditLog is the API server's audit log.
 type auditLog struct{ path string }
 
-// calls returns the calls about a namespace and what is in it, and those of its user about what is in none, in the order in which
-// they were answered. The namespace's name is taken out of them, so that they compare with another namespace's.
+// calls returns the calls for a namespace and the objects in it, and its user's calls for cluster-scoped objects, in the order of
+// the responses. It replaces the name of the namespace, so that the calls of two namespaces can be compared.
 func (l *auditLog) calls(namespace string) ([]call, error) {
 	all, err := l.read(namespace, func(c call) bool {
 		return c.ObjectRef.Namespace == namespace || c.ObjectRef.Namespace == "" && strings.HasSuffix(c.User.Username, ":"+namespace)
@@ -57,7 +57,7 @@ func (l *auditLog) calls(namespace string) ([]call, error) {
 
 const mooringsOwn = "system:serviceaccount:mooring-system:mooring"
 
-// read returns the calls that are wanted. Only lines that hold the text are looked at.
+// read returns the calls that wanted accepts. It parses only the lines that contain the text.
 func (l *auditLog) read(text string, wanted func(call) bool) ([]call, error) {
 	file, err := os.Open(l.path)
 	if err != nil {
@@ -69,7 +69,7 @@ func (l *auditLog) read(text string, wanted func(call) bool) ([]call, error) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var c call
-		// The last line may be under way.
+		// The last line can be incomplete.
 		if strings.Contains(lines.Text(), text) && json.Unmarshal(lines.Bytes(), &c) == nil && wanted(c) {
 			all = append(all, c)
 		}
@@ -94,18 +94,18 @@ func (c call) writes() bool {
 	return true
 }
 
-// refused tells whether Mooring refused the call.
+// refused reports whether Mooring refused the call.
 func (c call) refused() bool {
 	return c.ResponseStatus.Code >= 400 && strings.Contains(c.ResponseStatus.Message, "mooring.dev") && strings.Contains(c.ResponseStatus.Message, "denied the request")
 }
 
-// denial is a finding that Mooring refused a request for.
+// denial is a finding for which Mooring refused a request.
 type denial struct {
-	// Finding is rule and check, and Said what it says.
+	// Finding is the rule and the check. Said is the message.
 	Finding, Said string
-	// Request is verb and resource.
+	// Request is the verb and the resource.
 	Request string
-	// Object and User say whose it was.
+	// Object is the requested object. User is the client.
 	Object, User string
 }
 
@@ -115,7 +115,7 @@ func (d denial) String() string {
 
 var findings = regexp.MustCompile(`(?m)(?:denied the request: |^\s*)([a-z]+(?:-[a-z]+)*/[a-z]+(?:-[a-z]+)*): (.*)`)
 
-// denials returns what Mooring refused of the calls, a finding each.
+// denials returns the findings for which Mooring refused calls.
 func denials(calls []call) []denial {
 	var all []denial
 	for _, c := range calls {
@@ -136,7 +136,7 @@ func denials(calls []call) []denial {
 	return all
 }
 
-// repeated counts the refused requests that were asked before.
+// repeated counts the refused requests that repeat an earlier refused request.
 func repeated(calls []call) int {
 	asked, n := map[string]bool{}, 0
 	for _, c := range calls {
@@ -152,7 +152,7 @@ func repeated(calls []call) int {
 	return n
 }
 
-// denialsOfUser returns what was refused in the namespaces that a user made, to anybody.
+// denialsOfUser returns the denials in the namespaces that a user created, whoever made the request.
 func (l *auditLog) denialsOfUser(user string) ([]denial, error) {
 	own, err := l.read(`"`+user+`"`, func(c call) bool {
 		return c.User.Username == user && c.Verb == "create" && c.ObjectRef.Resource == "namespaces" && c.ObjectRef.Subresource == ""
@@ -171,8 +171,8 @@ func (l *auditLog) denialsOfUser(user string) ([]denial, error) {
 	return all, nil
 }
 
-// bystanders returns what was refused to the cluster's own programs outside of every namespace, where no case counts it. Mooring asks
-// whether it refuses.
+// bystanders returns the denials of the cluster's own components for cluster-scoped objects, which no case counts. It leaves out
+// Mooring's own dry run, which tests that the API server reaches the webhook.
 func (l *auditLog) bystanders() ([]denial, error) {
 	refused, err := l.read("denied the request", func(c call) bool {
 		return c.refused() && c.ObjectRef.Namespace == "" && strings.HasPrefix(c.User.Username, "system:") && c.User.Username != mooringsOwn

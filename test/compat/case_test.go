@@ -19,16 +19,16 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// profiles in the order in which a case runs under them. What happens without any rule is what all others are compared with.
+// profiles are in the order in which a case runs under them. All others are compared with off, which has no rules.
 var profiles = []string{"off", "warn", "baseline", "restricted"}
 
 // refusal is a denial that a user of the profile wants.
 type refusal struct {
-	// finding is rule and check, or one "or" the other where it is a matter of time; request is a resource, or a verb and a resource,
-	// as in "delete statefulsets".
+	// finding is the rule and the check. If it depends on timing, " or " separates several. request is a resource, or a verb and a
+	// resource, such as "delete statefulsets".
 	finding, request string
 	why              string
-	// maybe says that it depends on time, such as on whether a Pod is back before the next one goes.
+	// maybe means that the refusal depends on timing, such as whether a Pod is ready again before the next one is deleted.
 	maybe bool
 }
 
@@ -36,21 +36,21 @@ func (r refusal) is(d denial) bool {
 	return slices.Contains(strings.Split(r.finding, " or "), d.Finding) && (r.request == d.Request || strings.HasSuffix(d.Request, " "+r.request))
 }
 
-// compatCase is something that a program does.
+// compatCase is a task that a program performs.
 type compatCase struct {
-	// program is the name of the program, or kubectl.
+	// program is a name in programs, or kubectl.
 	program string
 	name    string
-	// does is a script that does it and checks that it ends well. Its first failing command ends it. It finds what script.sh has,
-	// and says itself which commands fail under which profile.
+	// does is a script that performs the task and checks the result. It stops at the first command that fails. It can use the
+	// functions of script.sh, and states which commands must fail under which profile.
 	does string
-	// refused is what Mooring refuses of it under a profile.
+	// refused lists by profile what Mooring refuses.
 	refused map[string][]refusal
-	// slow leaves the case out of the quick part, where a standIn may be.
+	// slow excludes the case from the quick part. A standIn runs only there.
 	slow, standIn bool
 }
 
-// outcome is what became of a case under a profile.
+// outcome is the result of a case under a profile.
 type outcome struct {
 	err     error
 	said    string
@@ -60,16 +60,16 @@ type outcome struct {
 	took    time.Duration
 }
 
-// patience is how long a case may take on a busy machine.
+// patience is the time limit of a script. It allows for a busy machine.
 const patience = 6 * time.Minute
 
-// namespace is the case's own under a profile.
+// namespace returns the case's own namespace under a profile.
 func (c compatCase) namespace(profile string) string {
 	namespace := strings.ToLower(c.program + "-" + strings.NewReplacer(" ", "-", ",", "", ":", "", ";", "", "'", "").Replace(c.name))
 	return strings.Trim(namespace[:min(len(namespace), 50)], "-") + "-" + profile
 }
 
-// run runs the case under one profile, in a namespace of its own.
+// run runs the case under one profile, in its own namespace.
 func (c compatCase) run(ctx context.Context, profile string) (outcome, error) {
 	namespace := c.namespace(profile)
 	s, err := newScene(ctx, namespace, profile, c.program)
@@ -91,7 +91,7 @@ func (c compatCase) run(ctx context.Context, profile string) (outcome, error) {
 	return o, nil
 }
 
-// scene is a namespace that a program works in.
+// scene is the namespace and the directory that a script works in.
 type scene struct{ namespace, profile, dir, kubeconfig, path, module string }
 
 func newScene(ctx context.Context, namespace, profile, programName string) (*scene, error) {
@@ -121,7 +121,7 @@ func newScene(ctx context.Context, namespace, profile, programName string) (*sce
 	if err := clientcmd.WriteToFile(*config, s.kubeconfig); err != nil {
 		return nil, err
 	}
-	// The script finds kubectl, and its program under the name that people call it by.
+	// The PATH of the script has kubectl, and the program under its usual name.
 	tools := filepath.Join(s.dir, "bin")
 	if err := os.MkdirAll(tools, 0o755); err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func newScene(ctx context.Context, namespace, profile, programName string) (*sce
 	return s, os.CopyFS(s.dir, os.DirFS(testdata))
 }
 
-// script runs a script in the scene and returns what it printed.
+// script runs a script in the scene and returns its output.
 func (s *scene) script(ctx context.Context, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -158,18 +158,18 @@ func (s *scene) script(ctx context.Context, script string) (string, error) {
 		"KUBECACHEDIR="+filepath.Join(shared.Dir, "kubectl-cache"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	// What the script left running ends with it.
+	// A timeout also stops the script's background processes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		return out.String(), fmt.Errorf("the script did not end within %s", patience)
+		return out.String(), fmt.Errorf("the script did not finish within %s", patience)
 	}
 	return out.String(), err
 }
 
-// row is a case with what became of it under each profile.
+// row is a case with its outcomes by profile.
 type row struct {
 	compatCase
 	outcomes map[string]outcome
@@ -195,22 +195,23 @@ func (r row) wanted(profile string, d denial) bool {
 	})
 }
 
-// fights are the objects that somebody writes more than twice as often as without rules.
+// fights returns the objects that a client writes more than twice as often as without rules, with a margin of five writes.
 func (r row) fights(profile string) []string {
 	before, after := writes(r.outcomes["off"].calls), writes(r.outcomes[profile].calls)
 	var all []string
 	for _, what := range slices.Sorted(maps.Keys(after)) {
 		if n := after[what]; n > 2*before[what]+5 {
-			all = append(all, fmt.Sprintf("%s %d times, and %d without rules", what, n, before[what]))
+			all = append(all, fmt.Sprintf("%s %d times, but only %d times without rules", what, n, before[what]))
 		}
 	}
 	return all
 }
 
-// housekeepers write as often as Pods come and go.
+// housekeepers write whenever Pods start or stop, so their writes do not count.
 var housekeepers = []string{"endpoint-controller", "endpointslice-controller", "disruption-controller"}
 
-// writes counts the writes of an object by a user, with those that Mooring refused. What failed for another reason changed nothing.
+// writes counts the writes by user and object, including those that Mooring refused. Writes that failed for another reason do not
+// count, because they changed nothing.
 func writes(calls []call) map[string]int {
 	count := map[string]int{}
 	for _, c := range calls {
@@ -225,7 +226,7 @@ func writes(calls []call) map[string]int {
 	return count
 }
 
-// judge says what is not as it should be under a profile.
+// judge returns everything that went wrong under a profile.
 func (r row) judge(profile string) error {
 	o := r.outcomes[profile]
 	var wrong error
@@ -238,10 +239,10 @@ func (r row) judge(profile string) error {
 		}
 	}
 	for _, f := range r.fights(profile) {
-		wrong = errors.Join(wrong, fmt.Errorf("a fight: %s", f))
+		wrong = errors.Join(wrong, fmt.Errorf("fight: %s", f))
 	}
 	if o.drift > r.outcomes["off"].drift {
-		wrong = errors.Join(wrong, fmt.Errorf("%d objects drifted, %d without rules", o.drift, r.outcomes["off"].drift))
+		wrong = errors.Join(wrong, fmt.Errorf("%d objects drifted, but only %d without rules", o.drift, r.outcomes["off"].drift))
 	}
 	if o.err != nil {
 		wrong = errors.Join(wrong, o.err)
@@ -262,7 +263,7 @@ func TestCompat(t *testing.T) {
 				}
 				r.outcomes[profile] = o
 				if profile == "off" && o.err != nil {
-					t.Fatalf("it does not even end well without rules: %v\n%s", o.err, o.said)
+					t.Fatalf("the case fails even without rules: %v\n%s", o.err, o.said)
 				}
 				if wrong := r.judge(profile); wrong != nil {
 					t.Errorf("%s, after %.0f s: %v\n%s", profile, o.took.Seconds(), wrong, o.said)
@@ -275,7 +276,7 @@ func TestCompat(t *testing.T) {
 	}
 }
 
-// cases are those that are asked for.
+// cases returns the cases of the selected parts.
 func cases() (all []compatCase) {
 	of := map[string][]compatCase{
 		"kubectl":   kubectlCases,

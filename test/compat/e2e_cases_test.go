@@ -7,12 +7,12 @@ const (
 	nonRetain    = statefulSets + "Non-retain StatefulSetPersistentVolumeClaimPolicy "
 )
 
-// e2eRefused is what baseline refuses of Kubernetes' cases, and why a user of baseline wants that.
+// e2eRefused lists what baseline refuses in Kubernetes' own cases, and why a user of baseline wants that.
 var e2eRefused = map[string][]refusal{
 	statefulSets + "AvailableReplicas should get updated accordingly when MinReadySeconds is enabled": {noNames},
 	statefulSets + "MinReadySeconds should be honored when enabled":                                   {noNames},
 	basic + "should list, patch and delete a collection of StatefulSets [Conformance]": {
-		{finding: "headless-service/selector", request: "create statefulsets", why: "the Service selects none of the Pods, which get no DNS names"},
+		{finding: "headless-service/selector", request: "create statefulsets", why: "the Service selects none of the Pods, so they get no DNS names"},
 	},
 	nonRetain + "should delete PVCs with a WhenDeleted policy":                                     {dataGoes},
 	nonRetain + "should delete PVCs after adopting pod (WhenDeleted)":                              {dataGoes},
@@ -20,25 +20,25 @@ var e2eRefused = map[string][]refusal{
 	nonRetain + "should delete PVCs after adopting pod (WhenScaled)":                               {scaledGoes, fewerThanMost},
 	nonRetain + "should not delete PVC with OnScaledown policy if another controller owns the PVC": {scaledGoes, allGoes},
 	nonRetain + "should not delete PVCs when there is another controller": {
-		{finding: "lost-owner/missing", request: "update persistentvolumeclaims", why: "the owner that the claim is given does not exist: the garbage collector would delete the claim and its data"},
+		{finding: "lost-owner/missing", request: "update persistentvolumeclaims", why: "the new owner of the claim does not exist, so the garbage collector would delete the claim and its data"},
 	},
 }
 
 var (
-	noNames       = refusal{finding: "headless-service/missing", request: "create statefulsets", why: "the Service that gives the Pods their DNS names does not exist, and serviceName cannot be changed later"}
-	dataGoes      = refusal{finding: "delete-protection/data", request: "delete statefulsets", why: "whenDeleted is Delete: the claims and their data go with the StatefulSet"}
-	scaledGoes    = refusal{finding: "scale-down/data", request: "update statefulsets", why: "whenScaled is Delete: the claims of the members that go are deleted, and their data"}
-	fewerThanMost = refusal{finding: "scale-down/quorum", request: "update statefulsets", why: "fewer than a majority of the members stay, and they keep data"}
-	allGoes       = refusal{finding: "scale-down/to-zero", request: "update statefulsets", why: "no member stays, and they keep data"}
+	noNames       = refusal{finding: "headless-service/missing", request: "create statefulsets", why: "the governing Service, which gives the Pods their DNS names, does not exist, and serviceName is immutable"}
+	dataGoes      = refusal{finding: "delete-protection/data", request: "delete statefulsets", why: "whenDeleted is Delete: the claims and their data are deleted with the StatefulSet"}
+	scaledGoes    = refusal{finding: "scale-down/data", request: "update statefulsets", why: "whenScaled is Delete: the claims of the removed members and their data are deleted"}
+	fewerThanMost = refusal{finding: "scale-down/quorum", request: "update statefulsets", why: "the remaining members are not a majority, and the members hold data"}
+	allGoes       = refusal{finding: "scale-down/to-zero", request: "update statefulsets", why: "no member remains, and the members hold data"}
 )
 
 const (
-	needsProbe   = "a readiness probe has to fail, and then to succeed"
-	needsFailure = "a kubelet has to end the containers of a Pod that a finalizer keeps"
-	needsKubelet = "a kubelet has to refuse a Pod, for a port of the node that another Pod has"
+	needsProbe   = "a readiness probe must fail, and then succeed"
+	needsFailure = "a kubelet must stop the containers of a Pod that a finalizer keeps"
+	needsKubelet = "a kubelet must reject a Pod because another Pod uses its host port"
 )
 
-// e2eNeedsContainers are the cases that do not pass on simulated nodes, and why.
+// e2eNeedsContainers lists the cases that cannot pass on simulated nodes, and why.
 var e2eNeedsContainers = map[string]string{
 	budgets + "evictions: maxUnavailable deny evictions, integer => should not allow an eviction [Serial]":                                                needsKubelet,
 	budgets + "evictions: too few pods, replicaSet, percentage => should not allow an eviction [Serial]":                                                  needsKubelet,
@@ -57,7 +57,7 @@ var e2eNeedsContainers = map[string]string{
 	basic + "should provide basic identity":                                                                                                               needsProbe,
 }
 
-// e2eQuick are the cases for the quick part.
+// e2eQuick lists the cases of the quick part.
 var e2eQuick = []string{
 	basic + "should have a working scale subresource [Conformance]",
 	nonRetain + "should delete PVCs with a WhenDeleted policy",

@@ -17,16 +17,16 @@ import (
 	"time"
 )
 
-// e2eFocus are Kubernetes' own cases that are run. The clustered applications need containers.
+// e2eFocus and e2eSkip select cases of Kubernetes' own end-to-end tests. The clustered applications need containers.
 const (
 	e2eFocus = `\[sig-apps\] (StatefulSet|DisruptionController)`
 	e2eSkip  = `Deploy clustered applications|Feature:OffByDefault|Disruptive|Listing PodDisruptionBudgets for all namespaces`
 )
 
-// e2ePatience is how long one of Kubernetes' cases may take on a busy machine.
+// e2ePatience is the time limit of a case. It allows for a busy machine.
 const e2ePatience = 4 * time.Minute
 
-// e2eLabels has the API server put a profile on the namespaces that a case makes: its user's name says which.
+// e2eLabels makes the API server label the namespaces that a case creates with a profile. The name of the user contains the profile.
 const e2eLabels = `
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy
@@ -47,7 +47,7 @@ metadata: {name: e2e-%[1]s}
 spec: {policyName: e2e-%[1]s}
 `
 
-// e2eCase is one of Kubernetes' own.
+// e2eCase is one of Kubernetes' own cases.
 type e2eCase struct {
 	name     string
 	outcomes map[string]e2eOutcome
@@ -60,7 +60,7 @@ type e2eOutcome struct {
 	denials      []denial
 }
 
-// outOfTime tells whether it was no refusal that ended the case: the machine was too slow for it.
+// outOfTime reports whether the case ran out of time without a refusal, because the machine was too slow.
 func (o e2eOutcome) outOfTime() bool { return o.late && len(o.denials) == 0 }
 
 func (o e2eOutcome) String() string {
@@ -73,7 +73,7 @@ func (o e2eOutcome) String() string {
 	return fmt.Sprintf("failed after %.0f s: %v\n%s", o.took.Seconds(), o.denials, o.said)
 }
 
-// e2eSummary is what the table says of Kubernetes' cases.
+// e2eSummary is the part of the table about Kubernetes' own cases.
 type e2eSummary struct {
 	All, OnSimulatedNodes, Warn, Baseline int
 	Refused                               []e2eRefusal
@@ -84,17 +84,17 @@ type e2eRefusal struct {
 	Seen []seen
 }
 
-// e2eSeen is what TestE2E saw.
+// e2eSeen is the result of TestE2E.
 var e2eSeen *e2eSummary
 
-// e2eRun is what one run of the cases needs.
+// e2eRun has the paths of the programs that run the cases.
 type e2eRun struct{ program, kubectl string }
 
-// TestE2E runs Kubernetes' own cases of StatefulSets and of disruption budgets. What passes without rules passes in mode
-// warn; what baseline refuses is in e2eRefused.
+// TestE2E runs Kubernetes' own cases for StatefulSets and PodDisruptionBudgets. A case that passes without rules must pass in mode
+// warn. Baseline must refuse what e2eRefused lists, and nothing else.
 func TestE2E(t *testing.T) {
 	if !runs("e2e") {
-		t.Skip("another part is asked for")
+		t.Skip("-part selects another part")
 	}
 	ctx := t.Context()
 	for profile, label := range map[string]string{"off": "profile", "warn": "mode", "baseline": "profile"} {
@@ -117,7 +117,7 @@ func TestE2E(t *testing.T) {
 	}
 	for name := range e2eNeedsContainers {
 		if !slices.Contains(names, name) {
-			t.Errorf("e2eNeedsContainers has %q, which is none of Kubernetes' cases", name)
+			t.Errorf("e2eNeedsContainers lists %q, which is not a case of Kubernetes", name)
 		}
 	}
 	var all []e2eCase
@@ -137,7 +137,7 @@ func TestE2E(t *testing.T) {
 	all = slices.DeleteFunc(all, func(c e2eCase) bool { return len(c.outcomes) == 0 })
 	for i, c := range all {
 		if slices.ContainsFunc(slices.Collect(maps.Values(c.outcomes)), e2eOutcome.outOfTime) {
-			t.Logf("once more, now with the machine to itself: %s", c.name)
+			t.Logf("running again, with nothing else on the machine: %s", c.name)
 			run.all(ctx, c, len(all)+i)
 		}
 	}
@@ -163,7 +163,7 @@ func TestE2E(t *testing.T) {
 	e2eSeen = &sum
 }
 
-// all runs the case under every profile, as long as it passes without rules.
+// all runs the case under every profile, unless it fails without rules.
 func (r e2eRun) all(ctx context.Context, c e2eCase, i int) {
 	for _, profile := range []string{"off", "warn", "baseline"} {
 		c.outcomes[profile] = r.run(ctx, c.name, profile, i)
@@ -173,7 +173,7 @@ func (r e2eRun) all(ctx context.Context, c e2eCase, i int) {
 	}
 }
 
-// judge says what is not as it should be.
+// judge returns everything that went wrong.
 func (c e2eCase) judge() error {
 	off, warn, baseline := c.outcomes["off"], c.outcomes["warn"], c.outcomes["baseline"]
 	if !off.passed {
@@ -185,7 +185,7 @@ func (c e2eCase) judge() error {
 	}
 	wanted := e2eRefused[c.name]
 	if baseline.passed != (wanted == nil) {
-		wrong = errors.Join(wrong, fmt.Errorf("under baseline, which should refuse it %d requests, it %s", len(wanted), baseline))
+		wrong = errors.Join(wrong, fmt.Errorf("under baseline, which must refuse %d requests, it %s", len(wanted), baseline))
 	}
 	for _, d := range baseline.denials {
 		if !slices.ContainsFunc(wanted, func(w refusal) bool { return w.is(d) }) {
@@ -202,12 +202,12 @@ func (c e2eCase) judge() error {
 
 func (s e2eSummary) write(page *bytes.Buffer) {
 	fmt.Fprintf(page, `
-## Kubernetes' own cases
+## Kubernetes' own tests
 
-The suite takes %d of Kubernetes' end-to-end cases: those of StatefulSets and of disruption budgets. %d of them pass on simulated nodes;
-the others need containers. In mode warn %d pass, and under baseline %d. Baseline refuses these:
+The suite selects %d of Kubernetes' end-to-end tests: those for StatefulSets and PodDisruptionBudgets. %d of them pass on simulated nodes;
+the others need containers. In mode warn, %d pass; under baseline, %d. Baseline refuses these requests:
 
-| case | finding | request | Mooring said, for one | why a user of baseline wants that |
+| test | finding | request | example message | why a user of baseline wants that |
 | --- | --- | --- | --- | --- |
 `, s.All, s.OnSimulatedNodes, s.Warn, s.Baseline)
 	for _, r := range s.Refused {
@@ -222,7 +222,7 @@ func e2eNames(ctx context.Context, program string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, program, "-test.run=TestE2E", "-ginkgo.dry-run", "-ginkgo.focus="+e2eFocus, "-ginkgo.skip="+e2eSkip,
 		"-ginkgo.json-report="+report, "--kubeconfig="+shared.Kubeconfig)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("listing Kubernetes' cases: %w\n%s", err, out)
+		return nil, fmt.Errorf("listing Kubernetes' own cases: %w\n%s", err, out)
 	}
 	data, err := os.ReadFile(report)
 	if err != nil {
@@ -249,7 +249,7 @@ func e2eNames(ctx context.Context, program string) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// run runs a case under one profile, as a user of its own.
+// run runs a case under one profile, as its own user.
 func (r e2eRun) run(ctx context.Context, name, profile string, i int) (o e2eOutcome) {
 	began := time.Now()
 	defer func() { o.took = time.Since(began) }()
@@ -267,7 +267,7 @@ func (r e2eRun) run(ctx context.Context, name, profile string, i int) (o e2eOutc
 	cmd.Env = append(os.Environ(), "KUBECTL="+shared.Kubectl(ctx).Path)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	// A case that is not found is none that passed.
+	// Ginkgo also succeeds if it does not find the case.
 	o.said, o.passed = string(out), err == nil && strings.Contains(string(out), "1 Passed")
 	o.late = !o.passed && time.Since(began) >= e2ePatience
 	o.denials, err = shared.audit.denialsOfUser(user)

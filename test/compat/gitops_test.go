@@ -2,10 +2,10 @@ package compat
 
 import "strings"
 
-// gitopsCases are what a GitOps tool does with a namespace, the same for Flux and for Argo CD.
+// gitopsCases returns the cases of a GitOps tool, which are the same for Flux and Argo CD.
 func gitopsCases(program string) []compatCase {
-	// sync FILE applies it, prune FILE takes away what it holds, and insync FILE fails where the tool would say that the cluster
-	// differs from it.
+	// sync FILE applies the file, prune FILE deletes its objects, and insync FILE fails if the tool finds a difference between the
+	// file and the cluster.
 	tool := `
 sync() { flux -cluster "$KUBECONFIG" -namespace "$NAMESPACE" sync < "$1"; }
 prune() { flux -cluster "$KUBECONFIG" -namespace "$NAMESPACE" delete < "$1"; }
@@ -44,7 +44,7 @@ quiet 3`,
 			refused: map[string][]refusal{"restricted": {losesAll, losesNames}},
 		},
 		{
-			name: "a StatefulSet before its Service",
+			name: "apply a StatefulSet before its Service",
 			does: `
 { sed '1,/^---$/d' db.yaml; echo ---; sed '/^---$/,$d' db.yaml; } > turned.yaml
 sync turned.yaml
@@ -53,8 +53,8 @@ unchanged sync turned.yaml
 insync turned.yaml`,
 		},
 		{
-			// A default that the tool does not know of must neither be taken back by it nor be called a difference.
-			name: "a policy's defaults stay",
+			// The tool must neither revert nor report a default that it does not know.
+			name: "keep a policy's defaults",
 			does: `
 [ "$PROFILE" = off ] || {
 kubectl apply -f - <<END
@@ -85,7 +85,7 @@ quiet 3
 unless off kubectl delete statefulpolicy $NAMESPACE`,
 		},
 	}
-	// grown asks for the default without leaving anything.
+	// grown checks with a dry run that the default is in force.
 	tool += `
 grown() { kubectl apply --dry-run=server -f db.yaml -o jsonpath='{.items[*].spec.updateStrategy.rollingUpdate.partition}' | grep -qx 1; }
 `

@@ -3,13 +3,13 @@ package compat
 import "strings"
 
 var (
-	losesClaims = refusal{finding: "delete-protection/data", request: "delete statefulsets", why: "the claims of three members and their data go with it"}
-	losesAll    = refusal{finding: "delete-protection/running", request: "delete statefulsets", why: "three running members go with it"}
-	losesNames  = refusal{finding: "headless-service/in-use", request: "delete services", why: "the members lose their names"}
-	wantsRetain = refusal{finding: "retention-policy/required", request: "statefulsets", why: "restricted allows no StatefulSet that takes its claims along"}
+	losesClaims = refusal{finding: "delete-protection/data", request: "delete statefulsets", why: "it deletes the claims of three members and their data"}
+	losesAll    = refusal{finding: "delete-protection/running", request: "delete statefulsets", why: "it stops three ready members"}
+	losesNames  = refusal{finding: "headless-service/in-use", request: "delete services", why: "the members lose their DNS names"}
+	wantsRetain = refusal{finding: "retention-policy/required", request: "statefulsets", why: "restricted requires the retention policy Retain"}
 )
 
-// helmCases are what Helm does in a release's life, the same for both of its major versions.
+// helmCases returns the cases of a release's life, which are the same for both major versions of Helm.
 func helmCases(program string) []compatCase {
 	rollBackOnFailure := "--atomic"
 	if program == "helm4" {
@@ -34,7 +34,7 @@ settled db 3
 quiet 3`,
 		},
 		{
-			name: "uninstall with retention Delete",
+			name: "uninstall with retention policy Delete",
 			does: `
 refused restricted helm install db ./chart --set=whenDeleted=Delete --wait --timeout=90s
 [ "$PROFILE" != restricted ] || exit 0
@@ -45,7 +45,7 @@ unless baseline none statefulsets services pods pvc`,
 			refused: map[string][]refusal{"baseline": {losesClaims}, "restricted": {wantsRetain}},
 		},
 		{
-			name: "a first install fails and is taken back",
+			name: "roll back a failed first install",
 			does: `
 fails helm install db ./chart --set=disk=none ROLLBACK --timeout=8s
 none statefulsets services pods
@@ -55,7 +55,7 @@ settled db 3
 quiet 3`,
 		},
 		{
-			name: "a first install with retention Delete fails and is taken back",
+			name: "roll back a failed first install with retention policy Delete",
 			does: `
 fails helm install db ./chart --set=disk=none,whenDeleted=Delete ROLLBACK --timeout=8s
 none statefulsets services pods

@@ -20,13 +20,13 @@ settled db 3`,
 		does: `
 kubectl create -f db.yaml
 settled db 3
-# kubectl reads the version first, and somebody may write the status meanwhile.
+# kubectl reads the resourceVersion first, and a controller can write the status in between.
 unchanged retry 10 kubectl replace -f db.yaml
 unchanged kubectl apply -f db.yaml
 unchanged kubectl apply -f db.yaml`,
 	},
 	{
-		program: "kubectl", name: "volumes made by hand",
+		program: "kubectl", name: "use statically provisioned volumes",
 		does: `
 kubectl create -f - <<END
 apiVersion: storage.k8s.io/v1
@@ -65,7 +65,7 @@ kubectl apply -f db.yaml
 settled db 3
 refused restricted kubectl delete all --all
 unless restricted none statefulsets services pods`,
-		refused: map[string][]refusal{"restricted": {losesAll, losesNames, {finding: "pod-disruption/majority", request: "delete pods", why: "another member is not back yet", maybe: true}}},
+		refused: map[string][]refusal{"restricted": {losesAll, losesNames, {finding: "pod-disruption/majority", request: "delete pods", why: "another member is not ready yet", maybe: true}}},
 	},
 	{
 		program: "kubectl", name: "scale and restart",
@@ -84,7 +84,7 @@ settled db 3`,
 	{
 		program: "kubectl", name: "drain a node",
 		does: `
-# Nodes that no other case's Pods run on.
+# Nodes on which no Pods of other cases run.
 for node in a b; do kubectl create -f - <<END
 apiVersion: v1
 kind: Node
@@ -102,7 +102,7 @@ sed "s/^    spec:$/    spec:\n      nodeSelector: {scene: $NAMESPACE}\n      tol
 settled db 3
 kubectl drain $NAMESPACE-a --force --ignore-daemonsets --timeout=150s
 settled db 3
-# A Pod that is back at once, under its name, counts as disrupted for up to two minutes.
+# An evicted Pod that is replaced at once under the same name counts as disrupted for up to two minutes.
 retry 130 disruptable db
 kubectl uncordon $NAMESPACE-a
 kubectl drain $NAMESPACE-b --force --ignore-daemonsets --timeout=150s

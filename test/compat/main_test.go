@@ -1,6 +1,6 @@
-// Package compat runs programs that nobody here wrote on a cluster with Mooring: kubectl, Helm,
-// GitOps tools, operators, and Kubernetes' own end-to-end cases. Each does its work without Mooring's rules first, then under each profile, and what it
-// was refused, what drifted and what was written again and again is compared. The programs come from the Go module proxy.
+// Package compat runs programs of other projects on a cluster with Mooring: kubectl, Helm, GitOps tools, operators, and Kubernetes' own
+// end-to-end tests. Each case runs first without Mooring's rules, then under each profile. The suite compares which requests were
+// refused, which objects drifted, and which were written too often. The programs come from the Go module proxy.
 package compat
 
 import (
@@ -23,39 +23,39 @@ import (
 var (
 	quick   = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
 	only    = flag.String("part", "", "run one `part`: "+strings.Join(parts, ", "))
-	results = flag.String("results", "", "keep what became of the part in this `folder`, where it passes")
-	table   = flag.String("table", "", "run nothing, and write what became of all parts to this `file`, as Markdown")
+	results = flag.String("results", "", "if the part passes, write its results to this `folder`")
+	table   = flag.String("table", "", "run nothing, and write the results of all parts to this `file`, as Markdown")
 )
 
-// parts are what the suite can run on its own.
+// parts are the parts of the suite, which can run separately.
 var parts = []string{"kubectl", "helm", "gitops", "movers", "operators", "e2e"}
 
-// runs tells whether a part of the suite is asked for.
+// runs reports whether a part of the suite is selected.
 func runs(part string) bool { return *only == "" || *only == part }
 
-// shared is the one cluster that all cases run on, each in namespaces of its own.
+// shared is the cluster that all cases run on, each in its own namespaces.
 var shared cluster
 
 type cluster struct {
 	*harness.Installation
 	audit *auditLog
-	// patroni is where Zalando's operator asks its databases.
+	// patroni is the URL of the proxy that stands in for the databases of Zalando's operator.
 	patroni string
 }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	var code int
-	// Cases wait more than they compute.
+	// Cases wait more than they compute, so more of them can run than there are cores.
 	err := flag.Set("test.parallel", "6")
 	switch {
 	case err != nil:
 	case *table != "":
 		err = merge(*results, *table)
 	case *only != "" && !slices.Contains(parts, *only):
-		err = fmt.Errorf("-part=%s is none of %s", *only, strings.Join(parts, ", "))
+		err = fmt.Errorf("-part=%s is not one of %s", *only, strings.Join(parts, ", "))
 	case *only == "" && *results != "":
-		err = errors.New("-results keeps what became of a part. Fix: name it with -part")
+		err = errors.New("-results writes the results of one part. Fix: name it with -part")
 	default:
 		code, err = run(m)
 	}
@@ -74,7 +74,7 @@ func run(m *testing.M) (code int, err error) {
 	defer cancel()
 	kept := partFile(*results, *only)
 	if *results != "" {
-		// What a run left that passed says nothing of this one.
+		// The result of an earlier run says nothing about this one.
 		if err := cmp.Or(os.MkdirAll(*results, 0o755), os.RemoveAll(kept)); err != nil {
 			return 0, err
 		}
@@ -92,7 +92,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := os.WriteFile(policy, []byte(rules), 0o644); err != nil {
 		return 0, err
 	}
-	// A node takes 110 Pods.
+	// A node runs at most 110 Pods.
 	cp, err := controlplane.Run(ctx, controlplane.Options{
 		Nodes: 12, Dir: dir,
 		APIServerArgs: []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log},
@@ -105,7 +105,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer cp.Stop()
-	// There is one replica, and a busy machine must not cost it its lease.
+	// The only replica must not lose its lease on a busy machine.
 	in, err := harness.On(ctx, cp, harness.Options{Args: []string{"--leader-elect=false"}})
 	if err != nil {
 		return 0, err
@@ -124,11 +124,11 @@ func run(m *testing.M) (code int, err error) {
 	return 0, keepPart(serving, kept)
 }
 
-// again is refused to kwok alone, which writes a volume once more where it saw the claim too early. A provisioner creates its volume and leaves it:
-// the provisioner's case shows it.
+// again is a refusal that only kwok gets. It writes a volume a second time if it saw the claim too early. A real provisioner creates a
+// volume and then leaves it alone, as the provisioner's case shows.
 var again = refusal{finding: "volume-retain/reclaim", request: "patch persistentvolumes"}
 
-// bystandersAreLeftAlone fails where the cluster's own programs were refused anything.
+// bystandersAreLeftAlone returns an error if Mooring refused a request of the cluster's own components.
 func bystandersAreLeftAlone() (wrong error) {
 	refused, err := shared.audit.bystanders()
 	for _, d := range refused {

@@ -1,9 +1,9 @@
 package compat
 
-// moverCases are programs that move, count and bring back Pods and volumes.
+// moverCases are cases of programs that scale workloads, evict Pods, provision volumes and restore backups.
 var moverCases = []compatCase{
 	{
-		program: "kubectl", name: "a HorizontalPodAutoscaler up and down",
+		program: "kubectl", name: "scale up and down with a HorizontalPodAutoscaler",
 		does: `
 kubectl apply -f db.yaml
 settled db 3
@@ -27,7 +27,7 @@ autoscale 3 7
 retry 180 ready db 3
 autoscale 7 7
 retry 120 ready db 7
-# An autoscaler does not step: it asks for what the maximum has become.
+# An autoscaler does not scale down in steps: it requests the new maximum at once.
 autoscale 7 3
 retry 180 ready db 3
 kubectl get events | tee events
@@ -35,7 +35,7 @@ fails grep FailedRescale events
 quiet 3`,
 	},
 	{
-		program: "kubectl", name: "KEDA's scaler",
+		program: "kubectl", name: "scale as KEDA does",
 		does: `
 keda() { kubectl "$@" --as=system:serviceaccount:keda:keda-operator --as-group=system:masters; }
 kubectl apply -f db.yaml
@@ -47,7 +47,7 @@ retry 90 to
 retry 10 keda get statefulset db --subresource=scale`,
 	},
 	{
-		program: "descheduler", name: "Pods that are old are evicted",
+		program: "descheduler", name: "evict old Pods",
 		does: `
 cat > policy.yaml <<END
 apiVersion: descheduler/v1alpha2
@@ -71,7 +71,7 @@ done
 [ "$before" != "$(kubectl get pods -l app=db -o jsonpath='{.items[*].metadata.uid}')" ]`,
 	},
 	{
-		program: "provisioner", name: "volumes come and go",
+		program: "provisioner", name: "provision and delete volumes",
 		does: `
 kubectl create -f - <<END
 apiVersion: storage.k8s.io/v1
@@ -98,7 +98,7 @@ END
 kubectl wait pvc/scratch --for=jsonpath='{.status.phase}'=Bound --timeout=60s
 volume=$(kubectl get pvc scratch -o jsonpath='{.spec.volumeName}')
 kubectl delete pvc scratch
-# What restricted keeps can be attached again.
+# A volume that restricted retains can be used again.
 if [ "$PROFILE" = restricted ]; then
   kubectl wait "pv/$volume" --for=jsonpath='{.status.phase}'=Released --timeout=60s
   kubectl patch pv "$volume" --type=json -p='[{"op": "remove", "path": "/spec/claimRef"}]'
@@ -111,8 +111,8 @@ fi
 quiet 3`,
 	},
 	{
-		// As Velero does it: claims, Pods, Services, then what owns them, each with its label and without owners.
-		program: "kubectl", name: "a backup is restored",
+		// Velero restores claims, Pods and Services before their owners, each with its labels and without owner references.
+		program: "kubectl", name: "restore a backup",
 		does: `
 kubectl create -f - <<END
 $(for i in 0 1 2; do cat <<CLAIM

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// wrongRule refuses the delete of a Service that a StatefulSet relies on, which kubectl and Helm delete first.
+// wrongRule refuses to delete the governing Service of a StatefulSet, which kubectl and Helm delete first.
 const wrongRule = `
 apiVersion: mooring.dev/v1alpha1
 kind: StatefulPolicy
@@ -16,18 +16,18 @@ spec:
   rules: {headlessService: {action: Deny, inUse: Deny}}
 `
 
-// TestWrongRuleIsSeen shows that a rule which breaks what programs do fails the suite.
+// TestWrongRuleIsSeen checks that the suite fails if a rule breaks a program.
 func TestWrongRuleIsSeen(t *testing.T) {
 	if !runs("kubectl") {
-		t.Skip("another part is asked for")
+		t.Skip("-part selects another part")
 	}
 	c := kubectlCases[0]
-	c.name = "a rule made wrong"
+	c.name = "a wrong rule"
 	namespace := c.namespace("baseline")
 	if _, err := shared.Apply(t.Context(), fmt.Sprintf(wrongRule, namespace)); err != nil {
 		t.Fatal(err)
 	}
-	// It is in force once it has a status, which says that its namespace is still to come.
+	// The policy is in force once it has a status, which reports that its namespace does not exist yet.
 	if _, err := shared.Run(t.Context(), shared.Kubeconfig, "", "wait", "statefulpolicy/"+namespace, "--for=jsonpath={.status.conditions[0].type}=Ready", "--timeout=60s"); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestWrongRuleIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What a rule makes wrong is no fight here: there is nothing to compare with.
+	// There is no run without rules to compare with, so judge must find the denial, not a fight.
 	r := row{c, map[string]outcome{"off": o, "baseline": o}}
 	wrong := r.judge("baseline")
 	if wrong == nil || !strings.Contains(wrong.Error(), "wrong denial: headless-service/in-use refused delete services of services db") {

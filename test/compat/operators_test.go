@@ -8,9 +8,9 @@ import (
 	"net/http/httptest"
 )
 
-// runOperator has an operator run until the script ends.
+// runOperator starts an operator that runs until the script ends.
 const runOperator = `
-# operate NAME COMMAND…: under a service account of its own, which has the cluster role that comes with the operator.
+# operate NAME COMMAND…: runs the operator under its own ServiceAccount, with the ClusterRole that it comes with.
 operate() {
   local name=$1
   shift
@@ -21,7 +21,7 @@ operate() {
   kubectl --kubeconfig=operator.kubeconfig config set-context --current --user=operator
   KUBECONFIG=operator.kubeconfig "$@" >> operator.log 2>&1 &
 }
-# follows STATEFULSET REPLICAS SIZE IMAGE: waits until the operator has made it so, and its members are there.
+# follows STATEFULSET REPLICAS SIZE IMAGE: waits until the operator has set these values, and all members are ready.
 follows() {
   retry 90 like "$@"
   settled "$1" "$2"
@@ -32,7 +32,7 @@ like() {
 trap 'jobs -p | xargs -r kill -KILL; wait; tail -40 operator.log | cut -c1-400' EXIT
 `
 
-// operatorCases are what operators do in the life of a custom resource.
+// operatorCases are cases of a custom resource's life under its operator.
 var operatorCases = []compatCase{
 	{
 		program: "postgres-operator", name: "create, scale, update, resize, delete; delete the CRD and the namespace",
@@ -84,7 +84,7 @@ becomes 4 1Gi 1
 becomes 3 1Gi 1
 becomes 3 1Gi 2
 becomes 3 2Gi 2
-# It writes all that it owns again every 30 seconds.
+# The operator writes all of its objects again every 30 seconds.
 quiet 35
 refused "baseline restricted" kubectl delete redisfailover r
 unless "baseline restricted" none statefulsets pods pvc
@@ -94,7 +94,7 @@ unless "baseline restricted" none statefulsets pvc
 definitions
 becomes 3 2Gi 2
 refused "baseline restricted" kubectl delete namespace "$NAMESPACE" --timeout=90s
-# The operator works in every namespace: nothing is left for its next run.
+# The operator works in every namespace, so its next run must find nothing here.
 unless "off warn" kubectl label namespace "$NAMESPACE" --overwrite mooring.dev/profile=off
 unless "off warn" kubectl delete redisfailover r`,
 		refused: map[string][]refusal{
@@ -105,24 +105,24 @@ unless "off warn" kubectl delete redisfailover r`,
 	},
 }
 
-var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "the claims of three members and their data go with it"}
+var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "it deletes the claims of three members and their data"}
 
-// keepsClaims is refused Zalando's operator, which sets no owner references: nothing says that it deletes for a custom resource, unless
-// a policy lists it.
+// keepsClaims is refused to Zalando's operator, which sets no owner references. Unless a policy lists the operator, nothing shows that
+// it deletes claims on behalf of a custom resource.
 var keepsClaims = refusal{
 	finding: "retained-claim/recent or retained-claim/left or delete-protection/in-use", request: "delete persistentvolumeclaims",
-	why: "the operator would delete the data with the custom resource; the claims are kept for an hour",
+	why: "the operator deletes the data with the custom resource; the policy keeps the claims for an hour",
 }
 
 func losesOwner(resource string) refusal {
-	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "three running members go with it"}
+	return refusal{finding: "owner-delete/members", request: "delete " + resource, why: "it stops three ready members"}
 }
 
 func losesOwnersData(resource string) refusal {
-	return refusal{finding: "owner-delete/data", request: "delete " + resource, why: "the claims belong to the custom resource: their data goes with it"}
+	return refusal{finding: "owner-delete/data", request: "delete " + resource, why: "the custom resource owns the claims, so they and their data are deleted with it"}
 }
 
-// servePatroni answers, as a proxy, what is asked of the Patroni in any Pod, until ctx ends. It returns the proxy's URL.
+// servePatroni starts a proxy that answers requests to the Patroni of any Pod until ctx ends. It returns the proxy's URL.
 func servePatroni(ctx context.Context) string {
 	answers := map[string]string{
 		"/config":  `{"ttl": 30, "loop_wait": 1, "retry_timeout": 10, "maximum_lag_on_failover": 33554432, "postgresql": {"parameters": {"max_connections": 100}}}`,
@@ -135,8 +135,8 @@ func servePatroni(ctx context.Context) string {
 	return server.URL
 }
 
-// zalando runs Zalando's operator. No Patroni runs on simulated nodes: a proxy answers for it, and a loop gives Pods their roles.
-// Once the file handover is there, the next Pod that comes takes the lead.
+// zalando runs Zalando's operator. Simulated nodes run no Patroni, so a proxy answers for it, and a loop labels Pods with their roles.
+// If the file handover exists, the next new Pod becomes the leader.
 const zalando = `
 definitions() { retry 60 kubectl apply --server-side -f "$MODULE/manifests/postgresql.crd.yaml"; retry 30 kubectl wait crd/postgresqls.acid.zalan.do --for=condition=Established --timeout=30s; }
 definitions
@@ -200,7 +200,7 @@ retry 60 runs
 runs() { kubectl get postgresql acid-pg -o jsonpath='{.status.PostgresClusterStatus}' | grep -qx Running; }
 `
 
-// prometheus runs Prometheus' operator.
+// prometheus runs the Prometheus operator.
 const prometheus = `
 definitions() {
   for of in prometheuses prometheusagents alertmanagers alertmanagerconfigs thanosrulers servicemonitors podmonitors probes prometheusrules scrapeconfigs; do
@@ -225,8 +225,8 @@ follows prometheus-p "$1" "$2" "quay.io/prometheus/prometheus:v3.$3.0"
 }
 `
 
-// redis runs Spotahome's operator of Redis. Its sentinels fit on no node, and so it asks no Redis anything; what it would then do to update
-// its StatefulSet, which has updateStrategy OnDelete, is done in its name. It makes no Service for the StatefulSet.
+// redis runs Spotahome's Redis operator. Its sentinels fit on no node, so it never contacts Redis, and does not update the StatefulSet,
+// which has the update strategy OnDelete. The script deletes the Pods on its behalf. The operator creates no Service for the StatefulSet.
 const redis = `
 definitions() {
   retry 60 kubectl apply --server-side -f "$MODULE/manifests/databases.spotahome.com_redisfailovers.yaml"

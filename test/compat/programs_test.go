@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// program is one that nobody here wrote, or a thin one of ours around the library that another is made of. Its folder under
-// programs is a Go module that pins it and all that it is built from.
+// program is a program of another project, or a small one of ours around the library of another project. Its directory under programs
+// is a Go module that pins its version and its dependencies.
 type program struct {
 	name string
-	// pkg is what is built, module where its version comes from.
+	// pkg is the package to build. module is the module that it comes from, with its version.
 	pkg, module string
 }
 
@@ -41,7 +41,7 @@ func programNamed(name string) program {
 	panic("no program " + name)
 }
 
-// buildPrograms builds what is asked for before anything runs: a first build takes minutes and all that the machine has.
+// buildPrograms builds the selected programs before anything runs, because a first build takes minutes and the whole machine.
 func buildPrograms(ctx context.Context) error {
 	var names []string
 	for _, c := range cases() {
@@ -63,7 +63,7 @@ func buildPrograms(ctx context.Context) error {
 	return nil
 }
 
-// path is where the binary is: in the user's cache, where go build finds what is up to date.
+// path returns the path of the binary. It is in the user's cache, so that go build can reuse it.
 func (p program) path() (string, error) {
 	cache, err := os.UserCacheDir()
 	return filepath.Join(cache, "mooring", "compat", p.name), err
@@ -88,7 +88,7 @@ func (p program) build(ctx context.Context) error {
 
 func (p program) source() string { return filepath.Join("programs", p.name) }
 
-// about returns what go list says of the module that the program comes from.
+// about returns what go list prints about the program's module.
 func (p program) about(ctx context.Context, format string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-C", p.source(), "-m", "-f", format, p.module)
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")

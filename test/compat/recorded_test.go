@@ -16,16 +16,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-var record = flag.String("record", "", "run each operator once without rules, and write what it asked for to this `folder`")
+var record = flag.String("record", "", "run each operator once without rules, and write its requests to this `folder`")
 
-// recordedPolicy has the API server write down what was asked for, too.
+// recordedPolicy makes the API server also record the bodies of these requests.
 const recordedPolicy = `- level: Request
   verbs: [create, update, patch, delete, deletecollection]
   resources: [{group: "", resources: [services, serviceaccounts, pods, persistentvolumeclaims]}, {group: apps, resources: [statefulsets]}, {group: policy}, {group: acid.zalan.do}, {group: databases.spotahome.com}, {group: monitoring.coreos.com}]
 `
 
-// play plays what an operator asked for once, and what was asked of it, with the same requests in the same order. Each waits
-// until what the one before it set off has come to rest, as operators do.
+// play replays the recorded requests of an operator, and those of the person who used it, in the same order. Like an operator, each
+// waits until the effects of the previous request have settled.
 const play = `
 person() {
   case $1 in
@@ -33,9 +33,9 @@ person() {
   *) ask "" "$@" ;;
   esac
 }
-# What the operator is refused does not end it.
+# A refused request does not stop the operator.
 operator() { ask "--as=system:serviceaccount:$NAMESPACE:operator" "$@" || true; }
-# ask AS VERB WHAT QUERY, with the body on standard input. NAMESPACE and OWNER stand for what is another each time.
+# ask AS VERB WHAT: sends the body on standard input. NAMESPACE and OWNER stand for values that differ in each run.
 ask() {
   retry 60 atrest
   local body
@@ -47,7 +47,7 @@ ask() {
   *) kubectl patch $1 ${3//// } --type="$2" --patch="$body" ;;
   esac
 }
-# atrest: no Pod is going, and each StatefulSet has the members that it wants.
+# atrest: no Pod is terminating, and all replicas of each StatefulSet are ready.
 atrest() {
   [ -z "$(kubectl get pods -o jsonpath='{.items[*].metadata.deletionTimestamp}')" ] &&
     kubectl get statefulsets -o jsonpath='{range .items[*]}{.metadata.generation} {.status.observedGeneration} {.spec.replicas} {.status.replicas} {.status.readyReplicas}{"\n"}{end}' |
@@ -58,30 +58,30 @@ kubectl apply -f operators.yaml
 retry 30 kubectl wait --for=condition=Established --timeout=30s -f operators.yaml
 `
 
-// played are the cases that play what operators asked for.
+// played are the cases that replay the requests of operators.
 var played = []compatCase{
 	{
-		program: "kubectl", name: "what Zalando's operator asked for", standIn: true,
+		program: "kubectl", name: "replay Zalando's postgres-operator", standIn: true,
 		does:    "OWNED_BY=postgresql/acid-pg DELETE_REFUSED=\n" + play + "source ./operators/postgres-operator.sh\nretry 60 atrest\nquiet 3",
 		refused: map[string][]refusal{"baseline": {keepsClaims}, "restricted": {keepsClaims}},
 	},
 	{
-		program: "kubectl", name: "what Prometheus' operator asked for", standIn: true,
+		program: "kubectl", name: "replay prometheus-operator", standIn: true,
 		does:    "OWNED_BY=prometheus/p DELETE_REFUSED=restricted\n" + play + "source ./operators/prometheus-operator.sh\nretry 60 atrest\nquiet 3",
 		refused: map[string][]refusal{"restricted": {losesOwner("prometheuses")}},
 	},
 	{
-		program: "kubectl", name: "what spotahome's redis-operator asked for", standIn: true,
+		program: "kubectl", name: "replay Spotahome's redis-operator", standIn: true,
 		does:    "OWNED_BY=redisfailover/r DELETE_REFUSED='baseline restricted'\n" + play + "source ./operators/redis-operator.sh\nretry 60 atrest\nquiet 3",
 		refused: map[string][]refusal{"baseline": {losesOwnersData("redisfailovers")}, "restricted": {losesOwnersData("redisfailovers")}},
 	},
 }
 
-// TestRecord writes the files that played plays: all until the custom resource is created a second time. What an operator writes
-// again as it was, it writes once.
+// TestRecord writes the files that played replays: all requests until the custom resource is created a second time. It leaves out
+// requests that write the same object again.
 func TestRecord(t *testing.T) {
 	if *record == "" {
-		t.Skip("-record says where to")
+		t.Skip("only with -record")
 	}
 	for _, c := range operatorCases {
 		t.Run(c.program, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestRecord(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := bytes.NewBufferString(fmt.Sprintf("# What %s %s asked for. Written by make record-operators.\n", c.program, version))
+			file := bytes.NewBufferString(fmt.Sprintf("# The requests of %s %s. Written by make record-operators.\n", c.program, version))
 			written, deleted := map[string]string{}, false
 			for _, call := range o.calls {
 				who, verb, what, body, err := call.asked(c)
@@ -120,7 +120,8 @@ func TestRecord(t *testing.T) {
 
 var ownerUID = regexp.MustCompile(`"uid":"[0-9a-f-]{36}"`)
 
-// asked says who asked for what, if it was an operator that asked for what Mooring judges, or a person who asked for a custom resource.
+// asked returns the request of an operator for an object that Mooring judges, or of a person for a custom resource. For any other
+// request, who is empty.
 func (c call) asked(of compatCase) (who, verb, what, body string, err error) {
 	r := c.ObjectRef
 	custom := strings.Contains(r.APIGroup, ".") && !strings.HasSuffix(r.APIGroup, ".k8s.io")
@@ -128,7 +129,7 @@ func (c call) asked(of compatCase) (who, verb, what, body string, err error) {
 	case !c.writes() || c.ResponseStatus.Code >= 400 || r.Subresource == "status":
 		return
 	case strings.HasSuffix(c.User.Username, ":NAMESPACE:"+of.program):
-		// What Mooring judges, and what Pods need to be created.
+		// Mooring judges these resources, except for serviceaccounts, which Pods need.
 		if custom || !slices.Contains([]string{"statefulsets", "services", "serviceaccounts", "persistentvolumeclaims", "pods", "poddisruptionbudgets"}, r.Resource) {
 			return
 		}
@@ -159,7 +160,7 @@ func (c call) asked(of compatCase) (who, verb, what, body string, err error) {
 		verb, what = "merge", r.Resource+"/"+r.Name
 	case "update":
 		if r.Resource == "persistentvolumeclaims" {
-			// It is bound to another volume each time.
+			// The claim is bound to another volume in each run.
 			verb, what = "merge", r.Resource+"/"+r.Name
 			unstructured.RemoveNestedField(object, "spec", "volumeName")
 		}

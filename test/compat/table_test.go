@@ -14,22 +14,22 @@ import (
 	"strings"
 )
 
-// part is what became of a part of the suite that passed.
+// part is the result of a part of the suite that passed.
 type part struct {
-	// Commit is what it ran on, and empty where files of it were changed.
+	// Commit is the commit that it ran on, or empty if there were uncommitted changes.
 	Commit string
 	Lines  []line
 	E2E    *e2eSummary
-	// MiB is the most memory that Mooring took.
+	// MiB is Mooring's peak memory.
 	MiB int
 }
 
 // line is a case in the table.
 type line struct {
 	Program, Version, Case string
-	// Under has a cell for each profile.
+	// Under has a cell for each profile but off.
 	Under map[string]cell
-	// Reads are the calls about the case's namespace that Mooring made itself, under baseline.
+	// Reads counts Mooring's own calls for the case's namespace under baseline.
 	Reads int
 }
 
@@ -38,7 +38,7 @@ type cell struct {
 	Wrong, Again, Drift, Fights int
 }
 
-// seen is a refusal as it was seen, and why a user wants it.
+// seen is an observed refusal, and why a user wants it.
 type seen struct{ Finding, Request, Said, Why string }
 
 func (c cell) String() string {
@@ -46,7 +46,7 @@ func (c cell) String() string {
 	for _, count := range []struct {
 		n    int
 		what string
-	}{{len(c.Refused), "refused"}, {c.Wrong, "**refused wrongly**"}, {c.Again, "asked again"}, {c.Drift, "drifted"}, {c.Fights, "**fights**"}} {
+	}{{len(c.Refused), "refused"}, {c.Wrong, "**wrongly refused**"}, {c.Again, "repeated"}, {c.Drift, "drifted"}, {c.Fights, "**fights**"}} {
 		if count.n > 0 {
 			all = append(all, fmt.Sprintf("%d %s", count.n, count.what))
 		}
@@ -54,7 +54,7 @@ func (c cell) String() string {
 	return cmp.Or(strings.Join(all, ", "), "passes")
 }
 
-// lineOf is what the table says of a case.
+// lineOf returns the table's line for a case.
 func lineOf(ctx context.Context, r row) (line, error) {
 	l := line{Program: r.program, Case: r.name, Under: map[string]cell{}}
 	var err error
@@ -88,7 +88,7 @@ func versionOf(ctx context.Context, name string) (string, error) {
 	return strings.TrimSpace(server), err
 }
 
-// keepPart writes what became of a part to a file.
+// keepPart writes the result of a part to a file.
 func keepPart(ctx context.Context, file string) error {
 	p := part{E2E: e2eSeen}
 	var err error
@@ -112,7 +112,7 @@ func keepPart(ctx context.Context, file string) error {
 	return os.WriteFile(file, data, 0o644)
 }
 
-// commit is what the repository is at, and empty where a file that is no measurement was changed.
+// commit returns the current commit, or nothing if there are uncommitted changes outside of docs/measurements.
 func commit(ctx context.Context) (string, error) {
 	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/", ":(top,exclude)docs/measurements").Output()
 	if err != nil || len(changed) > 0 {
@@ -122,12 +122,12 @@ func commit(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// sameMooring tells whether two commits differ in nothing but this suite and pages.
+// sameMooring reports whether two commits differ only in this suite, in docs and in the Makefile.
 func sameMooring(one, other string) bool {
 	return exec.Command("git", "diff", "--quiet", one, other, "--", ":/", ":(top,exclude)test/compat", ":(top,exclude)docs", ":(top,exclude)Makefile").Run() == nil
 }
 
-// merge writes the table of parts that all ran on one Mooring.
+// merge writes the table if all parts passed with the same version of Mooring.
 func merge(folder, table string) error {
 	var whole part
 	var missing []string
@@ -142,9 +142,9 @@ func merge(folder, table string) error {
 		case err != nil:
 			missing = append(missing, name+" has not passed")
 		case p.Commit == "":
-			missing = append(missing, name+" ran on files that are not committed")
+			missing = append(missing, name+" ran with uncommitted changes")
 		case !same:
-			missing = append(missing, name+" ran on another Mooring")
+			missing = append(missing, name+" ran with another version of Mooring")
 		default:
 			last = p.Commit
 		}
@@ -153,7 +153,7 @@ func merge(folder, table string) error {
 		whole.MiB = max(whole.MiB, p.MiB)
 	}
 	if missing != nil {
-		fmt.Printf("%s is left as it is: %s. Fix: make compat PART='…' for these\n", table, strings.Join(missing, ", "))
+		fmt.Printf("%s is unchanged: %s. Fix: run make compat PART='…' for these\n", table, strings.Join(missing, ", "))
 		return nil
 	}
 	return os.WriteFile(table, whole.page(), 0o644)
@@ -166,12 +166,12 @@ const tableHead = `# Other programs
 <!-- Written by make compat. -->
 
 Programs from other projects run on a real control plane with simulated nodes: first without Mooring's rules, then in mode warn, under
-baseline and under restricted. A case passes under a profile if it ends as it does without rules. *Refused* counts the requests that a
-user of the profile wants refused; the case goes on after them. *Asked again* counts the refused requests that were repeated; *drifted*
-counts the objects that a second apply changed; *fights* counts the objects that somebody wrote, or was refused to write, more than
-twice as often as without rules. *Reads* are Mooring's own calls about the case's namespace, under baseline.
+baseline, and under restricted. A case passes under a profile if it ends as it does without rules. *Refused* counts the requests that a
+user of the profile wants refused; the case continues after them. *Repeated* counts the refused requests that repeat an earlier one,
+*drifted* the objects that a second apply changed, and *fights* the objects that a client wrote, or tried to write, more than twice as
+often as without rules. *Reads* counts Mooring's own calls for the case's namespace under baseline.
 
-| program | version | what it does | warn | baseline | restricted | reads |
+| program | version | case | warn | baseline | restricted | reads |
 | --- | --- | --- | --- | --- | --- | --- |
 `
 
@@ -191,7 +191,7 @@ func (p part) page() []byte {
 		}
 		fmt.Fprintf(&page, " %d |\n", l.Reads)
 	}
-	page.WriteString("\n## Right refusals\n\n| profile | finding | request | Mooring said, for one | why |\n| --- | --- | --- | --- | --- |\n")
+	page.WriteString("\n## Expected refusals\n\n| profile | finding | request | example message | why |\n| --- | --- | --- | --- | --- |\n")
 	for _, s := range slices.SortedFunc(maps.Keys(reasons), func(a, b seen) int {
 		return cmp.Or(cmp.Compare(a.Finding, b.Finding), cmp.Compare(a.Request, b.Request), cmp.Compare(a.Why, b.Why))
 	}) {
@@ -204,7 +204,7 @@ func (p part) page() []byte {
 	return page.Bytes()
 }
 
-// peakMemory is the most that Mooring took, in MiB.
+// peakMemory returns Mooring's peak memory in MiB.
 func peakMemory() (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", shared.PID()))
 	if err != nil {

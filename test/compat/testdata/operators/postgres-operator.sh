@@ -1,4 +1,4 @@
-# What postgres-operator v1.15.1 asked for. Written by make record-operators.
+# The requests of postgres-operator v1.15.1. Written by make record-operators.
 
 person create '/apis/acid.zalan.do/v1/namespaces/NAMESPACE/postgresqls' <<'END'
 {"apiVersion":"acid.zalan.do/v1","kind":"postgresql","metadata":{"annotations":{},"name":"acid-pg","namespace":"NAMESPACE"},"spec":{"dockerImage":"registry.example/spilo:1","numberOfInstances":3,"postgresql":{"version":"17"},"teamId":"acid","volume":{"size":"1Gi"}}}

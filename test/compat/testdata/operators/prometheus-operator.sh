@@ -1,4 +1,4 @@
-# What prometheus-operator v0.92.1 asked for. Written by make record-operators.
+# The requests of prometheus-operator v0.92.1. Written by make record-operators.
 
 person create '/apis/monitoring.coreos.com/v1/namespaces/NAMESPACE/prometheuses' <<'END'
 {"apiVersion":"monitoring.coreos.com/v1","kind":"Prometheus","metadata":{"annotations":{},"name":"p","namespace":"NAMESPACE"},"spec":{"evaluationInterval":"30s","portName":"web","replicas":3,"scrapeInterval":"30s","storage":{"volumeClaimTemplate":{"spec":{"resources":{"requests":{"storage":"1Gi"}}}}},"version":"v3.1.0"}}

@@ -1,4 +1,4 @@
-# What redis-operator v1.2.4 asked for. Written by make record-operators.
+# The requests of redis-operator v1.2.4. Written by make record-operators.
 
 person create '/apis/databases.spotahome.com/v1/namespaces/NAMESPACE/redisfailovers' <<'END'
 {"apiVersion":"databases.spotahome.com/v1","kind":"RedisFailover","metadata":{"annotations":{},"name":"r","namespace":"NAMESPACE"},"spec":{"redis":{"image":"registry.example/redis:1","replicas":3,"storage":{"persistentVolumeClaim":{"metadata":{"name":"data"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}}},"sentinel":{"nodeSelector":{"sentinels":"nowhere"},"replicas":3}}}

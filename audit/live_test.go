@@ -89,8 +89,8 @@ func TestObservations(t *testing.T) {
 	}{
 		{"all is well", []client.Object{settled, claimOf("data-one-0", "v"), budget(1, 2)}, nil},
 		{"a claim that a StatefulSet left behind", []client.Object{settled, claimOf("data-old-0", "")}, []string{"orphaned-claim/unused data-old-0"}},
-		{"the kept claim of an ordinal that was scaled away", []client.Object{settled, claimOf("data-one-7", "")}, nil},
-		{"a claim of an ordinary name", []client.Object{settled, claimOf("backup", ""), claimOf("backup-2", "")}, nil},
+		{"the claim of an ordinal that a scale-down removed", []client.Object{settled, claimOf("data-one-7", "")}, nil},
+		{"a claim that is not named like a StatefulSet's claim", []client.Object{settled, claimOf("backup", ""), claimOf("backup-2", "")}, nil},
 		{"a claim that a Pod uses", []client.Object{using, claimOf("data-old-0", "")}, nil},
 		{"a claim of an operator", []client.Object{owned}, nil},
 		{"claims and disks both go", []client.Object{deletes, claimOf("data-one-0", "v"), volume("v", "Delete")}, []string{"claim-at-risk/reclaim one"}},
@@ -103,8 +103,8 @@ func TestObservations(t *testing.T) {
 		{"a rollout that waits for a Pod", []client.Object{
 			rolling(func(s *appsv1.StatefulSet) { s.Status.ReadyReplicas = 1 }), member("one-0", true, time.Hour), member("one-1", false, time.Hour),
 		}, []string{"stuck-rollout/no-progress one"}},
-		{"a rollout that goes on", []client.Object{rolling(func(*appsv1.StatefulSet) {}), member("one-0", true, time.Hour), member("one-1", true, time.Second)}, nil},
-		{"a rollout that a partition holds", []client.Object{
+		{"a rollout that makes progress", []client.Object{rolling(func(*appsv1.StatefulSet) {}), member("one-0", true, time.Hour), member("one-1", true, time.Second)}, nil},
+		{"a rollout that a partition holds back", []client.Object{
 			rolling(func(s *appsv1.StatefulSet) {
 				s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: ptr.To[int32](1)}
 			}), member("one-0", true, time.Hour), member("one-1", true, time.Hour),
@@ -114,7 +114,7 @@ func TestObservations(t *testing.T) {
 		}, nil},
 		{"a budget that allows nobody to be away", []client.Object{settled, budget(2, 2)}, []string{"blocked-drain/budget one"}},
 		{"a label that guards nothing", []client.Object{with(func(s *appsv1.StatefulSet) { s.Labels[policies.ProtectLabel] = "yes" })}, []string{"protect-label/value one"}},
-		{"a number of replicas that somebody mistyped", []client.Object{with(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](1 << 30) })}, []string{"member-down/not-ready one"}},
+		{"a mistyped number of replicas", []client.Object{with(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](1 << 30) })}, []string{"member-down/not-ready one"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, &apiServer{objects: c.objects}, Options{Now: now, StuckAfter: 5 * time.Minute})

@@ -104,8 +104,8 @@ func TestConditions(t *testing.T) {
 		{"a volume is kept no more", request{old: reclaimed(corev1.PersistentVolumeReclaimRetain), new: reclaimed(corev1.PersistentVolumeReclaimDelete)}, lint},
 		{"a volume is kept", request{old: reclaimed(corev1.PersistentVolumeReclaimDelete), new: reclaimed(corev1.PersistentVolumeReclaimRetain)}, nil},
 		{"a volume is bound", request{old: volume(corev1.VolumeAvailable), new: claimed(corev1.VolumeAvailable)}, nil},
-		{"claimRef is taken off a bound volume", request{old: claimed(corev1.VolumeBound), new: volume(corev1.VolumeBound)}, lint},
-		{"claimRef is taken off a released volume", request{old: claimed(corev1.VolumeReleased), new: volume(corev1.VolumeReleased)}, nil},
+		{"removing claimRef from a bound volume", request{old: claimed(corev1.VolumeBound), new: volume(corev1.VolumeBound)}, lint},
+		{"removing claimRef from a released volume", request{old: claimed(corev1.VolumeReleased), new: volume(corev1.VolumeReleased)}, nil},
 		{"user deletes a Secret", request{old: &corev1.Secret{}}, lint},
 		{"Helm deletes a revision", request{old: &corev1.Secret{Type: "helm.sh/release.v1"}}, nil},
 		// Nodes.

@@ -32,16 +32,16 @@ var exported = map[string][]string{
 
 // unseen are cases with a finding that the API server cannot make.
 var unseen = map[string]string{
-	"delete-protection/a StatefulSet that takes its claims along":                                  "claims without a Pod",
-	"delete-protection/the claim of a Pod that outlived its StatefulSet":                           "Pods are not read",
-	"delete-protection/a namespace with the claims of a StatefulSet":                               "claims without a Pod",
-	"delete-protection/a namespace with the claims of a StatefulSet that was deleted":              "claims are not read",
-	"delete-protection/a namespace with a protected claim":                                         "claims are not read",
-	"delete-protection/a namespace with a claim that Velero restored":                              "claims are not read",
-	"delete-protection/a namespace with a claim that a member mounts by its name":                  "Pods are not read",
-	"delete-protection/a claim of any name that a member mounts":                                   "Pods are not read",
-	"delete-protection/a StatefulSet that would take along the claim of a Pod that was ready once": "Pods are not read",
-	"scale-down/three to two while Pod 0 is not ready":                                             "which of the Pods are ready is not in the status",
+	"delete-protection/a StatefulSet whose claims are deleted with it":                  "claims without a Pod",
+	"delete-protection/the claim of a Pod that outlived its StatefulSet":                "Pods are not read",
+	"delete-protection/a namespace with the claims of a StatefulSet":                    "claims without a Pod",
+	"delete-protection/a namespace with the claims of a deleted StatefulSet":            "claims are not read",
+	"delete-protection/a namespace with a protected claim":                              "claims are not read",
+	"delete-protection/a namespace with a claim that Velero restored":                   "claims are not read",
+	"delete-protection/a namespace with a claim that a member mounts by name":           "Pods are not read",
+	"delete-protection/a claim that a member mounts by name":                            "Pods are not read",
+	"delete-protection/a StatefulSet with whenDeleted: Delete whose Pod was ready once": "Pods are not read",
+	"scale-down/three to two while Pod 0 is not ready":                                  "which of the Pods are ready is not in the status",
 }
 
 // TestNativeAgreesWithRules plays the rules' cases on an API server with only the exported policies: what it can check, it must

@@ -72,7 +72,7 @@ func TestScaleDown(t *testing.T) {
 		s.must("wait", "statefulset/db", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=60s")
 		s.must(scale("3")...)
 	})
-	t.Run("to zero", func(t *testing.T) {
+	t.Run("three to zero", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, "3")
 		s.settled(3)
@@ -101,7 +101,7 @@ func TestScaleDown(t *testing.T) {
 		s.must(scale("3")...)
 		s.settled(3)
 	})
-	t.Run("a scale-up with a new version that does not start is taken back", func(t *testing.T) {
+	t.Run("reverting a scale-up with a new version that does not start", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, "3")
 		s.settled(3)

@@ -169,7 +169,7 @@ Programs from other projects run on a real control plane with simulated nodes: f
 baseline, and under restricted. A case passes under a profile if it ends as it does without rules. *Refused* counts the requests that a
 user of the profile wants refused; the case continues after them. *Repeated* counts the refused requests that repeat an earlier one,
 *drifted* the objects that a second apply changed, and *fights* the objects that a client wrote, or tried to write, more than twice as
-often as without rules. *Reads* counts Mooring's own calls for the case's namespace under baseline.
+often as without rules (and more than five times). *Reads* counts Mooring's own calls for the case's namespace under baseline.
 
 | program | version | case | warn | baseline | restricted | reads |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -126,7 +126,9 @@ func build(ctx context.Context, version, recipe string, programs []program, dir 
 	start := time.Now()
 	bin := filepath.Join(work, "bin")
 	counted := &compiled{of: strings.Count(all, "\n"), progress: progress}
-	if _, err := goTool(ctx, work, counted, append([]string{"build", "-v", "-trimpath", "-ldflags", flags, "-o", bin + "/"}, packages...)...); err != nil {
+	// Without inlining and debug information, compiling takes three quarters of the time.
+	args := []string{"build", "-v", "-trimpath", "-gcflags", "all=-l -dwarf=false", "-ldflags", flags, "-o", bin + "/"}
+	if _, err := goTool(ctx, work, counted, append(args, packages...)...); err != nil {
 		return err
 	}
 	fmt.Fprintf(progress, "Built in %.0f s.\n", time.Since(start).Seconds())

@@ -292,9 +292,13 @@ func (d *departure) toZero(p v1alpha1.ScaleDown) []policies.Finding {
 	if !statefulset.KeepsData(d.older) {
 		serve = "its clients"
 	}
+	stopped := "its only Pod"
+	if n := d.from.Count(); n > 1 {
+		stopped = fmt.Sprintf("all %d of its Pods", n)
+	}
 	f := policies.Finding{
 		Check: "to-zero", Action: d.action(p.ToZero, p),
-		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops all of its %s: nothing serves %s.", d.older.Name, words.Plural(d.from.Count(), "Pod"), serve),
+		Message: fmt.Sprintf("Scaling StatefulSet %s to 0 stops %s: nothing serves %s.", d.older.Name, stopped, serve),
 		Remedy:  d.sayItIsMeant(),
 	}
 	if d.adopts {

@@ -23,15 +23,22 @@ type cluster struct {
 	ctx     context.Context
 	name    string
 	objects map[*kinds.Kind]map[string]kinds.Object
-	// listed are the objects of a kind in the order of their names, once requested.
+	// listed are the objects of a kind in the order of their names, and indexed the objects by their values, once requested.
 	listed   map[*kinds.Kind][]kinds.Object
+	indexed  map[*policies.Index]map[string][]kinds.Object
 	podsRead bool
 }
 
-var _ policies.Cluster = (*cluster)(nil)
+var (
+	_ policies.Cluster = (*cluster)(nil)
+	_ policies.Indexed = (*cluster)(nil)
+)
 
 func newCluster(ctx context.Context, s *shared, name string) *cluster {
-	return &cluster{shared: s, ctx: ctx, name: name, objects: map[*kinds.Kind]map[string]kinds.Object{}, listed: map[*kinds.Kind][]kinds.Object{}}
+	return &cluster{
+		shared: s, ctx: ctx, name: name, objects: map[*kinds.Kind]map[string]kinds.Object{},
+		listed: map[*kinds.Kind][]kinds.Object{}, indexed: map[*policies.Index]map[string][]kinds.Object{},
+	}
 }
 
 // add adds an object of the namespace.
@@ -74,6 +81,23 @@ func (c *cluster) List(kind *kinds.Kind, namespace string, selector labels.Selec
 		}
 	}
 	return selected, true, nil
+}
+
+// Seen returns the objects of the namespace with the value. Without it, judging n objects would read n² of them.
+func (c *cluster) Seen(index *policies.Index, namespace, value string) ([]kinds.Object, bool) {
+	all, known, err := c.List(index.Kind, namespace, labels.Everything())
+	if err != nil || !known {
+		return nil, false
+	}
+	if c.indexed[index] == nil {
+		c.indexed[index] = map[string][]kinds.Object{}
+		for _, o := range all {
+			for _, value := range index.Of(o) {
+				c.indexed[index][value] = append(c.indexed[index][value], o)
+			}
+		}
+	}
+	return c.indexed[index][value], true
 }
 
 // of returns the objects of the kind by name. No rule reads another namespace.

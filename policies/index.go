@@ -48,7 +48,7 @@ func By[T kinds.Object](c Cluster, index *Index, namespace string, values []stri
 	return by(c, index, namespace, values, match, math.MaxInt)
 }
 
-// by is By for at most this many objects.
+// by is By for at most this many objects. To find any, it does not sort them.
 func by[T kinds.Object](c Cluster, index *Index, namespace string, values []string, match func(T) bool, most int) (found []T, known bool, err error) {
 	has := func(o kinds.Object) bool {
 		return match(o.(T)) && slices.ContainsFunc(index.Of(o), func(value string) bool { return slices.Contains(values, value) })
@@ -63,12 +63,13 @@ func by[T kinds.Object](c Cluster, index *Index, namespace string, values []stri
 		}
 		return found, known, err
 	}
+	cached = slices.DeleteFunc(cached, func(o kinds.Object) bool { return !match(o.(T)) })
+	if most == math.MaxInt {
+		cached = inOrder(cached)
+	}
 	for _, o := range cached {
 		if len(found) == most {
 			break
-		}
-		if !match(o.(T)) {
-			continue
 		}
 		if len(found) < surely || index.Kind.Live {
 			if o, _, err = c.Get(index.Kind, o.GetNamespace(), o.GetName()); err != nil {
@@ -93,11 +94,16 @@ func seen(c Cluster, index *Index, namespace string, values []string) (all []kin
 		some, ok = indexed.Seen(index, namespace, value)
 		all = append(all, some...)
 	}
+	return all, ok
+}
+
+// inOrder sorts the objects by their names, and leaves one of each.
+func inOrder(all []kinds.Object) []kinds.Object {
 	order := func(a, b kinds.Object) int {
 		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
 	}
 	slices.SortFunc(all, order)
-	return slices.CompactFunc(all, func(a, b kinds.Object) bool { return order(a, b) == 0 }), ok
+	return slices.CompactFunc(all, func(a, b kinds.Object) bool { return order(a, b) == 0 })
 }
 
 // needs finds StatefulSets by the objects that their Pods need to start.

@@ -82,7 +82,7 @@ func (b *bench) run(ctx context.Context, parts []string) error {
 	}
 	defer cp.Stop()
 	// As in a container of the chart, for the no-op too, but not for the control plane.
-	if err := errors.Join(os.Setenv("GOGC", "400"), os.Setenv("GOMEMLIMIT", "230MiB")); err != nil {
+	if err := errors.Join(os.Setenv("GOGC", "400"), os.Setenv("GOMEMLIMIT", "460MiB")); err != nil {
 		return err
 	}
 	b.Installation, err = harness.On(ctx, cp, harness.Options{Values: map[string]any{

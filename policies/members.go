@@ -40,11 +40,14 @@ func podsNamedFor(set *appsv1.StatefulSet, c Cluster) (pods []*corev1.Pod, known
 		return Select[*corev1.Pod](c, set.Namespace, selector)
 	}
 	names := sets.New[string]()
-	for n := range (statefulset.Ranges{ordinals}).All() {
-		names.Insert(statefulset.PodName(set, n))
-	}
 	for _, pod := range cached {
 		names.Insert(pod.GetName())
+	}
+	// The cache can miss Pods that were created a moment ago. A StatefulSet that its controller has not seen can only adopt older ones.
+	if set.Status.ObservedGeneration > 0 {
+		for n := range (statefulset.Ranges{ordinals}).All() {
+			names.Insert(statefulset.PodName(set, n))
+		}
 	}
 	for name := range names {
 		pod, _, err := Get[*corev1.Pod](c, set.Namespace, name)

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -59,6 +60,17 @@ func podsNamedFor(set *appsv1.StatefulSet, c Cluster) (pods []*corev1.Pod, known
 		}
 	}
 	return pods, true, nil
+}
+
+// PodNamed returns the Pod with this name, or nil. If the cache shows that no StatefulSet made one, it does not read it.
+func PodNamed(name, namespace string, c Cluster) (*corev1.Pod, error) {
+	set, _, _ := statefulset.CutOrdinal(name)
+	cached, ok := seen(c, members, namespace, []string{set})
+	if ok && !slices.ContainsFunc(cached, func(o kinds.Object) bool { return o.GetName() == name }) {
+		return nil, nil
+	}
+	pod, _, err := Get[*corev1.Pod](c, namespace, name)
+	return pod, err
 }
 
 // users finds the Pods of StatefulSets by claims that they use under a name that is not made of the Pod's own.

@@ -146,7 +146,7 @@ func (c *issued) wrongIssuer(args []string) {
 
 	c.kubectl("delete", "secret", "mooring-webhook-cert")
 	_, err := c.Replica(c.Context(), append(args, "--cert-timeout=3s")...)
-	const reason = `Secret "mooring-webhook-cert" not found; Issuer mooring-system/nobody does not exist: create it, or name another with --cert-issuer`
+	const reason = `Secret "mooring-webhook-cert" not found; Issuer mooring-system/nobody does not exist. Fix: create it, or name another with --cert-issuer`
 	for _, want := range []string{"/readyz/certificate: internal server error: no serving certificate: " + reason, "waited 3s: no serving certificate: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			c.Errorf("a replica without a certificate says %v; want %q", err, want)

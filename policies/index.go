@@ -193,6 +193,7 @@ func GovernedBy(service *corev1.Service, c Cluster) ([]*appsv1.StatefulSet, erro
 
 // Complete reports whether the Cluster knows all StatefulSets of the namespace. Files do not.
 func Complete(c Cluster, namespace string) (bool, error) {
+	// Few StatefulSets have no governing Service, so this reads little.
 	_, known, err := By(c, serviceNames, namespace, []string{""}, func(*appsv1.StatefulSet) bool { return false })
 	return known, err
 }

@@ -63,7 +63,7 @@ func podsNamedFor(set *appsv1.StatefulSet, c Cluster) (pods []*corev1.Pod, known
 }
 
 // PodNamed returns the Pod with this name, or nil. If the cache shows that no StatefulSet made one, it does not read it.
-func PodNamed(name, namespace string, c Cluster) (*corev1.Pod, error) {
+func PodNamed(namespace, name string, c Cluster) (*corev1.Pod, error) {
 	set, _, _ := statefulset.CutOrdinal(name)
 	cached, ok := seen(c, members, namespace, []string{set})
 	if ok && !slices.ContainsFunc(cached, func(o kinds.Object) bool { return o.GetName() == name }) {

@@ -97,7 +97,7 @@ func adoptsPods(set *appsv1.StatefulSet, c policies.Cluster) ([]policies.Finding
 	if ordinals.Count() == 0 {
 		return nil, nil
 	}
-	pod, err := policies.PodNamed(statefulset.PodName(set, ordinals.Start), set.Namespace, c)
+	pod, err := policies.PodNamed(set.Namespace, statefulset.PodName(set, ordinals.Start), c)
 	if pod == nil || pod.DeletionTimestamp != nil || statefulset.Finished(pod) || statefulset.Selects(set.Spec.Selector, pod.Labels) || err != nil {
 		return nil, err
 	}

@@ -90,12 +90,7 @@ func (c *cluster) Seen(index *policies.Index, namespace, value string) ([]kinds.
 		return nil, false
 	}
 	if c.indexed[index] == nil {
-		c.indexed[index] = map[string][]kinds.Object{}
-		for _, o := range all {
-			for _, value := range index.Of(o) {
-				c.indexed[index][value] = append(c.indexed[index][value], o)
-			}
-		}
+		c.indexed[index] = index.Over(all)
 	}
 	return c.indexed[index][value], true
 }

@@ -94,10 +94,6 @@ func (c Change) MeetsPods(cluster Cluster) (bool, error) {
 	if !ok || c.Operation != admissionv1.Create {
 		return false, nil
 	}
-	if _, err := metav1.LabelSelectorAsSelector(set.Spec.Selector); err != nil {
-		// The API server refuses it.
-		return false, nil
-	}
 	pods, _, err := podsNamedFor(set, cluster)
 	return slices.ContainsFunc(pods, func(pod *corev1.Pod) bool {
 		_, ok := statefulset.OrdinalIn(pod.Name, set.Name)

@@ -28,6 +28,17 @@ type Index struct {
 	Of func(kinds.Object) []string
 }
 
+// Over returns the objects by their values, in the order in which they are given.
+func (x *Index) Over(objects []kinds.Object) map[string][]kinds.Object {
+	by := map[string][]kinds.Object{}
+	for _, o := range objects {
+		for _, value := range x.Of(o) {
+			by[value] = append(by[value], o)
+		}
+	}
+	return by
+}
+
 // Indexes are all the indexes that a cache holds.
 var Indexes = []*Index{needs, serviceNames, selected, selecting, selectingBudgets, ownedSets, ownedClaims, claimants, members, users}
 
@@ -215,7 +226,7 @@ var (
 
 // each returns the labels as index values, with an empty one for selectors that require no label value.
 func each(of map[string]string) []string {
-	all := []string{""}
+	all := append(make([]string, 0, len(of)+1), "")
 	for key, value := range of {
 		all = append(all, key+"="+value)
 	}

@@ -36,7 +36,8 @@ func podsNamedFor(set *appsv1.StatefulSet, c Cluster) (pods []*corev1.Pod, known
 	if !ok || int64(len(cached))+ordinals.Count() > mostNames {
 		selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
 		if err != nil {
-			return nil, false, err
+			// The API server refuses such a selector.
+			return nil, true, nil
 		}
 		return Select[*corev1.Pod](c, set.Namespace, selector)
 	}

@@ -10,22 +10,21 @@ import (
 // Remember returns a Cluster that asks each question only once, for any number of rules, policies and numbers tried. It serves one
 // request, and is not safe for concurrent use.
 func Remember(c Cluster) Cluster {
-	return &memory{
-		Cluster: c, got: map[question]answer[kinds.Object]{}, listed: map[question]answer[[]kinds.Object]{},
-		may: map[question]answer[bool]{}, owners: map[question]answer[*metav1.PartialObjectMetadata]{},
-	}
+	return &memory{Cluster: c}
 }
 
 type memory struct {
 	Cluster
-	got    map[question]answer[kinds.Object]
-	listed map[question]answer[[]kinds.Object]
-	may    map[question]answer[bool]
-	owners map[question]answer[*metav1.PartialObjectMetadata]
+	got    answers[kinds.Object]
+	listed answers[[]kinds.Object]
+	may    answers[bool]
+	owners answers[*metav1.PartialObjectMetadata]
 }
 
 // question is what was asked: about a kind or a matter, in a namespace, by a name or what else tells it from others.
 type question struct{ about, namespace, name string }
+
+type answers[T any] map[question]answer[T]
 
 type answer[T any] struct {
 	value T
@@ -33,7 +32,7 @@ type answer[T any] struct {
 }
 
 func (m *memory) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
-	return recall(m.got, question{kind.Resource, namespace, name}, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
+	return m.got.recall(question{kind.Resource, namespace, name}, func() (kinds.Object, bool, error) { return m.Cluster.Get(kind, namespace, name) })
 }
 
 func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Selector) ([]kinds.Object, bool, error) {
@@ -42,7 +41,7 @@ func (m *memory) List(kind *kinds.Kind, namespace string, selector labels.Select
 	if selector.Empty() {
 		asked.about += " at all"
 	}
-	return recall(m.listed, asked, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
+	return m.listed.recall(asked, func() ([]kinds.Object, bool, error) { return m.Cluster.List(kind, namespace, selector) })
 }
 
 func (m *memory) Seen(index *Index, namespace, value string) ([]kinds.Object, bool) {
@@ -57,7 +56,7 @@ func (m *memory) Above(namespace string, owner metav1.OwnerReference) ([]metav1.
 }
 
 func (m *memory) PodsOn(node string) ([]kinds.Object, error) {
-	pods, _, err := recall(m.listed, question{about: "pods on", name: node}, func() ([]kinds.Object, bool, error) {
+	pods, _, err := m.listed.recall(question{about: "pods on", name: node}, func() ([]kinds.Object, bool, error) {
 		pods, err := podsOn(node, m.Cluster)
 		return pods, true, err
 	})
@@ -69,25 +68,28 @@ func (m *memory) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Objec
 }
 
 func (m *memory) MayBypass(policy, namespace string) (bool, bool, error) {
-	return recall(m.may, question{"bypass", namespace, policy}, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
+	return m.may.recall(question{"bypass", namespace, policy}, func() (bool, bool, error) { return m.Cluster.MayBypass(policy, namespace) })
 }
 
 func (m *memory) MayOperate(namespace string, owner metav1.OwnerReference) (bool, bool, error) {
-	return recall(m.may, question{"operate", namespace, string(owner.UID)}, func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
+	return m.may.recall(question{"operate", namespace, string(owner.UID)}, func() (bool, bool, error) { return m.Cluster.MayOperate(namespace, owner) })
 }
 
 func (m *memory) Owner(namespace string, owner metav1.OwnerReference) (*metav1.PartialObjectMetadata, bool, error) {
-	return recall(m.owners, question{"owner", namespace, string(owner.UID)}, func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
+	return m.owners.recall(question{"owner", namespace, string(owner.UID)}, func() (*metav1.PartialObjectMetadata, bool, error) { return m.Cluster.Owner(namespace, owner) })
 }
 
 // recall returns the recorded answer, or asks. A failed read ends the search.
-func recall[T any](answers map[question]answer[T], asked question, ask func() (T, bool, error)) (T, bool, error) {
-	if a, ok := answers[asked]; ok {
+func (all *answers[T]) recall(asked question, ask func() (T, bool, error)) (T, bool, error) {
+	if a, ok := (*all)[asked]; ok {
 		return a.value, a.known, nil
 	}
 	value, known, err := ask()
 	if err == nil {
-		answers[asked] = answer[T]{value, known}
+		if *all == nil {
+			*all = answers[T]{}
+		}
+		(*all)[asked] = answer[T]{value, known}
 	}
 	return value, known, err
 }

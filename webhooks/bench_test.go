@@ -2,16 +2,19 @@ package webhooks
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -146,13 +149,27 @@ func recorded(t testing.TB, name string) []byte {
 	return compact.Bytes()
 }
 
+// cachedClusters answer from memory, with the Indexes that a cache has.
+type cachedClusters struct {
+	fixedClusters
+	values map[*policies.Index]map[string][]kinds.Object
+}
+
+func (c cachedClusters) Around(context.Context, authenticationv1.UserInfo, bool) policies.Cluster {
+	return c
+}
+
+func (c cachedClusters) Seen(index *policies.Index, _, value string) ([]kinds.Object, bool) {
+	return c.values[index][value], true
+}
+
 // benchReviewer judges with a profile alone, in a cluster without findings.
 func benchReviewer(t testing.TB, profile string) *Reviewer {
 	t.Helper()
 	set := databaseClusters(t).set
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: "default"} }
 	selector := map[string]string{"app": "orders"}
-	clusters := fixedClusters{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []kinds.Object{
+	clusters := cachedClusters{fixedClusters{set: set, Snapshot: policies.Snapshot{Complete: true, Objects: []kinds.Object{
 		set,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
 		&corev1.Service{ObjectMeta: meta("orders"), Spec: corev1.ServiceSpec{
@@ -164,7 +181,11 @@ func benchReviewer(t testing.TB, profile string) *Reviewer {
 		&storagev1.StorageClass{AllowVolumeExpansion: ptr.To(true), ObjectMeta: metav1.ObjectMeta{
 			Name: "standard", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
 		}},
-	}}}
+	}}}, map[*policies.Index]map[string][]kinds.Object{}}
+	for _, index := range policies.Indexes {
+		of := slices.DeleteFunc(slices.Clone(clusters.Objects), func(o kinds.Object) bool { return kinds.Of(o) != index.Kind })
+		clusters.values[index] = index.Over(of)
+	}
 	compiled, err := policies.Compile(rules.All, nil, profile)
 	if err != nil {
 		t.Fatal(err)

@@ -80,6 +80,20 @@ func indexersOf(kind *kinds.Kind) toolscache.Indexers {
 	return indexers
 }
 
+// get returns the cached object. If ok is false, only another read shows whether it exists: the cache has not synced, or it is a
+// namespace, which can be too new for the cache.
+func (w Watched) get(kind *kinds.Kind, namespace, name string) (o kinds.Object, ok bool) {
+	informer, ok := w[kind]
+	if !ok || kind.Live || !informer.HasSynced() {
+		return nil, false
+	}
+	found, exists, err := informer.GetIndexer().GetByKey(toolscache.NewObjectName(namespace, name).String())
+	if !exists || err != nil {
+		return nil, err == nil && kind != kinds.Namespace
+	}
+	return found.(kinds.Object), true
+}
+
 // seen returns the cached objects that the index has under the value. It copies nothing, because no caller changes them.
 func (w Watched) seen(index *policies.Index, namespace, value string) ([]kinds.Object, bool) {
 	informer, ok := w[index.Kind]

@@ -48,9 +48,9 @@ func NewClusters(cached, live client.Reader, watched Watched, asked Asked, exclu
 }
 
 func (cs clusters) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
-	c := cluster{ctx: ctx, reader: cs.cached, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, above: cs.above, user: user, excluded: cs.excluded}
+	c := cluster{ctx: ctx, reader: cs.cached, held: cs.watched, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, above: cs.above, user: user, excluded: cs.excluded}
 	if live {
-		c.reader = cs.live
+		c.reader, c.held = cs.live, nil
 	}
 	return c
 }
@@ -107,6 +107,8 @@ func (cs clusters) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, 
 type cluster struct {
 	ctx    context.Context
 	reader client.Reader
+	// held answers Get before reader does, in a fraction of the time. It is nil if everything is read live.
+	held Watched
 	// live reads kinds that are not cached, and a namespace that the cache does not have: the namespace of a request must exist.
 	live client.Reader
 	// watched shows where to look.
@@ -121,6 +123,9 @@ type cluster struct {
 }
 
 func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
+	if o, ok := c.held.get(kind, namespace, name); ok {
+		return o, true, nil
+	}
 	o, err := c.get(c.from(kind), kind, namespace, name)
 	if kind == kinds.Namespace && o == nil && err == nil {
 		o, err = c.get(c.live, kind, namespace, name)

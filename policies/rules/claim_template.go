@@ -81,24 +81,23 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 	pod := set.Spec.Template.Spec
 	var found []policies.Finding
-	look := func(container, path, volume string) {
+	look := func(containers string, i int, container, mounts string, j int, volume string) {
 		if volume == "" || hasTemplate(set, volume) || slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == volume }) {
 			return
 		}
 		found = append(found, policies.Finding{
-			Check: "no-volume", Path: path,
+			Check: "no-volume", Path: fmt.Sprintf("spec.template.spec.%s[%d].%s[%d].name", containers, i, mounts, j),
 			Message: fmt.Sprintf("Container %s mounts volume %s, but StatefulSet %s has no claim template or volume of that name: the API server refuses it. An older one accepts it and refuses its Pods.", container, volume, set.Name),
 			Remedy:  fmt.Sprintf("add a claim template or volume called %s, or remove the mount.", volume),
 		})
 	}
 	for field, containers := range map[string][]corev1.Container{"containers": pod.Containers, "initContainers": pod.InitContainers} {
 		for i, c := range containers {
-			at := fmt.Sprintf("spec.template.spec.%s[%d]", field, i)
 			for j, m := range c.VolumeMounts {
-				look(c.Name, fmt.Sprintf("%s.volumeMounts[%d].name", at, j), m.Name)
+				look(field, i, c.Name, "volumeMounts", j, m.Name)
 			}
 			for j, d := range c.VolumeDevices {
-				look(c.Name, fmt.Sprintf("%s.volumeDevices[%d].name", at, j), d.Name)
+				look(field, i, c.Name, "volumeDevices", j, d.Name)
 			}
 		}
 	}
@@ -137,11 +136,11 @@ func judgeClaim(claim *corev1.PersistentVolumeClaim, name, path string, c polici
 		// An empty name asks for a volume that was created by hand.
 		return found, nil
 	}
-	classes, known, err := policies.List[*storagev1.StorageClass](c, "")
+	class, known, err := classOf(claim, c)
 	if err != nil {
 		return found, err
 	}
-	class, looked := classOf(claim, classes), true
+	looked := true
 	if class == nil {
 		var made bool
 		if made, looked, err = madeByHand(claim, c); made || err != nil {
@@ -201,15 +200,16 @@ func madeByHand(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (made, 
 }
 
 // classOf returns the class that the claim requests, or else the default class, or nil if there is none.
-func classOf(claim *corev1.PersistentVolumeClaim, classes []*storagev1.StorageClass) *storagev1.StorageClass {
+func classOf(claim *corev1.PersistentVolumeClaim, c policies.Cluster) (*storagev1.StorageClass, bool, error) {
+	if asked := claim.Spec.StorageClassName; asked != nil {
+		return policies.Get[*storagev1.StorageClass](c, "", *asked)
+	}
+	classes, known, err := policies.List[*storagev1.StorageClass](c, "")
 	i := slices.IndexFunc(classes, func(class *storagev1.StorageClass) bool {
-		if asked := claim.Spec.StorageClassName; asked != nil {
-			return class.Name == *asked
-		}
 		return class.Annotations["storageclass.kubernetes.io/is-default-class"] == "true"
 	})
 	if i < 0 {
-		return nil
+		return nil, known, err
 	}
-	return classes[i]
+	return classes[i], known, err
 }

@@ -109,7 +109,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 			Fix:     makeHeadless(service, set),
 		})
 	}
-	switch template := labels.Set(set.Spec.Template.Labels); {
+	switch template := set.Spec.Template.Labels; {
 	case elsewhere && found != nil:
 		// An operator points the Service at the leader, and its members find each other without DNS.
 	case elsewhere:
@@ -118,7 +118,7 @@ func whyNotGoverning(service *corev1.Service, set *appsv1.StatefulSet) []policie
 			Message: fmt.Sprintf("Service %s has no selector, so whether the Pods of StatefulSet %s get DNS names depends on who writes its endpoints.", service.Name, set.Name),
 			Remedy:  "if nobody writes them: " + policies.SelectorCommand(service, selectable(set)),
 		})
-	case !labels.SelectorFromSet(service.Spec.Selector).Matches(template):
+	case !statefulset.Selects(&metav1.LabelSelector{MatchLabels: service.Spec.Selector}, template):
 		found = append(found, policies.Finding{
 			Check: "selector", Path: "spec.selector",
 			Message: fmt.Sprintf("Service %s selects %s, but the Pods of StatefulSet %s have the labels %s: they get no DNS names.",

@@ -7,7 +7,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/mooring-dev/mooring/policies"
 	"github.com/mooring-dev/mooring/policies/kinds"
@@ -46,11 +45,7 @@ func spreadsItsPods(o kinds.Object, _ policies.Cluster, _ v1alpha1.Spread) ([]po
 
 // keepsApart reports whether the template asks, strictly or by preference, to spread its Pods.
 func keepsApart(template *corev1.PodTemplateSpec) bool {
-	own := labels.Set(template.Labels)
-	selectsOwn := func(s *metav1.LabelSelector) bool {
-		selector, err := metav1.LabelSelectorAsSelector(s)
-		return err == nil && selector.Matches(own)
-	}
+	selectsOwn := func(s *metav1.LabelSelector) bool { return statefulset.Selects(s, template.Labels) }
 	term := func(t corev1.PodAffinityTerm) bool { return selectsOwn(t.LabelSelector) }
 	if slices.ContainsFunc(template.Spec.TopologySpreadConstraints, func(c corev1.TopologySpreadConstraint) bool { return selectsOwn(c.LabelSelector) }) {
 		return true

@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"maps"
 	"strings"
 	"sync"
 
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -28,15 +28,19 @@ type informer interface {
 	GetIndexer() toolscache.Indexer
 }
 
-// Watch makes the cache watch each kind that rules read through it, and the Pods of StatefulSets: see member. It does not wait for
-// the cache to sync.
-func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
+// Watch makes a cache watch each kind that rules read through it, and a second one the Pods of StatefulSets: see member. It does not
+// wait for the caches to sync.
+func Watch(ctx context.Context, from cache.Cache, pods Members) (Watched, error) {
 	watched := Watched{}
 	for _, kind := range kinds.All {
 		if !kind.Reads || kind.Live && kind != kinds.Pod {
 			continue
 		}
-		watching, err := from.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
+		of := from
+		if kind == kinds.Pod {
+			of = pods
+		}
+		watching, err := of.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +52,13 @@ func Watch(ctx context.Context, from cache.Cache) (Watched, error) {
 	return watched, nil
 }
 
-// Synced reports whether the cache has synced. It does not wait for Pods, which are many and not required.
+// Members is a cache of Pods. A manager starts it after its own cache has synced: Pods are many, and a server answers without them.
+type Members struct{ cache.Cache }
+
+// NeedLeaderElection is false: every replica answers.
+func (Members) NeedLeaderElection() bool { return false }
+
+// Synced reports whether the cache has synced. It does not wait for Pods.
 func (w Watched) Synced() bool {
 	for kind, informer := range w {
 		if kind != kinds.Pod && !informer.HasSynced() {
@@ -139,7 +149,7 @@ var members = func() labels.Selector {
 // member is what the cache keeps of a Pod. Pods are many and change often, so they are judged live. The cache is only needed to
 // find the Pods that use a claim.
 type member struct {
-	metav1.ObjectMeta
+	namespace, name, resourceVersion string
 	// claims are the claims whose name does not end in the Pod's, as those of claim templates do.
 	claims []string
 }
@@ -149,7 +159,7 @@ func slim(o any) (any, error) {
 	if !ok {
 		return o, nil
 	}
-	m := &member{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, ResourceVersion: pod.ResourceVersion}}
+	m := &member{namespace: pod.Namespace, name: pod.Name, resourceVersion: pod.ResourceVersion}
 	for _, v := range pod.Spec.Volumes {
 		if v.PersistentVolumeClaim != nil && !strings.HasSuffix(v.PersistentVolumeClaim.ClaimName, "-"+pod.Name) {
 			m.claims = append(m.claims, v.PersistentVolumeClaim.ClaimName)
@@ -158,10 +168,15 @@ func slim(o any) (any, error) {
 	return m, nil
 }
 
+// GetObjectMeta returns what an informer needs.
+func (m *member) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: m.namespace, Name: m.name, ResourceVersion: m.resourceVersion}
+}
+
 // pod returns a Pod with what the member keeps.
 func (m *member) pod() *corev1.Pod {
 	pod := kinds.Pod.New().(*corev1.Pod)
-	pod.Namespace, pod.Name, pod.Labels = m.Namespace, m.Name, map[string]string{appsv1.StatefulSetPodNameLabel: m.Name}
+	pod.Namespace, pod.Name, pod.Labels = m.namespace, m.name, map[string]string{appsv1.StatefulSetPodNameLabel: m.name}
 	for _, claim := range m.claims {
 		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
@@ -184,7 +199,10 @@ func trim(kind *kinds.Kind) toolscache.TransformFunc {
 
 // share lets objects share values that are the same in most of them, which saves a fifth of a large cluster's cache.
 func share(o kinds.Object) {
+	o.SetLabels(same(o.GetLabels()))
 	switch o := o.(type) {
+	case *corev1.Service:
+		o.Spec.Selector = same(o.Spec.Selector)
 	case *corev1.PersistentVolumeClaim:
 		o.Spec.Resources.Requests = sized(o.Spec.Resources.Requests)
 	case *appsv1.StatefulSet:
@@ -192,15 +210,34 @@ func share(o kinds.Object) {
 			claim := &o.Spec.VolumeClaimTemplates[i]
 			claim.Spec.Resources.Requests = sized(claim.Spec.Resources.Requests)
 		}
-		// A small map takes as much memory as twenty short strings.
 		template := &o.Spec.Template
-		if maps.Equal(template.Labels, o.Labels) {
-			template.Labels = o.Labels
+		template.Labels = same(template.Labels)
+		selectors := []*metav1.LabelSelector{o.Spec.Selector}
+		for _, c := range template.Spec.TopologySpreadConstraints {
+			selectors = append(selectors, c.LabelSelector)
 		}
-		if o.Spec.Selector != nil && maps.Equal(template.Labels, o.Spec.Selector.MatchLabels) {
-			o.Spec.Selector.MatchLabels = template.Labels
+		for _, selector := range selectors {
+			if selector != nil {
+				selector.MatchLabels = same(selector.MatchLabels)
+			}
 		}
 	}
+}
+
+// recent has the labels of the objects that were cached last. A StatefulSet, its Service and its claims have the same, the API server
+// sends the claims of a StatefulSet one after the other, and a map takes as much memory as twenty short strings.
+var recent = lru.New(1024)
+
+func same(of map[string]string) map[string]string {
+	if len(of) == 0 {
+		return nil
+	}
+	text := labels.FormatLabels(of)
+	if seen, ok := recent.Get(text); ok {
+		return seen.(map[string]string)
+	}
+	recent.Add(text, of)
+	return of
 }
 
 // sizes has one list for each size of storage. There are few sizes, and a list takes 700 bytes.

@@ -44,18 +44,26 @@ func cacheOf(t testing.TB, sets []appsv1.StatefulSet) (cache.Cache, Watched) {
 	for _, kind := range kinds.All {
 		mapper.Add(kind.GroupVersionKind, meta.RESTScopeNamespace)
 	}
-	cached, err := cache.New(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
-		cache.Options{Scheme: scheme, Mapper: mapper, ByObject: Trimmed()})
-	if err != nil {
-		t.Fatal(err)
+	made := func() cache.Cache {
+		of, err := cache.New(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
+			cache.Options{Scheme: scheme, Mapper: mapper, ByObject: Trimmed()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return of
 	}
-	watched, err := Watch(t.Context(), cached)
+	// The Pods' cache never starts, as if they took very long.
+	cached := made()
+	watched, err := Watch(t.Context(), cached, Members{made()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = cached.Start(t.Context()) }()
 	if !cached.WaitForCacheSync(t.Context()) {
 		t.Fatal("the cache has not synced")
+	}
+	if !watched.Synced() {
+		t.Fatal("a server waits for the Pods")
 	}
 	return cached, watched
 }

@@ -158,6 +158,8 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
+	// As in kube-controller-manager and kube-scheduler: compression takes most of the API server's time to fill a large cache.
+	restConfig.DisableCompression = true
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
@@ -189,7 +191,14 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 		return fmt.Errorf("--webhook-bind-address: %w", err)
 	}
 	recorder := mgr.GetEventRecorder("mooring")
-	watched, err := webhooks.Watch(ctx, mgr.GetCache())
+	pods, err := cache.New(restConfig, cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper(), ByObject: webhooks.Trimmed(),
+	})
+	if err != nil {
+		return err
+	}
+	members := webhooks.Members{Cache: pods}
+	watched, err := webhooks.Watch(ctx, mgr.GetCache(), members)
 	if err != nil {
 		return err
 	}
@@ -237,7 +246,7 @@ func serve(ctx context.Context, o serveOptions, log logr.Logger) error {
 	defer server.Wait()
 	return errors.Join(
 		registration.SetupWithManager(mgr), ownerRegistration.SetupWithManager(mgr),
-		mgr.Add(loader), mgr.Add(server), mgr.Add(expiry), mgr.Add(status),
+		mgr.Add(members), mgr.Add(loader), mgr.Add(server), mgr.Add(expiry), mgr.Add(status),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.Start(ctx),
 	)

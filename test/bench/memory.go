@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -101,6 +102,10 @@ func (b *bench) fleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A server that runs would only keep the API server busy.
+	if err := b.Stop(); err != nil {
+		return err
+	}
 	most := b.sizes[len(b.sizes)-1]
 	for _, k := range kinds {
 		n := most
@@ -110,6 +115,9 @@ func (b *bench) fleet(ctx context.Context) error {
 		if err := b.store(ctx, k, n); err != nil {
 			return err
 		}
+	}
+	if err := b.caughtUp(ctx); err != nil {
+		return err
 	}
 	ready, err := b.restart(ctx)
 	if err != nil {
@@ -128,14 +136,25 @@ func (b *bench) fleet(ctx context.Context) error {
 	held := fmt.Sprintf("%d StatefulSets, %d claims and %d members", most, 3*most, 3*most)
 	b.aim("memory with "+held+", in MiB", figures{mib}, atMost, 700, "%.0f")
 	b.aim("start to ready with "+held+", in seconds", figures{ready.Seconds()}, atMost, 30, "%.0f")
-	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready and a minute later, with GOMEMLIMIT="+memoryLimit+": nine tenths of a container limit of 570 MiB.", [][]string{
+	b.table("A large cluster", "mooring serve as the chart runs it, once it is ready and a minute later, with GOMEMLIMIT="+memoryLimit+": nine tenths of a container limit of 700 MiB.", [][]string{
 		{"StatefulSets", "claims", "Pods of StatefulSets", "Services", "resident MiB when ready", "a minute later", "start to ready"},
 		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", atReady), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
 	})
 	return nil
 }
 
-const memoryLimit = "512MiB"
+// caughtUp waits until the API server, which watches etcd for itself and its own clients, has read what was written there.
+func (b *bench) caughtUp(ctx context.Context) error {
+	var before time.Duration
+	return wait.PollUntilContextTimeout(ctx, 5*time.Second, 10*time.Minute, true, func(context.Context) (bool, error) {
+		now, err := cpuTime(b.Component("kube-apiserver").PID())
+		used := now - before
+		before = now
+		return used < time.Second/2, err
+	})
+}
+
+const memoryLimit = "630MiB"
 
 // restart restarts the server and returns its time to ready.
 func (b *bench) restart(ctx context.Context) (time.Duration, error) {

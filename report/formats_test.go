@@ -89,7 +89,7 @@ func TestTextHasColourOnlyWhereWanted(t *testing.T) {
 	}
 	for _, line := range strings.Split(plain, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), "::") {
-			t.Errorf("a hostile name has got a line of its own, which GitHub would obey: %q", line)
+			t.Errorf("a hostile name starts a line, which GitHub would run as a command: %q", line)
 		}
 	}
 	if got, want := paint(true).action(v1alpha1.Deny), "\x1b[1;31mdeny\x1b[0m"; got != want {

@@ -23,8 +23,8 @@ func send(handler http.Handler, path string, body []byte) (int, string) {
 	return recorder.Code, recorder.Body.String()
 }
 
-// TestHostileReviews sends reviews that no API server sends, and some of the worst that it could. There must be no panic, an HTTP
-// error for what is no review, and a verdict for what is.
+// TestHostileReviews sends invalid reviews, and extreme valid ones. An invalid review must get an HTTP error, a valid one a verdict, and none
+// may cause a panic.
 func TestHostileReviews(t *testing.T) {
 	scale, err := os.ReadFile("testdata/scale-down.review.json")
 	if err != nil {

@@ -44,7 +44,7 @@ func TestMessages(t *testing.T) {
 		}
 		for _, check := range rule.Checks {
 			if !told[check.Name] {
-				t.Errorf("nobody is ever told of %s/%s", rule.ID, check.Name)
+				t.Errorf("no case shows %s/%s", rule.ID, check.Name)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestCheckRefusesWhatTheClusterRefuses plays the table that the tests on a real API server also play.
+// TestCheckRefusesWhatTheClusterRefuses uses the same table as the tests on a real API server.
 func TestCheckRefusesWhatTheClusterRefuses(t *testing.T) {
 	text, err := os.ReadFile("../../policies/crd/testdata/policies.yaml")
 	if err != nil {

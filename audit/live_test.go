@@ -87,19 +87,19 @@ func TestObservations(t *testing.T) {
 		objects []client.Object
 		want    []string
 	}{
-		{"all is well", []client.Object{settled, claimOf("data-one-0", "v"), budget(1, 2)}, nil},
-		{"a claim that a StatefulSet left behind", []client.Object{settled, claimOf("data-old-0", "")}, []string{"orphaned-claim/unused data-old-0"}},
+		{"no problems", []client.Object{settled, claimOf("data-one-0", "v"), budget(1, 2)}, nil},
+		{"a claim of a deleted StatefulSet", []client.Object{settled, claimOf("data-old-0", "")}, []string{"orphaned-claim/unused data-old-0"}},
 		{"the claim of an ordinal that a scale-down removed", []client.Object{settled, claimOf("data-one-7", "")}, nil},
-		{"a claim that is not named like a StatefulSet's claim", []client.Object{settled, claimOf("backup", ""), claimOf("backup-2", "")}, nil},
+		{"a claim without the name of a StatefulSet's claim", []client.Object{settled, claimOf("backup", ""), claimOf("backup-2", "")}, nil},
 		{"a claim that a Pod uses", []client.Object{using, claimOf("data-old-0", "")}, nil},
-		{"a claim of an operator", []client.Object{owned}, nil},
-		{"claims and disks both go", []client.Object{deletes, claimOf("data-one-0", "v"), volume("v", "Delete")}, []string{"claim-at-risk/reclaim one"}},
-		{"claims go and disks stay", []client.Object{deletes, claimOf("data-one-0", "v"), volume("v", "Retain")}, nil},
-		{"disks go, if somebody deletes the claims", []client.Object{settled, claimOf("data-one-0", "v"), volume("v", "Delete")}, nil},
+		{"a claim that a custom resource owns", []client.Object{owned}, nil},
+		{"claims and volumes are deleted", []client.Object{deletes, claimOf("data-one-0", "v"), volume("v", "Delete")}, []string{"claim-at-risk/reclaim one"}},
+		{"claims are deleted, volumes are retained", []client.Object{deletes, claimOf("data-one-0", "v"), volume("v", "Retain")}, nil},
+		{"volumes are deleted only with claims that are retained", []client.Object{settled, claimOf("data-one-0", "v"), volume("v", "Delete")}, nil},
 		{"a member that is down", []client.Object{oneDown, member("one-0", true, time.Hour), member("one-1", false, time.Hour)}, []string{"member-down/not-ready one"}},
-		{"a member that is on its way", []client.Object{oneDown, member("one-0", true, time.Hour), member("one-1", false, time.Minute)}, nil},
-		{"a member that is not there at all", []client.Object{oneDown, member("one-0", true, time.Hour)}, []string{"member-down/not-ready one"}},
-		{"a rollout that stands still", []client.Object{rolling(func(*appsv1.StatefulSet) {}), member("one-0", true, time.Hour), member("one-1", true, time.Hour)}, []string{"stuck-rollout/no-progress one"}},
+		{"a member that is still starting", []client.Object{oneDown, member("one-0", true, time.Hour), member("one-1", false, time.Minute)}, nil},
+		{"a member without a Pod", []client.Object{oneDown, member("one-0", true, time.Hour)}, []string{"member-down/not-ready one"}},
+		{"a rollout without progress", []client.Object{rolling(func(*appsv1.StatefulSet) {}), member("one-0", true, time.Hour), member("one-1", true, time.Hour)}, []string{"stuck-rollout/no-progress one"}},
 		{"a rollout that waits for a Pod", []client.Object{
 			rolling(func(s *appsv1.StatefulSet) { s.Status.ReadyReplicas = 1 }), member("one-0", true, time.Hour), member("one-1", false, time.Hour),
 		}, []string{"stuck-rollout/no-progress one"}},
@@ -109,11 +109,11 @@ func TestObservations(t *testing.T) {
 				s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: ptr.To[int32](1)}
 			}), member("one-0", true, time.Hour), member("one-1", true, time.Hour),
 		}, nil},
-		{"a rollout that waits for deletes, as it was told", []client.Object{
+		{"a rollout with update strategy OnDelete", []client.Object{
 			rolling(func(s *appsv1.StatefulSet) { s.Spec.UpdateStrategy.Type = appsv1.OnDeleteStatefulSetStrategyType }),
 		}, nil},
-		{"a budget that allows nobody to be away", []client.Object{settled, budget(2, 2)}, []string{"blocked-drain/budget one"}},
-		{"a label that guards nothing", []client.Object{with(func(s *appsv1.StatefulSet) { s.Labels[policies.ProtectLabel] = "yes" })}, []string{"protect-label/value one"}},
+		{"a budget that allows no disruption", []client.Object{settled, budget(2, 2)}, []string{"blocked-drain/budget one"}},
+		{"a protect label with an invalid value", []client.Object{with(func(s *appsv1.StatefulSet) { s.Labels[policies.ProtectLabel] = "yes" })}, []string{"protect-label/value one"}},
 		{"a mistyped number of replicas", []client.Object{with(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](1 << 30) })}, []string{"member-down/not-ready one"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

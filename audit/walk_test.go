@@ -147,14 +147,14 @@ func TestWalk(t *testing.T) {
 		want   []string
 	}{
 		{"everything", &apiServer{objects: inOrder}, Options{}, everywhere},
-		{"a server that lists in an order of its own", &apiServer{objects: slices.Concat(inOrder[:3], inOrder[5:], inOrder[3:5])}, Options{}, everywhere},
-		{"tokens that expire", &apiServer{objects: inOrder, expires: 2}, Options{}, everywhere},
+		{"a server that lists in another order", &apiServer{objects: slices.Concat(inOrder[:3], inOrder[5:], inOrder[3:5])}, Options{}, everywhere},
+		{"continue tokens that expire", &apiServer{objects: inOrder, expires: 2}, Options{}, everywhere},
 		{"named namespaces", &apiServer{objects: inOrder}, Options{Namespaces: []string{"b", "a-b"}}, []string{"a-b/one:Warn"}},
 		{"selected namespaces", &apiServer{objects: inOrder}, Options{Selected: metav1Selector(t, "team=x")}, nil},
 		{"selected objects", &apiServer{objects: inOrder}, Options{Objects: metav1Selector(t, "app=one")}, []string{"a-b/one:Warn"}},
-		{"namespaces may not be read", &apiServer{objects: inOrder, forbidden: []string{"namespaces"}}, Options{}, []string{"a-b/one:Deny", "a/three:Deny"}},
+		{"no right to read namespaces", &apiServer{objects: inOrder, forbidden: []string{"namespaces"}}, Options{}, []string{"a-b/one:Deny", "a/three:Deny"}},
 		{
-			"Services may not be read: what is unknown is not denied", &apiServer{objects: inOrder, forbidden: []string{"services"}}, Options{Namespaces: []string{"b"}},
+			"no right to read Services: the unknown is not denied", &apiServer{objects: inOrder, forbidden: []string{"services"}}, Options{Namespaces: []string{"b"}},
 			[]string{"b/one:Warn"},
 		},
 	} {

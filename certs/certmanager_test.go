@@ -46,10 +46,10 @@ func TestParseIssued(t *testing.T) {
 		change func(map[string][]byte)
 		want   string // empty: good
 	}{
-		"what cert-manager writes":  {func(map[string][]byte) {}, ""},
-		"empty":                     {func(d map[string][]byte) { clear(d) }, "tls.crt and tls.key"},
-		"a public CA, so no ca.crt": {func(d map[string][]byte) { delete(d, "ca.crt") }, "use an issuer with its own CA"},
-		"a CA of noise":             {func(d map[string][]byte) { d["ca.crt"] = []byte("noise") }, "ca.crt"},
+		"the Secret that cert-manager writes": {func(map[string][]byte) {}, ""},
+		"empty":                               {func(d map[string][]byte) { clear(d) }, "tls.crt and tls.key"},
+		"a public CA, so no ca.crt":           {func(d map[string][]byte) { delete(d, "ca.crt") }, "use an issuer with its own CA"},
+		"an invalid CA":                       {func(d map[string][]byte) { d["ca.crt"] = []byte("noise") }, "ca.crt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := maps.Clone(good)

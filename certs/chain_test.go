@@ -56,14 +56,14 @@ func TestOptions(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"the defaults":             {func(*Options) {}, ""},
-		"no Service but an IP":     {func(o *Options) { o.Service, o.ExtraNames = "", []string{"127.0.0.1"} }, ""},
-		"no name at all":           {func(o *Options) { o.Service = "" }, "needs a Service or a DNS name"},
-		"no Secret":                {func(o *Options) { o.Secret = "" }, "needs a namespace and a name"},
-		"no namespace":             {func(o *Options) { o.Namespace = "" }, "needs a namespace and a name"},
-		"a leaf outlives its CA":   {func(o *Options) { o.CAValidity = day }, "must not exceed that of its CA"},
-		"settles after the expiry": {func(o *Options) { o.LeafValidity, o.Settle = 3*time.Hour, time.Hour }, "settle time"},
-		"a negative settle time":   {func(o *Options) { o.Settle = -1 }, "settle time"},
+		"the defaults":                       {func(*Options) {}, ""},
+		"an IP address instead of a Service": {func(o *Options) { o.Service, o.ExtraNames = "", []string{"127.0.0.1"} }, ""},
+		"no name":                            {func(o *Options) { o.Service = "" }, "needs a Service or a DNS name"},
+		"no Secret":                          {func(o *Options) { o.Secret = "" }, "needs a namespace and a name"},
+		"no namespace":                       {func(o *Options) { o.Namespace = "" }, "needs a namespace and a name"},
+		"a leaf outlives its CA":             {func(o *Options) { o.CAValidity = day }, "must not exceed that of its CA"},
+		"a settle time beyond the expiry":    {func(o *Options) { o.LeafValidity, o.Settle = 3*time.Hour, time.Hour }, "settle time"},
+		"a negative settle time":             {func(o *Options) { o.Settle = -1 }, "settle time"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -133,17 +133,17 @@ func TestNext(t *testing.T) {
 		newLeaf, newCA bool
 		cas            int
 	}{
-		"new":                              {c: fresh, o: o, after: 0, cas: 1},
-		"new, settled":                     {c: fresh, o: o, settled: true, cas: 1},
-		"two thirds of the leaf, not over": {c: fresh, o: o, settled: true, after: 60 * day, cas: 1},
-		"two thirds of the leaf, over":     {c: fresh, o: o, after: 60*day + time.Second, reason: "the leaf expires", newLeaf: true, cas: 1},
-		"two thirds of the CA, over":       {c: fresh, o: o, settled: true, after: 244 * day, reason: "the CA expires", newCA: true, cas: 2},
-		"new CA, not in the caBundles yet": {c: pending, o: o, after: day, cas: 2},
-		"new CA, not settled, leaf due":    {c: pending, o: o, after: 70 * day, cas: 2},
-		"new CA, settled":                  {c: pending, o: o, settled: true, after: day, reason: "the new CA is in place", newLeaf: true, cas: 2},
-		"a name more":                      {c: fresh, o: moreNames, reason: "not valid for 10.0.0.1", newLeaf: true, cas: 1},
-		"a name less":                      {c: fresh, o: fewerNames, cas: 1},
-		"an old CA has expired":            {c: withLifetimes(rotated, start.Add(400*day)), o: o, after: 366 * day, reason: "drop it", cas: 1},
+		"new":          {c: fresh, o: o, after: 0, cas: 1},
+		"new, settled": {c: fresh, o: o, settled: true, cas: 1},
+		"before two thirds of the leaf's lifetime": {c: fresh, o: o, settled: true, after: 60 * day, cas: 1},
+		"after two thirds of the leaf's lifetime":  {c: fresh, o: o, after: 60*day + time.Second, reason: "the leaf expires", newLeaf: true, cas: 1},
+		"after two thirds of the CA's lifetime":    {c: fresh, o: o, settled: true, after: 244 * day, reason: "the CA expires", newCA: true, cas: 2},
+		"new CA, not in the caBundles yet":         {c: pending, o: o, after: day, cas: 2},
+		"new CA, not settled, leaf due":            {c: pending, o: o, after: 70 * day, cas: 2},
+		"new CA, settled":                          {c: pending, o: o, settled: true, after: day, reason: "the new CA is in place", newLeaf: true, cas: 2},
+		"an additional name":                       {c: fresh, o: moreNames, reason: "not valid for 10.0.0.1", newLeaf: true, cas: 1},
+		"one name fewer":                           {c: fresh, o: fewerNames, cas: 1},
+		"an old CA has expired":                    {c: withLifetimes(rotated, start.Add(400*day)), o: o, after: 366 * day, reason: "drop it", cas: 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -242,18 +242,18 @@ func TestParse(t *testing.T) {
 		change func(map[string][]byte)
 		want   string // empty: good
 	}{
-		"what was written":     {func(map[string][]byte) {}, ""},
-		"a key of its own":     {func(d map[string][]byte) { d["more"] = []byte("x") }, ""},
-		"empty":                {func(d map[string][]byte) { clear(d) }, "tls.crt and tls.key"},
-		"no leaf key":          {func(d map[string][]byte) { delete(d, "tls.key") }, "tls.crt and tls.key"},
-		"another leaf's key":   {func(d map[string][]byte) { d["tls.key"] = other["tls.key"] }, "tls.crt and tls.key"},
-		"half a leaf":          {func(d map[string][]byte) { d["tls.crt"] = d["tls.crt"][:100] }, "tls.crt and tls.key"},
-		"no CA":                {func(d map[string][]byte) { delete(d, "ca.crt") }, "ca.crt"},
-		"a CA of noise":        {func(d map[string][]byte) { d["ca.crt"] = []byte("noise") }, "ca.crt"},
-		"another CA":           {func(d map[string][]byte) { d["ca.crt"] = other["ca.crt"] }, "ca.key is not the key"},
-		"no CA key":            {func(d map[string][]byte) { delete(d, "ca.key") }, "ca.key"},
-		"a certificate as key": {func(d map[string][]byte) { d["ca.key"] = d["ca.crt"] }, "ca.key"},
-		"another CA and key":   {func(d map[string][]byte) { d["ca.crt"], d["ca.key"] = other["ca.crt"], other["ca.key"] }, "not signed by any"},
+		"the Secret as written":               {func(map[string][]byte) {}, ""},
+		"an additional key":                   {func(d map[string][]byte) { d["more"] = []byte("x") }, ""},
+		"empty":                               {func(d map[string][]byte) { clear(d) }, "tls.crt and tls.key"},
+		"no leaf key":                         {func(d map[string][]byte) { delete(d, "tls.key") }, "tls.crt and tls.key"},
+		"another leaf's key":                  {func(d map[string][]byte) { d["tls.key"] = other["tls.key"] }, "tls.crt and tls.key"},
+		"a truncated leaf":                    {func(d map[string][]byte) { d["tls.crt"] = d["tls.crt"][:100] }, "tls.crt and tls.key"},
+		"no CA":                               {func(d map[string][]byte) { delete(d, "ca.crt") }, "ca.crt"},
+		"an invalid CA":                       {func(d map[string][]byte) { d["ca.crt"] = []byte("noise") }, "ca.crt"},
+		"another CA":                          {func(d map[string][]byte) { d["ca.crt"] = other["ca.crt"] }, "ca.key is not the key"},
+		"no CA key":                           {func(d map[string][]byte) { delete(d, "ca.key") }, "ca.key"},
+		"a certificate instead of the CA key": {func(d map[string][]byte) { d["ca.key"] = d["ca.crt"] }, "ca.key"},
+		"another CA and key":                  {func(d map[string][]byte) { d["ca.crt"], d["ca.key"] = other["ca.crt"], other["ca.key"] }, "not signed by any"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -280,10 +280,10 @@ func TestReplacement(t *testing.T) {
 		overlaps bool
 		cas      int
 	}{
-		"nothing held":                   {held: nil, cas: 1},
-		"a good chain held":              {held: fresh, after: day, overlaps: true, cas: 2},
-		"a chain held in mid-rotation":   {held: pending, after: day, overlaps: true, cas: 2},
-		"a chain held that has expired":  {held: fresh, after: 91 * day, cas: 1},
+		"no chain":                       {held: nil, cas: 1},
+		"a valid chain":                  {held: fresh, after: day, overlaps: true, cas: 2},
+		"a chain in mid-rotation":        {held: pending, after: day, overlaps: true, cas: 2},
+		"an expired chain":               {held: fresh, after: 91 * day, cas: 1},
 		"a chain whose CA expired first": {held: fresh, after: 366 * day, cas: 1},
 	}
 	for name, test := range tests {
@@ -304,7 +304,7 @@ func TestReplacement(t *testing.T) {
 		})
 	}
 
-	t.Run("over and over", func(t *testing.T) {
+	t.Run("repeatedly", func(t *testing.T) {
 		k := &keeper{selfSigned: &selfSigned{&stored{Options: o}}}
 		k.serving.Store(fresh)
 		for range 10 {
@@ -328,13 +328,13 @@ func TestAccepts(t *testing.T) {
 		config admissionv1.WebhookClientConfig
 		want   string // empty: accepts
 	}{
-		"by Service":         {admissionv1.WebhookClientConfig{CABundle: bundle, Service: service}, ""},
-		"by IP address":      {admissionv1.WebhookClientConfig{CABundle: bundle, URL: url("https://127.0.0.1:9443/x")}, ""},
-		"by DNS name":        {admissionv1.WebhookClientConfig{CABundle: bundle, URL: url("https://hook.example/x")}, ""},
-		"by another address": {admissionv1.WebhookClientConfig{CABundle: bundle, URL: url("https://127.0.0.2/x")}, "127.0.0.2"},
-		"no caBundle":        {admissionv1.WebhookClientConfig{Service: service}, "holds no certificate"},
-		"a foreign caBundle": {admissionv1.WebhookClientConfig{CABundle: foreign, Service: service}, "does not accept"},
-		"ours among others":  {admissionv1.WebhookClientConfig{CABundle: append(bytes.Clone(foreign), bundle...), Service: service}, ""},
+		"by Service":          {admissionv1.WebhookClientConfig{CABundle: bundle, Service: service}, ""},
+		"by IP address":       {admissionv1.WebhookClientConfig{CABundle: bundle, URL: url("https://127.0.0.1:9443/x")}, ""},
+		"by DNS name":         {admissionv1.WebhookClientConfig{CABundle: bundle, URL: url("https://hook.example/x")}, ""},
+		"by another address":  {admissionv1.WebhookClientConfig{CABundle: bundle, URL: url("https://127.0.0.2/x")}, "127.0.0.2"},
+		"no caBundle":         {admissionv1.WebhookClientConfig{Service: service}, "holds no certificate"},
+		"a foreign caBundle":  {admissionv1.WebhookClientConfig{CABundle: foreign, Service: service}, "does not accept"},
+		"our CA among others": {admissionv1.WebhookClientConfig{CABundle: append(bytes.Clone(foreign), bundle...), Service: service}, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -22,10 +22,10 @@ func TestExpiryWarning(t *testing.T) {
 		after time.Duration
 		says  string
 	}{
-		"new":                         {0, ""},
-		"due for renewal":             {70 * day, ""},
-		"a sixth of its life is left": {76 * day, "expires at 2001-05-04T04:05:06Z"},
-		"expired":                     {91 * day, "expired at 2001-05-04T04:05:06Z"},
+		"new":                             {0, ""},
+		"due for renewal":                 {70 * day, ""},
+		"a sixth of its lifetime is left": {76 * day, "expires at 2001-05-04T04:05:06Z"},
+		"expired":                         {91 * day, "expired at 2001-05-04T04:05:06Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.serving.Store(must[*chain](t)(newChain(o, start)))

@@ -87,7 +87,7 @@ func TestValues(t *testing.T) {
 	has := func(t *testing.T, objects []runtime.Object, want string) bool {
 		return slices.ContainsFunc(inventory(t, objects), func(line string) bool { return strings.HasSuffix(line, want) })
 	}
-	t.Run("none: Helm makes the namespace", func(t *testing.T) {
+	t.Run("no values: Helm creates the namespace", func(t *testing.T) {
 		objects := render(t, nil)
 		if has(t, objects, "Namespace elsewhere") {
 			t.Error("the namespace is rendered")
@@ -102,7 +102,7 @@ func TestValues(t *testing.T) {
 			}
 		}
 	})
-	t.Run("all that concern the Pods", func(t *testing.T) {
+	t.Run("all values for the Pods", func(t *testing.T) {
 		digest := "sha256:" + strings.Repeat("0", 64)
 		d := only[*appsv1.Deployment](t, render(t, map[string]any{
 			"defaultProfile": "restricted",
@@ -132,10 +132,10 @@ func TestValues(t *testing.T) {
 			!pod.HostNetwork || pod.DNSPolicy != corev1.DNSClusterFirstWithHostNet || c.Ports[0].ContainerPort != 10250 ||
 			!slices.Contains(c.Args, "--webhook-bind-address=:10250") || !slices.Contains(c.Args, "--drain-delay=10s") ||
 			!slices.Contains(c.Args, "--default-profile=restricted") || !slices.Contains(c.Args, "--log-level=debug") {
-			t.Errorf("a value did not arrive: %+v", pod)
+			t.Errorf("the Pod lacks a value: %+v", pod)
 		}
 	})
-	t.Run("one replica: no budget, which would hold up every drain", func(t *testing.T) {
+	t.Run("one replica: no budget, which would block every drain", func(t *testing.T) {
 		if has(t, render(t, map[string]any{"replicas": 1}), "PodDisruptionBudget mooring") {
 			t.Error("there is a PodDisruptionBudget")
 		}
@@ -159,9 +159,9 @@ func TestValues(t *testing.T) {
 			issuer string
 			ours   bool
 		}{
-			"an issuer of our own":  {map[string]any{}, "Issuer/mooring-ca", true},
-			"a ClusterIssuer":       {map[string]any{"issuer": map[string]any{"name": "internal"}}, "ClusterIssuer/internal", false},
-			"an issuer from abroad": {map[string]any{"issuer": map[string]any{"group": "pca.example", "kind": "PCA", "name": "x"}}, "PCA.pca.example/x", false},
+			"Mooring's own issuer": {map[string]any{}, "Issuer/mooring-ca", true},
+			"a ClusterIssuer":      {map[string]any{"issuer": map[string]any{"name": "internal"}}, "ClusterIssuer/internal", false},
+			"an external issuer":   {map[string]any{"issuer": map[string]any{"group": "pca.example", "kind": "PCA", "name": "x"}}, "PCA.pca.example/x", false},
 		} {
 			t.Run(name, func(t *testing.T) {
 				c.certs["mode"], c.certs["extraNames"] = "cert-manager", []any{"127.0.0.1", "hook.example"}
@@ -195,7 +195,7 @@ func TestValues(t *testing.T) {
 		objects := render(t, map[string]any{"certs": map[string]any{"mode": "files", "files": map[string]any{"secretName": "tls", "caBundle": "Y2E="}}})
 		pod := only[*appsv1.Deployment](t, objects).Spec.Template.Spec
 		if !slices.Contains(pod.Containers[0].Args, "--cert-dir=/etc/mooring/cert") || pod.Volumes[0].Secret.SecretName != "tls" || pod.Containers[0].VolumeMounts[0].MountPath != "/etc/mooring/cert" {
-			t.Errorf("the Secret does not arrive: %+v", pod)
+			t.Errorf("the Secret is not mounted: %+v", pod)
 		}
 		for _, w := range validating(t, objects).Webhooks {
 			if string(w.ClientConfig.CABundle) != "ca" {
@@ -203,7 +203,7 @@ func TestValues(t *testing.T) {
 			}
 		}
 	})
-	t.Run("autoscaling: no replicas of its own, which it would fight", func(t *testing.T) {
+	t.Run("autoscaling: the Deployment sets no replicas", func(t *testing.T) {
 		objects := render(t, map[string]any{"replicas": 1, "autoscaling": map[string]any{"enabled": true, "minReplicas": 3}})
 		if d := only[*appsv1.Deployment](t, objects); d.Spec.Replicas != nil {
 			t.Errorf("the Deployment has %d replicas", *d.Spec.Replicas)
@@ -231,7 +231,7 @@ func TestValues(t *testing.T) {
 			}
 		}
 	})
-	t.Run("webhook.url: served from elsewhere, nothing runs here", func(t *testing.T) {
+	t.Run("webhook.url: Mooring runs outside the cluster", func(t *testing.T) {
 		objects := render(t, map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1:9443"}})
 		for _, gone := range []string{"Deployment mooring", "Service mooring-webhook", "PodDisruptionBudget mooring"} {
 			if has(t, objects, gone) {
@@ -256,20 +256,20 @@ func TestSchemaNamesTheBadValue(t *testing.T) {
 		values map[string]any
 		want   string
 	}{
-		"unknown profile":      {map[string]any{"defaultProfile": "strict"}, "/defaultProfile"},
-		"a bare off":           {map[string]any{"defaultProfile": false}, "/defaultProfile"},
-		"no replicas":          {map[string]any{"replicas": 0}, "/replicas"},
-		"misspelt":             {map[string]any{"replica": 3}, "'replica' not allowed"},
-		"misspelt further in":  {map[string]any{"image": map[string]any{"Tag": "v1"}}, "'Tag' not allowed"},
-		"plain HTTP":           {map[string]any{"webhook": map[string]any{"url": "http://127.0.0.1"}}, "/webhook/url"},
-		"URL with a path":      {map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1/"}}, "/webhook/url"},
-		"namespace by pattern": {map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"kube-*"}}}, "/webhook/excludedNamespaces/0"},
-		"certificate mode":     {map[string]any{"certs": map[string]any{"mode": "vault"}}, "/certs/mode"},
-		"a bare number":        {map[string]any{"scanner": map[string]any{"interval": "60"}}, "/scanner/interval"},
-		"files without a name": {map[string]any{"certs": map[string]any{"mode": "files"}}, "/certs/files/secretName"},
-		"a digest cut short":   {map[string]any{"image": map[string]any{"digest": "sha256:12"}}, "/image/digest"},
-		"a webhook timeout":    {map[string]any{"webhook": map[string]any{"timeoutSeconds": 31}}, "/webhook/timeoutSeconds"},
-		"failure policy":       {map[string]any{"webhook": map[string]any{"guard": map[string]any{"failurePolicy": "Warn"}}}, "/webhook/guard/failurePolicy"},
+		"unknown profile":             {map[string]any{"defaultProfile": "strict"}, "/defaultProfile"},
+		"an unquoted off":             {map[string]any{"defaultProfile": false}, "/defaultProfile"},
+		"no replicas":                 {map[string]any{"replicas": 0}, "/replicas"},
+		"a misspelled value":          {map[string]any{"replica": 3}, "'replica' not allowed"},
+		"a misspelled nested value":   {map[string]any{"image": map[string]any{"Tag": "v1"}}, "'Tag' not allowed"},
+		"plain HTTP":                  {map[string]any{"webhook": map[string]any{"url": "http://127.0.0.1"}}, "/webhook/url"},
+		"URL with a path":             {map[string]any{"webhook": map[string]any{"url": "https://127.0.0.1/"}}, "/webhook/url"},
+		"a namespace pattern":         {map[string]any{"webhook": map[string]any{"excludedNamespaces": []any{"kube-*"}}}, "/webhook/excludedNamespaces/0"},
+		"certificate mode":            {map[string]any{"certs": map[string]any{"mode": "vault"}}, "/certs/mode"},
+		"a duration without a unit":   {map[string]any{"scanner": map[string]any{"interval": "60"}}, "/scanner/interval"},
+		"files without a Secret name": {map[string]any{"certs": map[string]any{"mode": "files"}}, "/certs/files/secretName"},
+		"a truncated digest":          {map[string]any{"image": map[string]any{"digest": "sha256:12"}}, "/image/digest"},
+		"a webhook timeout":           {map[string]any{"webhook": map[string]any{"timeoutSeconds": 31}}, "/webhook/timeoutSeconds"},
+		"failure policy":              {map[string]any{"webhook": map[string]any{"guard": map[string]any{"failurePolicy": "Warn"}}}, "/webhook/guard/failurePolicy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Render(c.values, Namespace)

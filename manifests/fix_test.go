@@ -128,11 +128,11 @@ func TestFixFiles(t *testing.T) {
 			want: map[string][]string{"b.yaml": {"spec: {clusterIP: None, selector: {app: db}}\n"}},
 		},
 		{
-			name: "line ends and the last line are kept", files: map[string]string{"a.yaml": strings.ReplaceAll(strings.TrimSuffix(three, "\n"), "\n", "\r\n")},
+			name: "line endings are kept", files: map[string]string{"a.yaml": strings.ReplaceAll(strings.TrimSuffix(three, "\n"), "\n", "\r\n")},
 			want: map[string][]string{"a.yaml": {strings.ReplaceAll(three, "\n", "\r\n") + "---\r\napiVersion: v1\r\nkind: Service\r\n", "    matchLabels:\r\n      app: db"}},
 		},
 		{
-			name: "environments each get their own", files: map[string]string{"dev/a.yaml": three, "prod/a.yaml": three},
+			name: "each environment gets its own objects", files: map[string]string{"dev/a.yaml": three, "prod/a.yaml": three},
 			want: map[string][]string{"dev/a.yaml": {"kind: Service\n", "kind: PodDisruptionBudget\n"}, "prod/a.yaml": {"kind: Service\n", "kind: PodDisruptionBudget\n"}},
 		},
 		{
@@ -140,11 +140,11 @@ func TestFixFiles(t *testing.T) {
 			says: []string{"chart c"},
 		},
 		{
-			name: "nor is a file of its templates", files: map[string]string{"c/Chart.yaml": "name: c\n", "c/templates/a.yaml": three}, paths: []string{"c/templates/a.yaml"},
+			name: "a template of a chart is not touched", files: map[string]string{"c/Chart.yaml": "name: c\n", "c/templates/a.yaml": three}, paths: []string{"c/templates/a.yaml"},
 			says: []string{"chart c"},
 		},
 		{
-			name: "of a kustomization the resources, and not the patches",
+			name: "the resources of a kustomization are fixed, but not the patches",
 			files: map[string]string{
 				"base/kustomization.yaml": "resources: [a.yaml]\n", "base/a.yaml": three,
 				"prod/kustomization.yaml": "resources: [../base, b.yaml]\npatches: [{path: patch.yaml}]\n", "prod/b.yaml": budget("db", ""),
@@ -153,7 +153,7 @@ func TestFixFiles(t *testing.T) {
 			want: map[string][]string{"base/a.yaml": {"kind: Service\n"}},
 		},
 		{
-			name: "what an overlay builds on is seen and not written",
+			name: "the base of an overlay is read, but not written",
 			files: map[string]string{
 				"base/kustomization.yaml": "resources: [a.yaml]\n", "base/a.yaml": plain,
 				"prod/kustomization.yaml": "resources: [../base, b.yaml]\n", "prod/b.yaml": db,
@@ -163,11 +163,11 @@ func TestFixFiles(t *testing.T) {
 			says:  []string{"its file is not among those that you named"},
 		},
 		{
-			name: "two StatefulSets that miss one Service", files: map[string]string{"a.yaml": join(db, statefulSet("db2", "", "serviceName: db"))},
+			name: "two StatefulSets with the same missing Service", files: map[string]string{"a.yaml": join(db, statefulSet("db2", "", "serviceName: db"))},
 			want: map[string][]string{"a.yaml": {"name: db2"}}, says: []string{"Service db is missing, and StatefulSet db2 names it too"},
 		},
 		{
-			name: "a budget that would select another's Pods", files: map[string]string{"a.yaml": join(three, service("db", "", "None"),
+			name: "a budget that would also select other Pods", files: map[string]string{"a.yaml": join(three, service("db", "", "None"),
 				"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {selector: {matchLabels: {app: db, part: web}}, template: {metadata: {labels: {app: db, part: web}}}}\n")},
 			says: []string{"its selector selects the Pods of Deployment web too"},
 		},
@@ -181,7 +181,7 @@ func TestFixFiles(t *testing.T) {
 				"b.yaml": "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata:\n  name: v1.db.example.com\nspec:\n  service:\n    name: db\n    namespace: shop\n"},
 			says: []string{"b.yaml needs its cluster IP"},
 		},
-		{name: "a path that is not there", paths: []string{"nowhere"}, says: []string{"error nowhere: cannot be read"}},
+		{name: "a path that does not exist", paths: []string{"nowhere"}, says: []string{"error nowhere: cannot be read"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			folder := t.TempDir()

@@ -88,11 +88,11 @@ func TestJudge(t *testing.T) {
 		{name: "its Service is in another file of the folder", files: map[string]string{"a.yaml": db, "b.yaml": service("db", "", "None")}},
 		{name: "its Service is in another folder", files: map[string]string{"sets/a.yaml": db, "services/b.yaml": service("db", "", "None")}},
 		{
-			name: "its Service is nowhere", files: map[string]string{"a.yaml": db},
+			name: "its Service is missing", files: map[string]string{"a.yaml": db},
 			want: []string{"a.yaml:10 StatefulSet db headless-service/missing Warn"},
 		},
 		{
-			name: "its Service is nowhere, and the files are complete", files: map[string]string{"a.yaml": db}, judgement: Judgement{Complete: true},
+			name: "its Service is missing, with --complete", files: map[string]string{"a.yaml": db}, judgement: Judgement{Complete: true},
 			want: []string{
 				"a.yaml:10 StatefulSet db headless-service/missing Deny",
 				"a.yaml:9 StatefulSet db claim-template/no-class Warn",
@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 			want:  []string{"a.yaml:10 StatefulSet shop/db headless-service/missing Warn"},
 		},
 		{
-			name:      "objects without a namespace, when one is given",
+			name:      "objects without a namespace, with -n",
 			files:     map[string]string{"a.yaml": join(statefulSet("db", "shop", "serviceName: db"), service("db", "", "None"))},
 			judgement: Judgement{Namespace: "shop"},
 		},
@@ -162,10 +162,10 @@ func TestJudge(t *testing.T) {
 			want: []string{"a.yaml:4:8: the StatefulSet cannot be read: json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32"},
 		},
 		{
-			name: "somebody's own kind of that name", files: map[string]string{"a.yaml": "apiVersion: db.example.com/v1\nkind: StatefulSet\nmetadata: {name: db}\n"},
+			name: "kind StatefulSet of another API group", files: map[string]string{"a.yaml": "apiVersion: db.example.com/v1\nkind: StatefulSet\nmetadata: {name: db}\n"},
 		},
 		{
-			name: "a bypass, as nobody knows who will apply it",
+			name: "a bypass by an unknown user",
 			files: map[string]string{"a.yaml": join(service("db", "", "10.0.0.1"), strings.Replace(db, "{name: db}",
 				"{name: db, annotations: {mooring.dev/bypass: headless-service, mooring.dev/bypass-reason: clients}}", 1))},
 			want: []string{"a.yaml:15 StatefulSet db headless-service/not-headless Warn"},
@@ -197,40 +197,40 @@ func TestBase(t *testing.T) {
 		{name: "nothing changes", base: map[string]string{"a.yaml": whole(ordinary...)}, then: map[string]string{"a.yaml": whole(ordinary...)}},
 		{name: "a file moves", base: map[string]string{"a.yaml": whole(ordinary...)}, then: map[string]string{"b/c.yaml": whole(ordinary...)}},
 		{
-			name: "to zero", base: map[string]string{"a.yaml": whole(ordinary...)},
+			name: "a scale-down to zero", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": whole("serviceName: db", "replicas: 0")},
 			want: []string{"a.yaml:11 StatefulSet db scale-down/to-zero Deny"},
 		},
 		{
-			name: "an Advanced StatefulSet, to zero", base: map[string]string{"a.yaml": advanced(whole(ordinary...))},
+			name: "an Advanced StatefulSet is scaled to zero", base: map[string]string{"a.yaml": advanced(whole(ordinary...))},
 			then: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 0"))},
 			want: []string{"a.yaml:11 StatefulSet db scale-down/to-zero Deny"},
 		},
 		{
-			name: "an Advanced StatefulSet that reserves ordinals, to zero", base: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 3", "reserveOrdinals: [1]"))},
+			name: "an Advanced StatefulSet with reserved ordinals is scaled to zero", base: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 3", "reserveOrdinals: [1]"))},
 			then: map[string]string{"a.yaml": advanced(whole("serviceName: db", "replicas: 0"))},
 			want: []string{"a.yaml:11 StatefulSet db scale-down/to-zero Warn"},
 		},
 		{
-			name: "replicas are removed", base: map[string]string{"a.yaml": whole(ordinary...)},
+			name: "the field replicas is removed", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": whole("serviceName: db")},
 			want: []string{"a.yaml:4 StatefulSet db scale-down/quorum Warn"},
 		},
 		{
-			name: "replicas are removed, as an autoscaler has them", base: map[string]string{"a.yaml": whole(ordinary...)},
+			name: "the field replicas is removed, and an autoscaler sets it", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": join(whole("serviceName: db"), hpa)},
 		},
 		{
-			name: "replicas are removed, as KEDA has them", base: map[string]string{"a.yaml": whole(ordinary...)},
+			name: "the field replicas is removed, and KEDA sets it", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": join(whole("serviceName: db"), keda("StatefulSet"))},
 		},
 		{
-			name: "replicas are removed, as KEDA has those of a Deployment", base: map[string]string{"a.yaml": whole(ordinary...)},
+			name: "the field replicas is removed, and KEDA sets that of a Deployment", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": join(whole("serviceName: db"), keda("Deployment"), strings.Replace(keda("StatefulSet"), "name: db}, t", "name: web}, t", 1))},
 			want: []string{"a.yaml:4 StatefulSet db scale-down/quorum Warn"},
 		},
 		{
-			name: "weaker retention and fields that cannot change", base: map[string]string{"a.yaml": whole(ordinary...)},
+			name: "weaker retention and changed immutable fields", base: map[string]string{"a.yaml": whole(ordinary...)},
 			then: map[string]string{"a.yaml": whole("serviceName: db", "replicas: 3", "podManagementPolicy: Parallel",
 				"persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}")},
 			want: []string{
@@ -247,7 +247,7 @@ func TestBase(t *testing.T) {
 			},
 		},
 		{
-			name: "the governing Service goes", base: map[string]string{"a.yaml": statefulSet("db", "", ordinary...) + "---\n" + budget("db", ""), "b.yaml": service("db", "", "None")},
+			name: "the governing Service is removed", base: map[string]string{"a.yaml": statefulSet("db", "", ordinary...) + "---\n" + budget("db", ""), "b.yaml": service("db", "", "None")},
 			then: map[string]string{"a.yaml": statefulSet("db", "", ordinary...) + "---\n" + budget("db", "")},
 			want: []string{
 				"a.yaml:10 StatefulSet db headless-service/missing Warn",
@@ -255,7 +255,7 @@ func TestBase(t *testing.T) {
 			},
 		},
 		{
-			name: "a StatefulSet goes", base: map[string]string{"a.yaml": whole(ordinary...), "b.yaml": service("x", "", "None")},
+			name: "a StatefulSet is removed", base: map[string]string{"a.yaml": whole(ordinary...), "b.yaml": service("x", "", "None")},
 			then: map[string]string{"b.yaml": service("x", "", "None")},
 			want: []string{"a.yaml:3 StatefulSet db delete-protection/removed Warn"},
 		},
@@ -265,12 +265,12 @@ func TestBase(t *testing.T) {
 			want: []string{"a.yaml:3 StatefulSet db delete-protection/renamed Deny"},
 		},
 		{
-			name: "environments are compared each with its own",
+			name: "each environment is compared with its own base",
 			base: map[string]string{"prod/a.yaml": whole(ordinary...), "test/a.yaml": whole("serviceName: db", "replicas: 0")},
 			then: map[string]string{"prod/a.yaml": whole(ordinary...), "test/a.yaml": whole("serviceName: db", "replicas: 0")},
 		},
 		{
-			name: "what was wrong before is a warning", base: map[string]string{"a.yaml": join(statefulSet("db", "", "serviceName: db"), service("db", "", "10.0.0.1"))},
+			name: "an old problem is a warning", base: map[string]string{"a.yaml": join(statefulSet("db", "", "serviceName: db"), service("db", "", "10.0.0.1"))},
 			then: map[string]string{"a.yaml": join(statefulSet("db", "", "serviceName: db"), service("db", "", "10.0.0.1"))},
 			want: []string{
 				"a.yaml:10 StatefulSet db headless-service/not-headless Warn",
@@ -403,10 +403,10 @@ func TestUnknownFields(t *testing.T) {
 	}{
 		{"none", whole(), nil},
 		{"in the wrong case", whole("persistentVolumeClaimRetentionpolicy: {whenDeleted: Retain}"), []string{"a.yaml:10 StatefulSet db unknown-field/unknown Warn"}},
-		{"of an item of a list", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(budget("db", ""), "\n", "\n  ") + "status: {disruptionAllowed: 1}\n",
+		{"in an item of a List", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(budget("db", ""), "\n", "\n  ") + "status: {disruptionAllowed: 1}\n",
 			[]string{"a.yaml:8 PodDisruptionBudget db unknown-field/unknown Warn"}},
-		{"of an older version that had it", "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: db}\nspec: {maxReplicas: 3, targetCPUUtilizationPercentage: 80, scaleTargetRef: {kind: Deployment, name: StatefulSet}}\n", nil},
-		{"below what no rule reads", whole(unread), nil},
+		{"in an older API version that has the field", "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: db}\nspec: {maxReplicas: 3, targetCPUUtilizationPercentage: 80, scaleTargetRef: {kind: Deployment, name: StatefulSet}}\n", nil},
+		{"below a field that no rule reads", whole(unread), nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, judge(t, load(t, map[string]string{"a.yaml": tc.file}), Judgement{})); diff != "" {

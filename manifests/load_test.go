@@ -53,12 +53,12 @@ func TestLoad(t *testing.T) {
 			want:  []string{"a.yaml:2:1 Service a", "a.yaml:6:1 Service b"},
 		},
 		{
-			name: "an unknown field of an object that is read all the same", objects: 1,
+			name: "an unknown field does not stop an object from being read", objects: 1,
 			files: map[string]string{"a.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {servicName: a}\n"},
 			want:  []string{"a.yaml:1:1 StatefulSet a"},
 		},
 		{
-			name: "a directive, a byte order mark and other line ends", objects: 2,
+			name: "a directive, a byte order mark and Windows line endings", objects: 2,
 			files: map[string]string{
 				"a.yaml": "%YAML 1.1\n---\n" + service("a"),
 				"b.yaml": "\ufeff" + strings.ReplaceAll(service("b"), "\n", "\r\n"),
@@ -91,7 +91,7 @@ items:
 			want: []string{"a.yaml:4:3 Service a", "a.yaml:12:3 StatefulSet b"},
 		},
 		{
-			name: "what no rule reads is counted and not decoded", objects: 3,
+			name: "objects that no rule reads are counted, but not decoded", objects: 3,
 			files: map[string]string{"a.yaml": `apiVersion: v1
 kind: ConfigMap
 data: [this: is, broken
@@ -106,11 +106,11 @@ metadata: {name: without-claim}
 `},
 		},
 		{
-			name:  "what is no Kubernetes object",
+			name:  "files without Kubernetes objects",
 			files: map[string]string{"values.yaml": "replicas: 3\nimage: {name: [}\n", "package.json": `{"name": "x"}`},
 		},
 		{
-			name: "a kind that stands in a string", objects: 1,
+			name: "a kind inside a string", objects: 1,
 			files: map[string]string{"a.yaml": "apiVersion: apps/v1\n\"kind\": StatefulSet\nmetadata: {name: a, annotations: {x: 'one\nkind: ConfigMap\n'}}\n"},
 			want:  []string{"a.yaml:1:1 StatefulSet a"},
 		},
@@ -221,7 +221,7 @@ spec:
 		{"a missing field", "spec.serviceName", 7, 1},
 		{"a field of an item", "spec.volumeClaimTemplates[0].spec.accessModes", 12, 7},
 		{"a missing field of an item", "spec.volumeClaimTemplates[0].spec.storageClassName", 11, 5},
-		{"an item that is not there", "spec.volumeClaimTemplates[1].spec", 9, 3},
+		{"an item that does not exist", "spec.volumeClaimTemplates[1].spec", 9, 3},
 		{"below a scalar", "spec.replicas.more", 8, 3},
 		{"the object", "", 3, 1},
 	} {

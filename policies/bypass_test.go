@@ -37,7 +37,7 @@ func TestBypass(t *testing.T) {
 			},
 			may: []string{"a"}, want: v1alpha1.Warn, note: "bypassed: moved away",
 		},
-		"allowed until exactly a day later, elsewhere on earth": {
+		"allowed until exactly a day later, in another time zone": {
 			annotations: map[string]string{
 				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "2026-03-02T14:00:00+02:00",
 			},
@@ -56,7 +56,7 @@ func TestBypass(t *testing.T) {
 			annotations: map[string]string{policies.BypassAnnotation: "", policies.BypassReasonAnnotation: "moved away"},
 			may:         []string{"a"}, want: v1alpha1.Deny, note: "Fix: mooring.dev/bypass=scale-down",
 		},
-		"a rule's name is no prefix": {
+		"the prefix of a rule's name": {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-downs,scale", policies.BypassReasonAnnotation: "moved away"},
 			may:         []string{"a"}, want: v1alpha1.Deny, note: "Fix: mooring.dev/bypass=scale-down",
 		},
@@ -68,13 +68,13 @@ func TestBypass(t *testing.T) {
 			annotations: map[string]string{policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: " \t"},
 			may:         []string{"a"}, want: v1alpha1.Deny, note: "must give the reason",
 		},
-		"no time": {
+		"an invalid time": {
 			annotations: map[string]string{
 				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "tomorrow",
 			},
 			may: []string{"a"}, want: v1alpha1.Deny, note: `"tomorrow" is not an RFC 3339 time`,
 		},
-		"an empty time is not no time": {
+		"an empty time is invalid": {
 			annotations: map[string]string{
 				policies.BypassAnnotation: "scale-down", policies.BypassReasonAnnotation: "moved away", policies.BypassUntilAnnotation: "",
 			},
@@ -190,7 +190,7 @@ func TestBypassOfAGroup(t *testing.T) {
 		},
 		"of another group":           {"bypassGroupLabel: rollout-group", "store", []string{"a"}, []string{"scale-down/to-zero:Deny@a"}},
 		"no policy has groups":       {"mode: Enforce", "ingester", []string{"a"}, []string{"scale-down/to-zero:Deny@a"}},
-		"whoever asks has no right":  {"bypassGroupLabel: rollout-group", "ingester", nil, []string{"scale-down/to-zero:Deny@a"}},
+		"the user lacks the verb":    {"bypassGroupLabel: rollout-group", "ingester", nil, []string{"scale-down/to-zero:Deny@a"}},
 		"groups by a label it lacks": {"bypassGroupLabel: zone", "ingester", []string{"a"}, []string{"scale-down/to-zero:Deny@a"}},
 	} {
 		t.Run(name, func(t *testing.T) {

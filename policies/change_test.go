@@ -35,18 +35,18 @@ func TestBillionsOfOrdinals(t *testing.T) {
 		known        bool
 		quorum       string
 	}{
-		"to less than half, nobody knows":     {sized(0, math.MaxInt32), sized(0, math.MaxInt32/2), false, quorum},
-		"to less than half, none is ready":    {sized(0, math.MaxInt32), sized(0, math.MaxInt32/2), true, ""},
-		"to one, nobody knows":                {sized(0, math.MaxInt32), sized(0, 1), false, quorum},
-		"from the last ordinals to the first": {sized(math.MaxInt32, math.MaxInt32), sized(0, math.MaxInt32), false, quorum},
-		"to less than none":                   {sized(0, math.MaxInt32), sized(0, math.MinInt32), false, ""},
+		"to less than half, readiness unknown": {sized(0, math.MaxInt32), sized(0, math.MaxInt32/2), false, quorum},
+		"to less than half, none is ready":     {sized(0, math.MaxInt32), sized(0, math.MaxInt32/2), true, ""},
+		"to one, readiness unknown":            {sized(0, math.MaxInt32), sized(0, 1), false, quorum},
+		"from the last ordinals to the first":  {sized(math.MaxInt32, math.MaxInt32), sized(0, math.MaxInt32), false, quorum},
+		"to a negative number":                 {sized(0, math.MaxInt32), sized(0, math.MinInt32), false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.older.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: "Delete"}
 			test.newer.Spec.PersistentVolumeClaimRetentionPolicy = test.older.Spec.PersistentVolumeClaimRetentionPolicy
 			ch := policies.Change{Operation: "UPDATE", Old: test.older, New: test.newer}
 			if !ch.Destructive() {
-				t.Error("it takes ordinals away and is not destructive")
+				t.Error("an update that removes ordinals is not destructive")
 			}
 			var got []string
 			// A thousand runs, so that a loop over every ordinal would not finish.
@@ -70,16 +70,16 @@ func TestDestructive(t *testing.T) {
 		ch   policies.Change
 		want bool
 	}{
-		"a create":                 {policies.Change{Operation: "CREATE", New: sized(0, 0)}, false},
-		"a delete":                 {policies.Change{Operation: "DELETE", Old: sized(0, 0)}, true},
-		"a Service's delete":       {policies.Change{Operation: "DELETE", Old: service}, false},
-		"a Pod's forced delete":    {policies.Change{Operation: "DELETE", Old: &corev1.Pod{}, DeleteOptions: metav1.NewDeleteOptions(0)}, false},
-		"a Service's update":       {policies.Change{Operation: "UPDATE", Old: service, New: service}, false},
-		"fewer replicas":           {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 2)}, true},
-		"fewer through scale":      {policies.Change{Operation: "UPDATE", Scale: true, Old: sized(0, 3), New: sized(0, 2)}, true},
-		"more replicas":            {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 4)}, false},
-		"equal replicas":           {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 3)}, false},
-		"more, from a later start": {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(1, 5)}, true},
+		"a create":                  {policies.Change{Operation: "CREATE", New: sized(0, 0)}, false},
+		"a delete":                  {policies.Change{Operation: "DELETE", Old: sized(0, 0)}, true},
+		"the delete of a Service":   {policies.Change{Operation: "DELETE", Old: service}, false},
+		"the force-delete of a Pod": {policies.Change{Operation: "DELETE", Old: &corev1.Pod{}, DeleteOptions: metav1.NewDeleteOptions(0)}, false},
+		"the update of a Service":   {policies.Change{Operation: "UPDATE", Old: service, New: service}, false},
+		"fewer replicas":            {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 2)}, true},
+		"fewer through scale":       {policies.Change{Operation: "UPDATE", Scale: true, Old: sized(0, 3), New: sized(0, 2)}, true},
+		"more replicas":             {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 4)}, false},
+		"equal replicas":            {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(0, 3)}, false},
+		"more, from a later start":  {policies.Change{Operation: "UPDATE", Old: sized(0, 3), New: sized(1, 5)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.ch.Destructive(); got != test.want {

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 		"a rule that is off": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: 'Off', default: {type: OnDelete}}}")}, newer: plain,
 		},
-		"a rule that audits, under a policy that enforces": {
+		"a rule with action Audit in a policy in mode Enforce": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Audit, default: {partition: 3}}}")}, newer: plain,
 			fields: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
 			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":3,"maxUnavailable":1}}}]`,
@@ -48,7 +48,7 @@ func TestDefaults(t *testing.T) {
 			fields: []string{"spec.updateStrategy.rollingUpdate.maxUnavailable=34%@a"},
 			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":0,"maxUnavailable":"34%"}}}]`,
 		},
-		"another value than the API's default is meant": {
+		"a value other than the API's default counts as set": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))},
 			newer:    "{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}",
 		},
@@ -82,17 +82,17 @@ func TestDefaults(t *testing.T) {
 			fields:   []string{"spec.updateStrategy.type=OnDelete@b"},
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
 		},
-		"a rolling update without its block": {
+		"a rolling update without rollingUpdate": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))},
 			newer:    "{kind: StatefulSet, spec: {updateStrategy: {type: RollingUpdate}}}",
 			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":3}}}]`,
 		},
 
-		"retention Delete on a create by a client that does not tell": {
+		"retention Delete on a create by a client that does not show what it sets": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))}, newer: plain,
 		},
-		"retention Delete on a create that is known to be silent": {
+		"retention Delete on a create that does not set the field": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))}, newer: told,
 			fields: []string{"spec.persistentVolumeClaimRetentionPolicy.whenScaled=Delete@a"},
 			patch:  `[{"op":"add","path":"/spec/persistentVolumeClaimRetentionPolicy","value":{"whenDeleted":"Retain","whenScaled":"Delete"}}]`,
@@ -100,18 +100,18 @@ func TestDefaults(t *testing.T) {
 		"retention Delete never on an update": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenDeleted: Delete, whenScaled: Delete"))}, older: plain, newer: plain,
 		},
-		"no retention where there are no claims": {
+		"no retention without claims": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", retention("whenScaled: Delete"))},
 			newer:    "{kind: StatefulSet, spec: {volumeClaimTemplates: null}}",
 		},
 
-		"of two policies the one of higher priority": {
+		"the policy with the higher priority wins": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 1")), policy(t, "b", "priority: 1\n"+strategy("partition: 2"))},
 			newer:    plain,
 			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=2@b"},
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":2,"maxUnavailable":1}}}]`,
 		},
-		"of equals the first by name": {
+		"the first policy by name wins at the same priority": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "b", strategy("partition: 2")), policy(t, "a", strategy("partition: 1"))},
 			newer:    plain,
 			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=1@a"},
@@ -131,40 +131,40 @@ func TestDefaults(t *testing.T) {
 			patch: `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":1,"maxUnavailable":2}}}]`,
 		},
 
-		"a policy that audits reports and patches nothing": {
+		"a policy in mode Audit reports, but does not patch": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit\n"+strategy("partition: 3"))}, newer: plain,
 			reported: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
 		},
-		"a policy that audits does not stand in another's way": {
+		"a policy in mode Audit does not prevent another's default": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "priority: 1\nmode: Audit\n"+strategy("partition: 3")), policy(t, "b", strategy("partition: 2"))},
 			newer:    plain,
 			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=2@b"},
 			reported: []string{"spec.updateStrategy.rollingUpdate.partition=3@a"},
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":2,"maxUnavailable":1}}}]`,
 		},
-		"a policy that audits would not have been first": {
+		"a policy in mode Audit with a lower priority reports nothing": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit\n"+strategy("partition: 3")), policy(t, "b", "priority: 1\n"+strategy("partition: 2"))},
 			newer:    plain,
 			fields:   []string{"spec.updateStrategy.rollingUpdate.partition=2@b"},
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"RollingUpdate","rollingUpdate":{"partition":2,"maxUnavailable":1}}}]`,
 		},
-		"a policy that warns fills in": {
+		"a policy in mode Warn fills in": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Warn\n"+strategy("type: OnDelete"))}, newer: plain,
 			fields: []string{"spec.updateStrategy.type=OnDelete@a"},
 			patch:  `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
 		},
 
-		"nothing where an operator owns the object": {
+		"nothing if an operator owns the object": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("partition: 3"))},
 			newer:    "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: mongodb.com/v1, kind: M, name: m, uid: u, controller: true}]}}",
 		},
-		"where an operator owns the object and the policy is to enforce": {
+		"an operator owns the object, with operatorOwned Enforce": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "operatorOwned: Enforce\n"+strategy("type: OnDelete"))},
 			newer:    "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: mongodb.com/v1, kind: M, name: m, uid: u, controller: true}]}}",
 			fields:   []string{"spec.updateStrategy.type=OnDelete@a"},
 			patch:    `[{"op":"add","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]`,
 		},
-		"where a built-in kind owns the object": {
+		"a built-in kind owns the object": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", strategy("type: OnDelete"))},
 			newer:    "{kind: StatefulSet, metadata: {ownerReferences: [{apiVersion: apps/v1, kind: M, name: m, uid: u, controller: true}]}}",
 			fields:   []string{"spec.updateStrategy.type=OnDelete@a"},
@@ -218,21 +218,21 @@ func TestFills(t *testing.T) {
 		namespace map[string]string
 		want      bool
 	}{
-		"baseline":                       {profile: "baseline"},
-		"restricted":                     {profile: "restricted", want: true},
-		"off":                            {profile: "off"},
-		"the label chooses baseline":     {profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "baseline"}},
-		"the label chooses restricted":   {profile: "baseline", namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: true},
-		"the label says off":             {profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "off"}},
-		"a policy of other namespaces":   {policies: []v1alpha1.StatefulPolicy{partition}, profile: "baseline"},
-		"a policy of this namespace":     {policies: []v1alpha1.StatefulPolicy{partition}, profile: "off", namespace: map[string]string{"team": "data"}, want: true},
-		"a policy without defaults":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Deny}}")}, profile: "off"},
-		"a rule that is off":             {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {retentionPolicy: {action: 'Off', default: {whenScaled: Delete}}}")}, profile: "off"},
-		"a policy for volumes":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {volumeReclaim: {action: Audit, default: Retain}}")}, profile: "off", want: true},
-		"a policy that raises":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, autoscaler: Clamp}}")}, profile: "off", want: false},
-		"a policy of certain objects":    {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
-		"the namespace is left out":      {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {namespaces: [shop]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off"},
-		"a user is left out, not others": {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
+		"baseline":                     {profile: "baseline"},
+		"restricted":                   {profile: "restricted", want: true},
+		"off":                          {profile: "off"},
+		"the label chooses baseline":   {profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "baseline"}},
+		"the label chooses restricted": {profile: "baseline", namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: true},
+		"the label says off":           {profile: "restricted", namespace: map[string]string{policies.ProfileLabel: "off"}},
+		"a policy of other namespaces": {policies: []v1alpha1.StatefulPolicy{partition}, profile: "baseline"},
+		"a policy of this namespace":   {policies: []v1alpha1.StatefulPolicy{partition}, profile: "off", namespace: map[string]string{"team": "data"}, want: true},
+		"a policy without defaults":    {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {updateStrategy: {action: Deny}}")}, profile: "off"},
+		"a rule that is off":           {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {retentionPolicy: {action: 'Off', default: {whenScaled: Delete}}}")}, profile: "off"},
+		"a policy for volumes":         {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {volumeReclaim: {action: Audit, default: Retain}}")}, profile: "off", want: true},
+		"a policy that raises":         {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny, autoscaler: Clamp}}")}, profile: "off", want: false},
+		"a policy of certain objects":  {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
+		"an excluded namespace":        {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {namespaces: [shop]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off"},
+		"one excluded user":            {policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {users: [ada]}}\nrules: {updateStrategy: {action: Deny, default: {partition: 3}}}")}, profile: "off", want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, err := policies.Compile(rules.All, test.policies, test.profile)
@@ -250,7 +250,7 @@ func TestFills(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !set.Fills("shop", policies.Snapshot{}) {
-		t.Error("nobody knows the namespace's profile, and yet nothing is to be filled in")
+		t.Error("the profile of the namespace is unknown, but no field is to be filled in")
 	}
 }
 

@@ -107,27 +107,27 @@ func TestStrictestWins(t *testing.T) {
 		"a rule without a block is off": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {scaleDown: {action: Deny}}")},
 		},
-		"the stricter, though its name comes later": {
+		"the stricter action wins over the earlier name": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", warn), policy(t, "b", deny), policy(t, "c", audit)},
 			want:     []string{"headless-service/missing:Deny@b"},
 		},
-		"the stricter, though its priority is lower": {
+		"the stricter action wins over the higher priority": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "priority: 9\n"+warn), policy(t, "b", deny)},
 			want:     []string{"headless-service/missing:Deny@b"},
 		},
-		"off does not take away what another asks": {
+		"action Off does not override another policy": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "priority: 9\n"+off), policy(t, "b", audit)},
 			want:     []string{"headless-service/missing:Audit@b"},
 		},
-		"of equals the first by name": {
+		"the first policy by name wins at the same action": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "b", deny), policy(t, "a", deny)},
 			want:     []string{"headless-service/missing:Deny@a"},
 		},
-		"of equals the highest priority": {
+		"the highest priority wins at the same action": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", deny), policy(t, "b", "priority: 1\n"+deny)},
 			want:     []string{"headless-service/missing:Deny@b"},
 		},
-		"a check's own action goes before the rule's": {
+		"a check's own action overrides the rule's": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "rules: {headlessService: {action: Audit, missing: Deny}}")},
 			want:     []string{"headless-service/missing:Deny@a"},
 		},
@@ -292,10 +292,10 @@ func TestUnknownNeverDenies(t *testing.T) {
 		ch   policies.Change
 		want []string
 	}{
-		"a Service that is not among the files": {
+		"a Service that is not in the files": {
 			ch: change(t, "", "kind: StatefulSet"), want: []string{"headless-service/missing:Warn@a"},
 		},
-		"Pods and claims that no file holds": {
+		"Pods and claims that are not in the files": {
 			ch:   change(t, strings.Replace(deletes, "%", "3", 1), strings.Replace(deletes, "%", "1", 1)),
 			want: []string{"headless-service/missing:Warn@a", "scale-down/data:Warn@a", "scale-down/quorum:Warn@a"},
 		},

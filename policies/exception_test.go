@@ -66,7 +66,7 @@ func TestExceptions(t *testing.T) {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", deny), policy(t, "e", "match: {objectSelector: {matchLabels: {tier: dev}}}\nexceptions: [{rule: scale-down, reason: night}]")},
 			want:     []string{"scale-down/to-zero:Deny@a"},
 		},
-		"not of its own findings": {
+		"of the same policy": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "e", deny+"\nexceptions: [{rule: scale-down, reason: night}]")},
 			want:     []string{"scale-down/to-zero:Deny@e"},
 		},
@@ -112,20 +112,20 @@ func TestUnguarded(t *testing.T) {
 		older, newer string
 		want         []string
 	}{
-		"a new policy that adds":                       {newer: spread},
-		"an empty policy":                              {newer: "{}"},
-		"the profile goes on where a policy goes":      {older: "rules: {scaleDown: {action: Deny}}"},
-		"what only the policy refused":                 {older: spread, want: []string{"spread"}},
-		"a mode that only warns":                       {older: spread, newer: "mode: Warn\n" + spread, want: []string{"spread"}},
-		"an exception of what the profile refuses":     {newer: "exceptions: [{rule: scale-down, reason: why}]", want: []string{"scale-down"}},
-		"an exception of a check":                      {newer: "exceptions: [{rule: scale-down, checks: [to-zero], reason: why}]", want: []string{"scale-down/to-zero"}},
-		"an exception of what nobody refuses":          {newer: "exceptions: [{rule: spread, reason: why}]"},
-		"an exception that has ended":                  {newer: "exceptions: [{rule: scale-down, reason: why, until: '2026-03-01T11:00:00Z'}]"},
-		"an exception that was there before":           {older: "exceptions: [{rule: scale-down, reason: why}]", newer: "exceptions: [{rule: scale-down, reason: because}]"},
-		"an exception in a dry run":                    {newer: "mode: Audit\nexceptions: [{rule: scale-down, reason: why}]"},
-		"an exception goes":                            {older: "exceptions: [{rule: scale-down, reason: why}]"},
-		"a stricter profile":                           {newer: "profile: restricted"},
-		"from restricted to what it refuses by itself": {older: "profile: restricted\nrules: {readiness: {action: Deny}}", newer: "profile: restricted"},
+		"a new policy that adds": {newer: spread},
+		"an empty policy":        {newer: "{}"},
+		"the profile refuses the same as the deleted policy": {older: "rules: {scaleDown: {action: Deny}}"},
+		"what only the policy refused":                       {older: spread, want: []string{"spread"}},
+		"a mode that only warns":                             {older: spread, newer: "mode: Warn\n" + spread, want: []string{"spread"}},
+		"an exception for a rule of the profile":             {newer: "exceptions: [{rule: scale-down, reason: why}]", want: []string{"scale-down"}},
+		"an exception for a check":                           {newer: "exceptions: [{rule: scale-down, checks: [to-zero], reason: why}]", want: []string{"scale-down/to-zero"}},
+		"an exception for a rule that does not deny":         {newer: "exceptions: [{rule: spread, reason: why}]"},
+		"an exception that has ended":                        {newer: "exceptions: [{rule: scale-down, reason: why, until: '2026-03-01T11:00:00Z'}]"},
+		"an existing exception":                              {older: "exceptions: [{rule: scale-down, reason: why}]", newer: "exceptions: [{rule: scale-down, reason: because}]"},
+		"an exception in a dry run":                          {newer: "mode: Audit\nexceptions: [{rule: scale-down, reason: why}]"},
+		"an exception is removed":                            {older: "exceptions: [{rule: scale-down, reason: why}]"},
+		"a stricter profile":                                 {newer: "profile: restricted"},
+		"a rule is removed that restricted has too":          {older: "profile: restricted\nrules: {readiness: {action: Deny}}", newer: "profile: restricted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, err := policies.Compile(rules.All, nil, policies.Baseline)

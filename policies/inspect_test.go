@@ -19,7 +19,7 @@ func TestInspect(t *testing.T) {
 	}{
 		{"as the rule says", deny, noTime, nil, []string{"termination-grace/zero:Deny@p"}},
 		{"nothing wrong", deny, `kind: StatefulSet`, nil, nil},
-		{"a policy that audits", `{mode: Audit, rules: {terminationGrace: {action: Deny}}}`, noTime, nil, []string{"termination-grace/zero:Audit@p"}},
+		{"a policy in mode Audit", `{mode: Audit, rules: {terminationGrace: {action: Deny}}}`, noTime, nil, []string{"termination-grace/zero:Audit@p"}},
 		{
 			"a namespace that the policy excludes", `{match: {exclude: {namespaces: [shop]}}, rules: {terminationGrace: {action: Deny}}}`, noTime, nil, nil,
 		},
@@ -34,11 +34,11 @@ func TestInspect(t *testing.T) {
 			spec: {template: {spec: {terminationGracePeriodSeconds: 0}}}}`, nil, []string{"termination-grace/zero:Deny@p"},
 		},
 		{
-			"what waits for another object is denied where it stands without", `{rules: {headlessService: {action: Deny}}}`, `kind: StatefulSet`, nil,
+			"a missing Service is denied for an existing StatefulSet", `{rules: {headlessService: {action: Deny}}}`, `kind: StatefulSet`, nil,
 			[]string{"headless-service/missing:Deny@p"},
 		},
 		{
-			"old claims, which only a new StatefulSet is told about", deny, `kind: StatefulSet`,
+			"old claims, which are a finding only for a new StatefulSet", deny, `kind: StatefulSet`,
 			[]string{`{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}`}, nil,
 		},
 	} {
@@ -59,6 +59,6 @@ func TestInspect(t *testing.T) {
 func TestInspectFails(t *testing.T) {
 	set := only(t, policy(t, "p", `{rules: {headlessService: {action: Deny}}}`))
 	if _, err := set.Inspect(object(t, `kind: StatefulSet`), broken{Snapshot: cluster(t), errs: map[string]error{"services": errors.New("timeout")}}, policies.Clock{}); err == nil {
-		t.Error("nobody is told")
+		t.Error("Inspect returned no error")
 	}
 }

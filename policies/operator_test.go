@@ -42,12 +42,12 @@ func TestOperators(t *testing.T) {
 		want         string
 		note         string
 	}{
-		"its operator":                       {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "mysql:operator operates MySQL db"},
-		"a person":                           {older: mine(3), newer: mine(0), user: person, want: "Deny"},
-		"a person who may update the status": {older: mine(3), newer: mine(0), user: "root", want: "Deny"},
-		"nobody known":                       {older: mine(3), newer: mine(0), want: "Deny"},
-		"a policy that enforces":             {spec: "operatorOwned: Enforce", older: mine(3), newer: mine(0), user: operator, want: "Deny"},
-		"a policy that audits":               {spec: "mode: Audit", older: mine(3), newer: mine(0), user: operator, want: "Audit"},
+		"its operator":                        {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "mysql:operator operates MySQL db"},
+		"a person":                            {older: mine(3), newer: mine(0), user: person, want: "Deny"},
+		"a person who may update the status":  {older: mine(3), newer: mine(0), user: "root", want: "Deny"},
+		"no user":                             {older: mine(3), newer: mine(0), want: "Deny"},
+		"a policy with operatorOwned Enforce": {spec: "operatorOwned: Enforce", older: mine(3), newer: mine(0), user: operator, want: "Deny"},
+		"a policy in mode Audit":              {spec: "mode: Audit", older: mine(3), newer: mine(0), user: operator, want: "Audit"},
 		"an account that may not update the status": {
 			older: mine(3), newer: mine(0), user: operator, want: "Deny",
 			cluster: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
@@ -60,8 +60,8 @@ func TestOperators(t *testing.T) {
 			older: mine(3), newer: mine(0), user: operator, want: "Deny",
 			cluster: policies.Snapshot{Complete: true, Operates: []string{"MySQL"}, Owners: []metav1.PartialObjectMetadata{custom("other", false)}},
 		},
-		"where nobody can know":          {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "it is unknown", cluster: policies.Snapshot{Owners: nil, Operates: []string{"-"}}},
-		"a person where nobody can know": {older: mine(3), newer: mine(0), user: person, want: "Deny", cluster: policies.Snapshot{Operates: []string{"-"}}},
+		"its operator, when the owner cannot be read": {older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "it is unknown", cluster: policies.Snapshot{Owners: nil, Operates: []string{"-"}}},
+		"a person, when the owner cannot be read":     {older: mine(3), newer: mine(0), user: person, want: "Deny", cluster: policies.Snapshot{Operates: []string{"-"}}},
 		"listed in the policy": {
 			spec: "operators: [mysql/operator]", older: mine(3), newer: mine(0), user: operator, want: "Warn", note: "lists mysql:operator",
 			cluster: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
@@ -74,13 +74,13 @@ func TestOperators(t *testing.T) {
 			spec: "operators: [mysql/backup]", older: mine(3), newer: mine(0), user: operator, want: "Deny",
 			cluster: policies.Snapshot{Complete: true, Owners: []metav1.PartialObjectMetadata{custom("u", false)}},
 		},
-		"an owner that comes with the request": {older: ownedBy("", "", "", false, 3), newer: mine(0), user: operator, want: "Deny"},
-		"an owner that goes with the request":  {older: mine(3), newer: ownedBy("", "", "", false, 0), user: operator, want: "Deny"},
-		"an owner that is no controller":       {older: ownedBy(mysql, "MySQL", "u", false, 3), newer: ownedBy(mysql, "MySQL", "u", false, 0), user: operator, want: "Deny"},
-		"a built-in owner":                     {older: ownedBy("apps/v1", "MySQL", "u", true, 3), newer: ownedBy("apps/v1", "MySQL", "u", true, 0), user: operator, want: "Deny"},
-		"an owner of the Kubernetes project":   {older: ownedBy("gateway.networking.k8s.io/v1", "MySQL", "u", true, 3), newer: ownedBy("gateway.networking.k8s.io/v1", "MySQL", "u", true, 0), user: operator, want: "Deny"},
-		"an owner under x-k8s.io":              {older: ownedBy("leaderworkerset.x-k8s.io/v1", "MySQL", "u", true, 3), newer: ownedBy("leaderworkerset.x-k8s.io/v1", "MySQL", "u", true, 0), user: operator, want: "Warn", note: "operates"},
-		"an unreadable owner":                  {older: ownedBy("a/b/c", "MySQL", "u", true, 3), newer: ownedBy("a/b/c", "MySQL", "u", true, 0), user: operator, want: "Deny"},
+		"an owner that the request adds":     {older: ownedBy("", "", "", false, 3), newer: mine(0), user: operator, want: "Deny"},
+		"an owner that the request removes":  {older: mine(3), newer: ownedBy("", "", "", false, 0), user: operator, want: "Deny"},
+		"an owner that is not a controller":  {older: ownedBy(mysql, "MySQL", "u", false, 3), newer: ownedBy(mysql, "MySQL", "u", false, 0), user: operator, want: "Deny"},
+		"a built-in owner":                   {older: ownedBy("apps/v1", "MySQL", "u", true, 3), newer: ownedBy("apps/v1", "MySQL", "u", true, 0), user: operator, want: "Deny"},
+		"an owner of the Kubernetes project": {older: ownedBy("gateway.networking.k8s.io/v1", "MySQL", "u", true, 3), newer: ownedBy("gateway.networking.k8s.io/v1", "MySQL", "u", true, 0), user: operator, want: "Deny"},
+		"an owner under x-k8s.io":            {older: ownedBy("leaderworkerset.x-k8s.io/v1", "MySQL", "u", true, 3), newer: ownedBy("leaderworkerset.x-k8s.io/v1", "MySQL", "u", true, 0), user: operator, want: "Warn", note: "operates"},
+		"an unreadable owner":                {older: ownedBy("a/b/c", "MySQL", "u", true, 3), newer: ownedBy("a/b/c", "MySQL", "u", true, 0), user: operator, want: "Deny"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.cluster.Owners == nil && test.cluster.Operates == nil {
@@ -123,19 +123,19 @@ func TestFinishing(t *testing.T) {
 		owners       []metav1.PartialObjectMetadata
 		want         string
 	}{
-		"nothing goes": {older: plain(3), newer: plain(0), want: "Deny"},
-		"the namespace goes": {
+		"nothing is being deleted": {older: plain(3), newer: plain(0), want: "Deny"},
+		"the namespace is being deleted": {
 			older: plain(3), newer: plain(0), around: []string{"{kind: Namespace, metadata: {name: shop, deletionTimestamp: '2026-03-01T11:00:00Z'}}"}, want: "Warn",
 		},
-		"the StatefulSet goes":                      {older: "{kind: StatefulSet, " + going + "}", newer: "{kind: StatefulSet, " + going + ", spec: {replicas: 0}}", want: "Warn"},
-		"its owner goes":                            {older: mine(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Warn"},
-		"its owner stays":                           {older: mine(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", false)}, want: "Deny"},
-		"its owner is gone":                         {older: mine(3), newer: mine(0), want: "Deny"},
-		"an owner that comes with the request goes": {older: plain(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Deny"},
-		"the claim of a StatefulSet whose owner goes": {
+		"the StatefulSet is being deleted":                {older: "{kind: StatefulSet, " + going + "}", newer: "{kind: StatefulSet, " + going + ", spec: {replicas: 0}}", want: "Warn"},
+		"its owner is being deleted":                      {older: mine(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Warn"},
+		"its owner is not being deleted":                  {older: mine(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", false)}, want: "Deny"},
+		"its owner is gone":                               {older: mine(3), newer: mine(0), want: "Deny"},
+		"an owner that the request adds is being deleted": {older: plain(3), newer: mine(0), owners: []metav1.PartialObjectMetadata{custom("u", true)}, want: "Deny"},
+		"the claim of a StatefulSet whose owner is being deleted": {
 			older: "{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}", around: []string{mine(3)}, owners: []metav1.PartialObjectMetadata{custom("u", true)},
 		},
-		"the claim of a StatefulSet whose owner stays": {
+		"the claim of a StatefulSet whose owner is not being deleted": {
 			older: "{kind: PersistentVolumeClaim, metadata: {name: data-db-0}}", around: []string{mine(3)}, owners: []metav1.PartialObjectMetadata{custom("u", false)}, want: "Deny",
 		},
 	} {

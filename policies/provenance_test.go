@@ -46,43 +46,43 @@ func TestProvenance(t *testing.T) {
 			create:  true,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, everyField)},
 		},
-		"first kubectl apply that spoke": {
+		"first kubectl apply that sets the field": {
 			create: true, lastApplied: spokeManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
 			meant:   true,
 		},
-		"first kubectl apply that was silent": {
+		"first kubectl apply that omits the field": {
 			create: true, lastApplied: otherManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
 		},
-		"first kubectl apply of a null": {
+		"first kubectl apply that sets null": {
 			create: true, lastApplied: nullManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, everyField)},
 		},
-		"first server-side apply that spoke": {
+		"first server-side apply that sets the field": {
 			create: true, managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
 		},
-		"first server-side apply that was silent": {
+		"first server-side apply that omits the field": {
 			create: true, managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields)},
 		},
 
-		"kubectl apply that spoke": {
+		"kubectl apply that sets the field": {
 			lastApplied: spokeManifest, lastAppliedBefore: otherManifest, meant: true,
 		},
-		"kubectl apply that fell silent": {
+		"kubectl apply that removes the field": {
 			lastApplied: otherManifest, lastAppliedBefore: spokeManifest,
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-client-side-apply", false, spokeFields)},
 		},
-		"an apply that spoke in an earlier request": {
+		"an apply that set the field in an earlier request": {
 			lastApplied: spokeManifest, lastAppliedBefore: spokeManifest, meant: true,
 		},
-		"server-side apply that spoke": {
+		"server-side apply that sets the field": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields)}, meant: true,
 		},
-		"server-side apply that was silent": {
+		"server-side apply that omits the field": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, otherFields), managed("kubectl-create", false, everyField)},
 		},
-		"another manager's server-side apply that spoke": {
+		"another manager's server-side apply that sets the field": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("flux", true, spokeFields), managed("kubectl-scale", false, otherFields)},
 			meant:   true,
 		},
@@ -94,7 +94,7 @@ func TestProvenance(t *testing.T) {
 		"an edit of something else": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, everyField), managed("kubectl-patch", false, otherFields)},
 		},
-		"a replaced manifest that was silent": {
+		"a replaced manifest that omits the field": {
 			managed: [][]metav1.ManagedFieldsEntry{managed("kubectl-create", false, otherFields), managed("kubectl-replace", false, spokeFields)},
 		},
 		"a request after another's edit": {
@@ -180,11 +180,11 @@ func TestSameManifestSameObject(t *testing.T) {
 		// wrote.
 		patches bool
 	}{
-		"Helm without server-side apply, that wrote the API's defaults": {
+		"Helm without server-side apply, with the API's defaults": {
 			"{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 0}}, persistentVolumeClaimRetentionPolicy: {whenScaled: Retain}}}", "helm", false,
 		},
-		"Helm without server-side apply, that was silent":       {"kind: StatefulSet", "helm", true},
-		"Helm without server-side apply, that wrote its own":    {"{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}", "helm", false},
+		"Helm without server-side apply, without the fields":    {"kind: StatefulSet", "helm", true},
+		"Helm without server-side apply, with other values":     {"{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}", "helm", false},
 		"kubectl create and replace":                            {"kind: StatefulSet", "kubectl-replace", false},
 		"an operator's client that sends the object every time": {"kind: StatefulSet", "manager", false},
 	} {

@@ -38,7 +38,7 @@ func TestSelection(t *testing.T) {
 			profile: "off", namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: []string{"restricted:Enforce"},
 		},
 		"the label says off": {profile: "baseline", namespace: map[string]string{policies.ProfileLabel: "off"}},
-		"the label says off, and policies stay": {
+		"the label says off, but policies still apply": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
 			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "off"}, want: []string{"a:Enforce"},
 		},
@@ -59,43 +59,43 @@ func TestSelection(t *testing.T) {
 		"a policy adds to the default profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")}, profile: "baseline", want: []string{"a:Enforce", "baseline:Enforce"},
 		},
-		"a policy that warns adds too": {
+		"a policy in mode Warn adds to the default profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Warn")}, profile: "baseline", want: []string{"a:Warn", "baseline:Enforce"},
 		},
 		"a policy sets the profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: restricted")}, profile: "baseline", want: []string{"a:Enforce", "restricted:Enforce"},
 		},
-		"a policy sets no profile": {
+		"a policy turns the profile off": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'")}, profile: "baseline", want: []string{"a:Enforce"},
 		},
 		"the label wins over a policy's profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'")}, profile: "baseline",
 			namespace: map[string]string{policies.ProfileLabel: "restricted"}, want: []string{"a:Enforce", "restricted:Enforce"},
 		},
-		"a mistyped label does not": {
+		"a mistyped label does not win over a policy's profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: restricted")}, profile: "baseline",
 			namespace: map[string]string{policies.ProfileLabel: "stirct"}, want: []string{"a:Enforce", "restricted:Enforce"},
 		},
-		"of several profiles the strictest": {
+		"the strictest of several profiles wins": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "priority: 9\nprofile: 'off'"), policy(t, "b", "profile: restricted"), policy(t, "c", "profile: baseline")},
 			profile:  "off", want: []string{"a:Enforce", "b:Enforce", "c:Enforce", "restricted:Enforce"},
 		},
-		"the profile of a policy that audits": {
+		"a policy in mode Audit does not set the profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit\nprofile: 'off'")}, profile: "baseline", want: []string{"a:Audit", "baseline:Enforce"},
 		},
-		"the profile of a policy that matches other namespaces": {
+		"a policy for other namespaces does not set the profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'\nmatch: {namespaceSelector: {matchLabels: {team: data}}}")},
 			profile:  "baseline", want: []string{"baseline:Enforce"},
 		},
-		"the profile of a policy that excludes the user": {
+		"a policy that excludes the user does not set the profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "profile: 'off'\nmatch: {exclude: {users: [ada]}}")},
 			profile:  "baseline", user: authenticationv1.UserInfo{Username: "ada"}, want: []string{"baseline:Enforce"},
 		},
-		"a policy that audits adds too": {
+		"a policy in mode Audit adds to the default profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "mode: Audit")},
 			profile:  "baseline", want: []string{"a:Audit", "baseline:Enforce"},
 		},
-		"a policy beside the profile that the label chose": {
+		"a policy adds to the profile that the label chooses": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
 			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "baseline"}, want: []string{"a:Enforce", "baseline:Enforce"},
 		},
@@ -107,7 +107,7 @@ func TestSelection(t *testing.T) {
 		"the mode label caps the profile": {
 			profile: "baseline", namespace: map[string]string{policies.ModeLabel: "warn"}, want: []string{"baseline:Warn"},
 		},
-		"the mode label caps no policy": {
+		"the mode label does not cap policies": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "{}")},
 			profile:  "baseline", namespace: map[string]string{policies.ProfileLabel: "restricted", policies.ModeLabel: "audit"},
 			want: []string{"a:Enforce", "restricted:Audit"},
@@ -119,15 +119,15 @@ func TestSelection(t *testing.T) {
 			profile: "baseline", namespace: map[string]string{policies.ModeLabel: "autid"}, want: []string{"baseline:Enforce"},
 		},
 
-		"the namespace selector selects": {
+		"the namespace selector matches": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {namespaceSelector: {matchLabels: {team: data}}}")},
 			profile:  "off", namespace: map[string]string{"team": "data"}, want: []string{"a:Enforce"},
 		},
-		"the namespace selector does not select": {
+		"the namespace selector does not match": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {namespaceSelector: {matchLabels: {team: data}}}")},
 			profile:  "baseline", namespace: map[string]string{"team": "web"}, want: []string{"baseline:Enforce"},
 		},
-		"an empty namespace selector selects all": {
+		"an empty namespace selector matches all namespaces": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {namespaceSelector: {}}")}, profile: "off", want: []string{"a:Enforce"},
 		},
 		"the object selector, on create": {
@@ -138,19 +138,19 @@ func TestSelection(t *testing.T) {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
 			profile:  "off", older: gold, want: []string{"a:Enforce"},
 		},
-		"the object selector, where the change takes the label off": {
+		"the object selector, when the update removes the label": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
 			profile:  "off", older: gold, newer: plain, want: []string{"a:Enforce"},
 		},
-		"the object selector, where the change puts the label on": {
+		"the object selector, when the update adds the label": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
 			profile:  "off", older: plain, newer: gold, want: []string{"a:Enforce"},
 		},
-		"the object selector does not select": {
+		"the object selector does not match": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {objectSelector: {matchLabels: {tier: gold}}}")},
 			profile:  "off", older: plain, newer: plain,
 		},
-		"both selectors have to select": {
+		"both selectors must match": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a",
 				"match: {namespaceSelector: {matchLabels: {team: data}}, objectSelector: {matchLabels: {tier: gold}}}")},
 			profile: "off", namespace: map[string]string{"team": "web"}, newer: gold,
@@ -184,11 +184,11 @@ func TestSelection(t *testing.T) {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {serviceAccounts: [ci/deployer]}}")},
 			profile:  "off", user: authenticationv1.UserInfo{Username: "system:serviceaccount:ci:deployer"},
 		},
-		"a service account of that name elsewhere": {
+		"a service account with the same name in another namespace": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {serviceAccounts: [ci/deployer]}}")},
 			profile:  "off", user: authenticationv1.UserInfo{Username: "system:serviceaccount:shop:deployer"}, want: []string{"a:Enforce"},
 		},
-		"a user who is called like a service account": {
+		"a user with the name of a service account": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "match: {exclude: {serviceAccounts: [ci/deployer]}}")},
 			profile:  "off", user: authenticationv1.UserInfo{Username: "ci/deployer"}, want: []string{"a:Enforce"},
 		},
@@ -217,16 +217,16 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// The API server labels every namespace with its name, so that label is known even if the namespace is not.
+// The API server labels every namespace with its name, so this label is known even if the namespace is not.
 func TestSelectionByNameOfAnUnknownNamespace(t *testing.T) {
 	set := only(t, policy(t, "a", `match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}
 rules: {headlessService: {action: Warn}}`))
 	file := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
 	kinds.Normalise(file)
 	for name, c := range map[string]policies.Snapshot{
-		"not among the files": {},
-		"not there":           {Complete: true},
-		"from a file":         {Objects: []kinds.Object{file}},
+		"not in the files":   {},
+		"not in the cluster": {Complete: true},
+		"in a file":          {Objects: []kinds.Object{file}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(t, set, change(t, "", "kind: StatefulSet"), c)
@@ -245,7 +245,7 @@ func TestNamespaceIsItsOwnNamespace(t *testing.T) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{policies.ProfileLabel: "restricted"}}}
 	chosen, err := set.Chosen(policies.Change{Operation: "DELETE", Old: ns}, policies.Snapshot{Complete: true})
 	if err != nil || len(chosen) != 1 || chosen[0] != "restricted:Enforce" {
-		t.Errorf("want the profile of its label: %v, %v", chosen, err)
+		t.Errorf("want the profile of the namespace's own label, got %v, %v", chosen, err)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestCompileRefuses(t *testing.T) {
 		profile  string
 		want     []string
 	}{
-		"a profile that is none": {
+		"an unknown profile": {
 			profile: "strict", want: []string{`"strict"`, `"baseline"`, `"off"`},
 		},
 		"a selector that cannot be parsed": {
@@ -268,15 +268,15 @@ func TestCompileRefuses(t *testing.T) {
 			profile: "off",
 			want:    []string{"StatefulPolicy a", "spec.match.namespaceSelector", "StatefulPolicy b", "spec.match.objectSelector"},
 		},
-		"a policy that is called like a profile": {
+		"a policy with the name of a profile": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "baseline", "{}")},
 			profile:  "off", want: []string{"StatefulPolicy baseline", "metadata.name"},
 		},
-		"an exception of no rule": {
+		"an exception for an unknown rule": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scaledown, reason: why}]")},
 			profile:  "off", want: []string{"spec.exceptions[0].rule", `"scaledown"`, `"scale-down"`},
 		},
-		"an exception of no check": {
+		"an exception for an unknown check": {
 			policies: []v1alpha1.StatefulPolicy{policy(t, "a", "exceptions: [{rule: scale-down, checks: [quorum, zero], reason: why}]")},
 			profile:  "off", want: []string{"spec.exceptions[0].checks[1]", `"zero"`, `"to-zero"`},
 		},
@@ -284,7 +284,7 @@ func TestCompileRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := policies.Compile(rules.All, test.policies, test.profile)
 			if err == nil {
-				t.Fatal("it compiled")
+				t.Fatal("Compile returned no error")
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {

@@ -55,22 +55,22 @@ func TestDamagedLogs(t *testing.T) {
 		denied []int
 		errors []string
 	}{
-		{name: "whole", log: join(lines), denied: []int{first + 1, first + 4}},
-		{name: "whole, without the last line's end", log: strings.Join(lines, "\n"), denied: []int{first + 1, first + 4}},
-		{name: "whole, with empty lines and those of Windows", log: strings.Join(lines, "\r\n\r\n"), denied: []int{2*first + 1, 2*first + 7}},
-		{name: "whole, gzipped", log: packed, denied: []int{first + 1, first + 4}},
-		{name: "rotated and zipped together", log: zipped(join(lines[:5])) + zipped(join(lines[5:])), denied: []int{first + 1, first + 4}},
+		{name: "complete", log: join(lines), denied: []int{first + 1, first + 4}},
+		{name: "complete, without the final newline", log: strings.Join(lines, "\n"), denied: []int{first + 1, first + 4}},
+		{name: "complete, with empty lines and Windows line endings", log: strings.Join(lines, "\r\n\r\n"), denied: []int{2*first + 1, 2*first + 7}},
+		{name: "complete, gzipped", log: packed, denied: []int{first + 1, first + 4}},
+		{name: "rotated, gzipped and concatenated", log: zipped(join(lines[:5])) + zipped(join(lines[5:])), denied: []int{first + 1, first + 4}},
 		{name: "nothing"},
 		{
 			name: "cut off", log: strings.Join(lines, "\n")[:len(strings.Join(lines, "\n"))-100], denied: []int{first + 1},
 			errors: []string{fmt.Sprintf("log-0:%d: the event is cut off: unexpected end of JSON input", first+4)},
 		},
 		{
-			name: "cut off where the API server crashed, and gone on with", log: join(slices.Insert(slices.Clone(lines), first+2, lines[first][:200])),
+			name: "cut off by a crash of the API server, then continued", log: join(slices.Insert(slices.Clone(lines), first+2, lines[first][:200])),
 			denied: []int{first + 1, first + 5}, errors: []string{fmt.Sprintf("log-0:%d: the event is cut off: ", first+3)},
 		},
 		{
-			name: "binary in between", log: join(slices.Insert(slices.Clone(lines), first+2, "{\x00\x01\x02}")),
+			name: "binary data between events", log: join(slices.Insert(slices.Clone(lines), first+2, "{\x00\x01\x02}")),
 			denied: []int{first + 1, first + 5}, errors: []string{fmt.Sprintf("log-0:%d: binary data", first+3)},
 		},
 		{
@@ -78,15 +78,15 @@ func TestDamagedLogs(t *testing.T) {
 			errors: []string{"log-0:1: not an audit event in JSON. Fix: write the log with --audit-log-format=json"},
 		},
 		{
-			name: "another object", log: `{"apiVersion":"v1","kind":"Event","reason":"Killing"}`,
+			name: "an object that is not an audit event", log: `{"apiVersion":"v1","kind":"Event","reason":"Killing"}`,
 			errors: []string{`log-0:1: apiVersion "v1", kind "Event": not an Event of audit.k8s.io/v1`},
 		},
 		{
-			name: "no time", log: `{"apiVersion":"audit.k8s.io/v1","kind":"Event"}`,
+			name: "an event without a time", log: `{"apiVersion":"audit.k8s.io/v1","kind":"Event"}`,
 			errors: []string{"log-0:1: the event has no stageTimestamp"},
 		},
 		{
-			name: "reordered, the latest first", log: join(append(append(slices.Clone(lines), slices.Repeat(lines[first:first+1], window)...), lines[0])),
+			name: "reordered, latest event first", log: join(append(append(slices.Clone(lines), slices.Repeat(lines[first:first+1], window)...), lines[0])),
 			denied: append([]int{first + 1}, sequence(first+4, window+1)...),
 			errors: []string{fmt.Sprintf("log-0:%d: the event of 2026-03-01 12:00:01.000000 comes after one of", len(lines)+window+1)},
 		},
@@ -99,7 +99,7 @@ func TestDamagedLogs(t *testing.T) {
 			errors: []string{fmt.Sprintf("log-0:%d: the log cannot be read from here on: gzip: invalid checksum", first+5)},
 		},
 		{
-			name: "gzip with nothing but its first bytes", log: "\x1f\x8bhello",
+			name: "gzip with only the magic number", log: "\x1f\x8bhello",
 			errors: []string{"log-0:1: the gzip file is damaged: "},
 		},
 	} {
@@ -156,11 +156,11 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	for name, logs := range map[string][]string{
-		"written down a little late":               {strings.Join(swapped, "\n")},
-		"rotated, the newer first":                 {strings.Join(lines[6:], "\n"), strings.Join(lines[:6], "\n")},
-		"two API servers, one of them with gzip":   {strings.Join(odd, "\n"), zipped(strings.Join(even, "\n"))},
-		"an empty log beside":                      {"", strings.Join(lines, "\n")},
-		"each request of an API server of its own": lines,
+		"an event slightly late":           {strings.Join(swapped, "\n")},
+		"rotated, newer file first":        {strings.Join(lines[6:], "\n"), strings.Join(lines[:6], "\n")},
+		"two API servers, one log gzipped": {strings.Join(odd, "\n"), zipped(strings.Join(even, "\n"))},
+		"an additional empty log":          {"", strings.Join(lines, "\n")},
+		"one log for each request":         lines,
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, got := replayed(t, "baseline", strings.Join(lines, "\n")), replayed(t, "baseline", logs...)

@@ -133,7 +133,7 @@ func TestReplay(t *testing.T) {
 		want    []string
 	}{
 		{
-			name: "a strategic merge patch, of which only the request is known",
+			name: "a strategic merge patch",
 			request: func(s *script) {
 				s.add("patch statefulsets shop/db", "{level: Request, request: {spec: {replicas: 1}}}")
 			},
@@ -154,7 +154,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"1 Deny scale-down/quorum db"},
 		},
 		{
-			name: "a server-side apply to what was not seen, of which only the request is known", prelude: newScript(),
+			name: "a server-side apply to an object that the log does not show", prelude: newScript(),
 			request: func(s *script) {
 				s.add("patch statefulsets shop/db", "{level: Request, query: fieldManager=kubectl, request: {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {replicas: 1}}}")
 			},
@@ -168,7 +168,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"1 Deny scale-down/quorum db"},
 		},
 		{
-			name: "the stored object goes before the patch",
+			name: "the stored object takes precedence over the patch",
 			request: func(s *script) {
 				s.add("patch statefulsets shop/db", "{request: {spec: {replicas: 1}}, response: "+database+"}")
 			},
@@ -181,7 +181,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"1 Deny scale-down/quorum db"},
 		},
 		{
-			name: "a later scale-down knows the earlier size",
+			name: "a scale-down after another scale-down",
 			request: func(s *script) {
 				s.add("update statefulsets/scale shop/db", "{request: {spec: {replicas: 2}}, response: {kind: Scale, spec: {replicas: 2}}}")
 				s.add("delete pods shop/db-2", `{user: "system:node:node-1", request: {kind: DeleteOptions, gracePeriodSeconds: 0}}`)
@@ -191,7 +191,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"4 Deny scale-down/quorum db"},
 		},
 		{
-			name: "what a webhook refused is judged and did not happen",
+			name: "a request that a webhook refused is judged, but changes nothing",
 			request: func(s *script) {
 				s.add("update statefulsets/scale shop/db", "{code: 403, message: "+refusal+", request: {spec: {replicas: 1}}}")
 				s.add("update statefulsets/scale shop/db", "{code: 403, message: "+refusal+", request: {spec: {replicas: 1}}}")
@@ -199,7 +199,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"1 Deny scale-down/quorum db", "2 Deny scale-down/quorum db"},
 		},
 		{
-			name: "what failed for another reason is not judged and did not happen",
+			name: "a request that failed for another reason is not judged, and changes nothing",
 			request: func(s *script) {
 				s.add("update statefulsets/scale shop/db", "{code: 409, message: conflict, request: {spec: {replicas: 1}}}")
 				s.add("update statefulsets/scale shop/db", "{code: 500, stage: Panic, request: {spec: {replicas: 1}}}")
@@ -207,7 +207,7 @@ func TestReplay(t *testing.T) {
 			},
 		},
 		{
-			name: "a dry run is judged and did not happen",
+			name: "a dry run is judged, but changes nothing",
 			request: func(s *script) {
 				s.add("patch statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
 				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
@@ -222,7 +222,7 @@ func TestReplay(t *testing.T) {
 			},
 		},
 		{
-			name: "metadata alone cannot be judged, and what is known is stale from then on",
+			name: "level Metadata cannot be judged, and makes the object unknown",
 			request: func(s *script) {
 				s.add("patch statefulsets shop/db", "{level: Metadata}")
 				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
@@ -230,7 +230,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"1 unjudged: " + errUnseen.Error(), "1 unjudged: " + errMetadata.Error()},
 		},
 		{
-			name: "a Pod that got unready",
+			name: "a Pod becomes unready",
 			request: func(s *script) {
 				s.add("patch pods/status shop/db-0", `{level: Request, request: {status: {conditions: [{type: Ready, status: "False"}]}}}`)
 				s.add("patch statefulsets/scale shop/db", "{level: Request, request: {spec: {replicas: 2}}}")
@@ -238,7 +238,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"2 Deny scale-down/quorum db"},
 		},
 		{
-			name: "who may bypass is not in the log, but for those who may do anything",
+			name: "the log does not show who may bypass, except for system:masters",
 			request: func(s *script) {
 				s.add("patch statefulsets shop/db", `{request: {metadata: {annotations: {mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: moved}}}}`)
 				s.add("patch statefulsets/scale shop/db", "{query: dryRun=All, request: {spec: {replicas: 1}}}")
@@ -247,7 +247,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"2 Warn scale-down/quorum db", "3 Warn scale-down/quorum db"},
 		},
 		{
-			name: "who is impersonated asks",
+			name: "the impersonated user counts",
 			request: func(s *script) {
 				s.add("delete services shop/db", `{as: "system:serviceaccount:kube-system:namespace-controller", request: {kind: DeleteOptions}}`)
 			},
@@ -266,12 +266,12 @@ func TestReplay(t *testing.T) {
 			want: []string{"2 Deny headless-service/missing db2", "2 Warn pod-selector/shared db2"},
 		},
 		{
-			name: "a Service that was not seen may be there", prelude: newScript(),
+			name: "a Service that the log does not show can exist", prelude: newScript(),
 			request: func(s *script) { s.add("create statefulsets shop/db", "{request: "+database+"}") },
 			want:    []string{"1 Warn headless-service/missing db"},
 		},
 		{
-			name: "a read shows what was there before the log began", prelude: newScript(),
+			name: "a read shows an object that is older than the log", prelude: newScript(),
 			request: func(s *script) {
 				s.add("get statefulsets shop/db", "{response: "+database+"}")
 				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 0}}}")
@@ -279,7 +279,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"2 Deny scale-down/to-zero db"},
 		},
 		{
-			name: "nobody knows which Pods are ready", prelude: newScript(),
+			name: "the readiness of the Pods is unknown", prelude: newScript(),
 			request: func(s *script) {
 				s.add("get statefulsets shop/db", "{response: "+database+"}")
 				s.add("patch statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}")
@@ -287,7 +287,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"2 Warn scale-down/quorum db"},
 		},
 		{
-			name: "a collection is deleted, as far as it was seen",
+			name: "a deletecollection applies to the objects that the log shows",
 			request: func(s *script) {
 				s.add("create statefulsets shop/safe", `{request: `+strings.NewReplacer("name: db", "name: safe", "labels: {app: db}", `labels: {mooring.dev/protect: "true"}`).Replace(database)+`}`)
 				s.add("deletecollection statefulsets shop/", "{query: labelSelector=app%3Ddb, request: {kind: DeleteOptions}}")
@@ -296,7 +296,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"1 Deny headless-service/selector safe", "1 Warn pod-selector/shared safe", "2 Warn delete-protection/running db", "3 Deny delete-protection/protected safe"},
 		},
 		{
-			name: "a namespace goes, and another of that name comes",
+			name: "a namespace is deleted and created again",
 			request: func(s *script) {
 				controller := `user: "system:serviceaccount:kube-system:namespace-controller"`
 				s.add("delete namespaces shop", "{request: {kind: DeleteOptions}, response: {kind: Namespace, metadata: {name: shop, deletionTimestamp: '2026-03-01T12:00:00Z'}, spec: {finalizers: [kubernetes]}}}")
@@ -308,7 +308,7 @@ func TestReplay(t *testing.T) {
 			want: []string{"5 Deny headless-service/missing db"},
 		},
 		{
-			name: "a Pod is forced away",
+			name: "a Pod is force-deleted",
 			request: func(s *script) {
 				s.add("create nodes node-1", "{request: {kind: Node, metadata: {name: node-1}}}")
 				s.add("create pods shop/db-3", `{request: {kind: Pod, metadata: {name: db-3, ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: u, controller: true}]}, spec: {nodeName: node-1}}}`)
@@ -324,12 +324,12 @@ func TestReplay(t *testing.T) {
 			},
 		},
 		{
-			name:    "an object that is none",
+			name:    "an invalid object",
 			request: func(s *script) { s.add("create statefulsets shop/x", "{request: {spec: {replicas: many}}}") },
 			want:    []string{"1 unjudged: " + errUnreadable.Error()},
 		},
 		{
-			name:    "a patch that does not fit",
+			name:    "a patch that cannot be applied",
 			request: func(s *script) { s.add("patch statefulsets shop/db", "{request: [{op: remove, path: /spec/nothing}]}") },
 			want:    []string{"1 unjudged: " + errUnpatchable.Error()},
 		},
@@ -364,24 +364,24 @@ func TestReplayAdvanced(t *testing.T) {
 			func(s *script) { s.add("patch statefulsets shop/db", "{request: {spec: {replicas: 1}}}") },
 			[]string{"1 Deny scale-down/quorum db"},
 		},
-		"a scale": {
+		"a scale-down": {
 			func(s *script) { s.add("update statefulsets/scale shop/db", "{request: {spec: {replicas: 1}}}") },
 			[]string{"1 Deny scale-down/quorum db"},
 		},
-		"with ordinals that are reserved": {
+		"an update that reserves ordinals": {
 			func(s *script) {
 				s.add("update statefulsets shop/db", "{request: "+strings.Replace(database, "replicas: 3", "replicas: 1, reserveOrdinals: [1]", 1)+"}")
 			},
 			[]string{"1 Warn scale-down/quorum db"},
 		},
-		"one that a list showed": {
+		"an object that a list shows": {
 			func(s *script) {
 				s.lines = nil
 				s.add("list statefulsets shop/", "{response: "+list+"}").add("patch statefulsets shop/db", "{request: {spec: {persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}}}}")
 			},
 			[]string{"2 Warn headless-service/missing db", "2 Warn retention-policy/weakening db"},
 		},
-		"a collection of built-in ones": {
+		"a deletecollection of built-in StatefulSets": {
 			func(s *script) {
 				s.add("deletecollection statefulsets shop/", "{}")
 				s.lines[len(s.lines)-1] = strings.ReplaceAll(s.lines[len(s.lines)-1], `"apiGroup":"apps"`, `"apiGroup": "apps"`)

@@ -24,12 +24,12 @@ func TestBaselineOfOverlays(t *testing.T) {
 		now               []Finding
 		left, known, gone int
 	}{
-		"the same":                     {now: []Finding{in("dev-db", "dev"), in("prod-db", "prod")}, known: 1},
-		"an overlay that is now first": {now: []Finding{in("canary-db", "canary"), in("dev-db", "dev"), in("prod-db", "prod")}, known: 1},
-		"the first overlay is gone":    {now: []Finding{in("prod-db", "prod")}, known: 1},
-		"all overlays are gone":        {gone: 1},
-		"the object by itself":         {now: []Finding{in("db")}, left: 1, gone: 1},
-		"another object of the base":   {now: []Finding{in("dev-db", "dev"), in("dev-cache", "dev")}, left: 1, known: 1},
+		"the same":                      {now: []Finding{in("dev-db", "dev"), in("prod-db", "prod")}, known: 1},
+		"a new first overlay":           {now: []Finding{in("canary-db", "canary"), in("dev-db", "dev"), in("prod-db", "prod")}, known: 1},
+		"the first overlay is gone":     {now: []Finding{in("prod-db", "prod")}, known: 1},
+		"all overlays are gone":         {gone: 1},
+		"the object without an overlay": {now: []Finding{in("db")}, left: 1, gone: 1},
+		"another object of the base":    {now: []Finding{in("dev-db", "dev"), in("dev-cache", "dev")}, left: 1, known: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := Report{Findings: Distinct(tc.now)}

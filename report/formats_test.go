@@ -89,7 +89,7 @@ func TestTextHasColourOnlyWhereWanted(t *testing.T) {
 	}
 	for _, line := range strings.Split(plain, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), "::") {
-			t.Errorf("a hostile name has got a line of its own, which GitHub would obey: %q", line)
+			t.Errorf("a hostile name starts a line, which GitHub would run as a command: %q", line)
 		}
 	}
 	if got, want := paint(true).action(v1alpha1.Deny), "\x1b[1;31mdeny\x1b[0m"; got != want {
@@ -104,11 +104,11 @@ func TestFailed(t *testing.T) {
 		found  v1alpha1.Action
 		want   bool
 	}{
-		{"a denial, if nobody said anything", "", v1alpha1.Deny, true},
-		{"a warning, if nobody said anything", "", v1alpha1.Warn, false},
-		{"a warning where warnings fail", v1alpha1.Warn, v1alpha1.Warn, true},
-		{"an audit where warnings fail", v1alpha1.Warn, v1alpha1.Audit, false},
-		{"a denial where nothing fails", v1alpha1.Off, v1alpha1.Deny, false},
+		{"a denial, by default", "", v1alpha1.Deny, true},
+		{"a warning, by default", "", v1alpha1.Warn, false},
+		{"a warning, with fail-on warn", v1alpha1.Warn, v1alpha1.Warn, true},
+		{"an audit finding, with fail-on warn", v1alpha1.Warn, v1alpha1.Audit, false},
+		{"a denial, with fail-on never", v1alpha1.Off, v1alpha1.Deny, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := finding("spread", "together", tc.found, statefulSet("shop", "db"), "spec", "m", "r")

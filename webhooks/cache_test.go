@@ -139,16 +139,16 @@ func TestTheCacheOnlySaysWhereToLook(t *testing.T) {
 		cached, there []kinds.Object
 		want          string
 	}{
-		"a Service whose StatefulSet is gone":                   {deleted: service, cached: []kinds.Object{set(same)}},
-		"a Service whose StatefulSet is there":                  {deleted: service, cached: []kinds.Object{set(same)}, there: []kinds.Object{set(same)}, want: "headless-service/in-use"},
-		"a Service whose StatefulSet now runs no Pod":           {deleted: service, cached: []kinds.Object{set(same)}, there: []kinds.Object{set(func(set *appsv1.StatefulSet) { set.Spec.Replicas = ptr.To[int32](0) })}},
-		"a StatefulSet whose claim the cache has not seen":      {deleted: set(takesClaims), there: []kinds.Object{claim("data-db-0")}, want: "delete-protection/data"},
-		"a StatefulSet whose claim is gone":                     {deleted: set(takesClaims), cached: []kinds.Object{claim("data-db-0")}},
-		"a StatefulSet that still owns a claim":                 {deleted: set(same), cached: []kinds.Object{claim("data-db-5", owner)}, there: []kinds.Object{claim("data-db-5", owner)}, want: "delete-protection/data"},
-		"a StatefulSet that owns the claim no longer":           {deleted: set(same), cached: []kinds.Object{claim("data-db-5", owner)}, there: []kinds.Object{claim("data-db-5")}},
-		"a claim whose Pod the cache has not seen":              {deleted: claim("data-db-0"), there: []kinds.Object{pod("data-db-0")}, want: "delete-protection/in-use"},
-		"a claim that no name leads to, and a Pod that uses it": {deleted: claim("archive"), cached: []kinds.Object{pod("archive")}, there: []kinds.Object{pod("archive")}, want: "delete-protection/in-use"},
-		"a claim that a Pod used before it was made anew":       {deleted: claim("archive"), cached: []kinds.Object{pod("archive")}, there: []kinds.Object{pod("other")}},
+		"a Service whose StatefulSet is gone":                  {deleted: service, cached: []kinds.Object{set(same)}},
+		"a Service whose StatefulSet exists":                   {deleted: service, cached: []kinds.Object{set(same)}, there: []kinds.Object{set(same)}, want: "headless-service/in-use"},
+		"a Service whose StatefulSet is now scaled to zero":    {deleted: service, cached: []kinds.Object{set(same)}, there: []kinds.Object{set(func(set *appsv1.StatefulSet) { set.Spec.Replicas = ptr.To[int32](0) })}},
+		"a StatefulSet whose claim the cache has not seen":     {deleted: set(takesClaims), there: []kinds.Object{claim("data-db-0")}, want: "delete-protection/data"},
+		"a StatefulSet whose claim is gone":                    {deleted: set(takesClaims), cached: []kinds.Object{claim("data-db-0")}},
+		"a StatefulSet that still owns a claim":                {deleted: set(same), cached: []kinds.Object{claim("data-db-5", owner)}, there: []kinds.Object{claim("data-db-5", owner)}, want: "delete-protection/data"},
+		"a StatefulSet that no longer owns the claim":          {deleted: set(same), cached: []kinds.Object{claim("data-db-5", owner)}, there: []kinds.Object{claim("data-db-5")}},
+		"a claim whose Pod the cache has not seen":             {deleted: claim("data-db-0"), there: []kinds.Object{pod("data-db-0")}, want: "delete-protection/in-use"},
+		"a claim with any other name, and a Pod that uses it":  {deleted: claim("archive"), cached: []kinds.Object{pod("archive")}, there: []kinds.Object{pod("archive")}, want: "delete-protection/in-use"},
+		"a claim that a Pod used before the Pod was recreated": {deleted: claim("archive"), cached: []kinds.Object{pod("archive")}, there: []kinds.Object{pod("other")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			compiled, err := policies.Compile(rules.All, nil, policies.Baseline)

@@ -25,7 +25,7 @@ import (
 // happened, why it matters, what to do next.
 func TestMessages(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("All that Mooring says, as kubectl shows it. Written by go test ./webhooks -run TestMessages -update.\n")
+	b.WriteString("All messages of Mooring, as kubectl shows them. Written by go test ./webhooks -run TestMessages -update.\n")
 	for _, rule := range rules.All {
 		told := map[string]bool{}
 		cases, err := ruletest.Of(rule)
@@ -44,7 +44,7 @@ func TestMessages(t *testing.T) {
 		}
 		for _, check := range rule.Checks {
 			if !told[check.Name] {
-				t.Errorf("nobody is ever told of %s/%s", rule.ID, check.Name)
+				t.Errorf("no case shows %s/%s", rule.ID, check.Name)
 			}
 		}
 	}
@@ -102,11 +102,11 @@ var notes = []note{
 	{name: "the bypass counts", annotations: "mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: the data has moved", may: true},
 	{name: "the bypass lacks a reason", annotations: "mooring.dev/bypass: scale-down", may: true},
 	{name: "the bypass has ended", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: "2026-03-01T00:00:00Z"`, may: true},
-	{name: "the bypass is for too long", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: "2027-03-01T00:00:00Z"`, may: true},
-	{name: "the end of the bypass is no time", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: tomorrow`, may: true},
+	{name: "the bypass lasts too long", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: "2027-03-01T00:00:00Z"`, may: true},
+	{name: "the end of the bypass is not a time", annotations: `mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x, mooring.dev/bypass-until: tomorrow`, may: true},
 	{name: "the user may not bypass", annotations: "mooring.dev/bypass: scale-down, mooring.dev/bypass-reason: x"},
 	{name: "the policy only warns", mode: v1alpha1.ModeWarn},
-	{name: "an operator owns it", owner: "ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: '1', controller: true}]"},
+	{name: "an operator owns the object", owner: "ownerReferences: [{apiVersion: db.example.com/v1, kind: Database, name: db, uid: '1', controller: true}]"},
 }
 
 type note struct {
@@ -144,20 +144,20 @@ func (n note) judge() (policies.Verdict, error) {
 
 // policyChanges are changes to a policy's spec.
 var policyChanges = []struct{ name, old, new string }{
-	{"it excepts what the profile refuses", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
-	{"it sets no profile", "", `{profile: "off"}`},
-	{"an exception of no rule", "", `{exceptions: [{rule: scaledown, reason: night}]}`},
+	{"it adds exceptions to the profile", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
+	{"it turns the profile off", "", `{profile: "off"}`},
+	{"an exception for an unknown rule", "", `{exceptions: [{rule: scaledown, reason: night}]}`},
 	{"it is deleted", `{rules: {scaleDown: {action: Deny}, deleteProtection: {action: Deny}}}`, ""},
-	{"it only warns from now on", `{rules: {scaleDown: {action: Deny}}}`, `{mode: Warn, rules: {scaleDown: {action: Deny}}}`},
-	{"one of its rules only warns", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},
-	{"a default that it forbids", "", `{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`},
-	{"a type that it forbids", "", `{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`},
-	{"bounds that nothing fits in", "", `{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`},
-	{"a step and a floor that are none", "", `{rules: {scaleDown: {action: Warn, step: Deny, floor: Deny}}}`},
-	{"a floor below the floor", "", `{rules: {scaleDown: {action: Deny, minReplicas: 3}, autoscalerFloor: {action: Warn, minReplicas: 2}}}`},
-	{"autoscalers that nobody asks", "", `{rules: {scaleDown: {action: Deny, autoscalers: [keda]}}}`},
-	{"a drained Pod that no Pod can be", "", `{rules: {scaleDown: {action: Deny, drained: {}}}}`},
-	{"a selector that is none", "", `{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}`},
+	{"its mode becomes Warn", `{rules: {scaleDown: {action: Deny}}}`, `{mode: Warn, rules: {scaleDown: {action: Deny}}}`},
+	{"the action of a rule becomes Warn", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},
+	{"a default that the policy forbids", "", `{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`},
+	{"a default type that the policy forbids", "", `{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`},
+	{"a minSize above maxSize", "", `{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`},
+	{"a step and a floor without maxStep and minReplicas", "", `{rules: {scaleDown: {action: Warn, step: Deny, floor: Deny}}}`},
+	{"an autoscaler floor below minReplicas", "", `{rules: {scaleDown: {action: Deny, minReplicas: 3}, autoscalerFloor: {action: Warn, minReplicas: 2}}}`},
+	{"autoscalers without autoscaler Clamp", "", `{rules: {scaleDown: {action: Deny, autoscalers: [keda]}}}`},
+	{"a drained without condition and annotation", "", `{rules: {scaleDown: {action: Deny, drained: {}}}}`},
+	{"an invalid selector", "", `{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}`},
 }
 
 func policyOf(t *testing.T, spec string) kinds.Object {

@@ -17,10 +17,10 @@ func TestExplain(t *testing.T) {
 	}{
 		{name: "all rules", want: []string{"RULE", "BASELINE  RESTRICTED", "scale-down", "volume-reclaim"}},
 		{name: "one rule", args: "scale-down", want: []string{"scale-down: A scale-down leaves", "scale-down/quorum", "maxStep <number, at least 1>", "=> Deny scale-down/quorum: "}},
-		{name: "the heading of a finding", args: "scale-down/quorum", want: []string{"scale-down: A scale-down leaves"}},
-		{name: "a rule that is nearly one", args: "scaledown", err: `unknown rule "scaledown"; did you mean scale-down?`},
-		{name: "no rule at all", args: "xyzzy", err: `unknown rule "xyzzy". Fix: list the rules with mooring explain`},
-		{name: "another output", args: "-o yaml", err: `--output="yaml" is not valid. Fix: use text or json`},
+		{name: "the ID of a finding", args: "scale-down/quorum", want: []string{"scale-down: A scale-down leaves"}},
+		{name: "a misspelled rule", args: "scaledown", err: `unknown rule "scaledown"; did you mean scale-down?`},
+		{name: "an unknown rule", args: "xyzzy", err: `unknown rule "xyzzy". Fix: list the rules with mooring explain`},
+		{name: "an unknown output format", args: "-o yaml", err: `--output="yaml" is not valid. Fix: use text or json`},
 		{name: "completion", args: "__complete", want: []string{"scale-down\tA scale-down leaves"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -32,29 +32,29 @@ spec:
 		err         string
 		out, errOut string
 	}{
-		{name: "nothing to do", files: map[string]string{"a.yaml": headless + "---\n" + set}, out: "0 changes made in 0 files, 0 left to do by hand.\n"},
+		{name: "nothing to fix", files: map[string]string{"a.yaml": headless + "---\n" + set}, out: "0 changes made in 0 files, 0 left to do by hand.\n"},
 		{
-			name: "nothing to show", files: map[string]string{"a.yaml": headless + "---\n" + set}, args: []string{"--diff"},
+			name: "nothing to fix, with --diff", files: map[string]string{"a.yaml": headless + "---\n" + set}, args: []string{"--diff"},
 			errOut: "0 changes would be made in 0 files, 0 left to do by hand.\n",
 		},
 		{
-			name: "one to show", files: map[string]string{"a.yaml": service, "b.yaml": set}, args: []string{"--diff"},
+			name: "one change, with --diff", files: map[string]string{"a.yaml": service, "b.yaml": set}, args: []string{"--diff"},
 			found: true, err: "1 file would change",
 			out:    "--- a/a.yaml\n+++ b/a.yaml\n@@ -2,4 +2,5 @@\n kind: Service\n metadata: {name: db}\n spec:\n+  clusterIP: None\n   selector: {app: db}\n",
 			errOut: "1 change would be made in 1 file, 0 left to do by hand.\n",
 		},
 		{
-			name: "one to do", files: map[string]string{"a.yaml": service, "b.yaml": set},
+			name: "one change", files: map[string]string{"a.yaml": service, "b.yaml": set},
 			out: "fixed  a.yaml:4:1: Service db: spec.clusterIP: None (headless-service)\n1 change made in 1 file, 0 left to do by hand.\n",
 		},
 		{
-			name: "one that cannot be read", files: map[string]string{"a.yaml": service + "---\n" + set, "b.yaml": "kind: Service\n"},
+			name: "one change, and a file that cannot be read", files: map[string]string{"a.yaml": service + "---\n" + set, "b.yaml": "kind: Service\n"},
 			err:    "not everything could be fixed: 1 error",
 			out:    "fixed  a.yaml:4:1: Service db: spec.clusterIP: None (headless-service)\n1 change made in 1 file, 0 left to do by hand.\n",
 			errOut: "mooring: b.yaml:1:1: the Service has no apiVersion\n",
 		},
 		{
-			name: "what a person has to do", files: map[string]string{"a.yaml": headless + "---\n" + strings.Replace(set, ", readinessProbe: {tcpSocket: {port: 1}}", "", 1)},
+			name: "a finding that needs a decision", files: map[string]string{"a.yaml": headless + "---\n" + strings.Replace(set, ", readinessProbe: {tcpSocket: {port: 1}}", "", 1)},
 			out: "0 changes made in 0 files, 0 left to do by hand. Left for you to decide: 1 finding; run mooring check.\n",
 		},
 	} {

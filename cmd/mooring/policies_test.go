@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestCheckRefusesWhatTheClusterRefuses plays the table that the tests on a real API server also play.
+// TestCheckRefusesWhatTheClusterRefuses uses the same table as the tests on a real API server.
 func TestCheckRefusesWhatTheClusterRefuses(t *testing.T) {
 	text, err := os.ReadFile("../../policies/crd/testdata/policies.yaml")
 	if err != nil {
@@ -39,9 +39,9 @@ func TestCheckRefusesWhatTheClusterRefuses(t *testing.T) {
 			code, out, errOut := mooring(t, files, "", "check", "db.yaml", "--policy=policy.yaml", "--fail-on=never")
 			switch all := out + errOut; {
 			case tc.Refused == "" && code != 0:
-				t.Errorf("it ends with %d and says\n%s", code, all)
+				t.Errorf("exit code %d, output:\n%s", code, all)
 			case tc.Refused != "" && (code != 2 || !strings.Contains(all, "--policy: policy.yaml:") || !strings.Contains(all, tc.Refused) || !strings.Contains(all, tc.Value)):
-				t.Errorf("it ends with %d and does not name %s and %s:\n%s", code, tc.Refused, tc.Value, all)
+				t.Errorf("exit code %d, and the output does not name %s and %s:\n%s", code, tc.Refused, tc.Value, all)
 			}
 		})
 	}

@@ -14,10 +14,10 @@ func TestProgress(t *testing.T) {
 		play func(*reading)
 		want string
 	}{
-		"nothing at first":         {next: future, play: func(r *reading) { r.show(1, 9, "files"); r.clear() }},
-		"one line, then removed":   {next: past, play: func(r *reading) { r.show(1, 9, "files"); r.clear() }, want: "\r\x1b[K1 of 9 files\r\x1b[K"},
-		"not at each of the files": {next: past, play: func(r *reading) { r.show(1, 9, "files"); r.next = future; r.show(2, 9, "files") }, want: "\r\x1b[K1 of 9 files"},
-		"in place of the line before": {next: past, play: func(r *reading) { r.show(1, 9, "files"); r.next = past; r.show(9, 9, "files") },
+		"nothing at first":       {next: future, play: func(r *reading) { r.show(1, 9, "files"); r.clear() }},
+		"one line, then removed": {next: past, play: func(r *reading) { r.show(1, 9, "files"); r.clear() }, want: "\r\x1b[K1 of 9 files\r\x1b[K"},
+		"not for each file":      {next: past, play: func(r *reading) { r.show(1, 9, "files"); r.next = future; r.show(2, 9, "files") }, want: "\r\x1b[K1 of 9 files"},
+		"replaces the previous line": {next: past, play: func(r *reading) { r.show(1, 9, "files"); r.next = past; r.show(9, 9, "files") },
 			want: "\r\x1b[K1 of 9 files\r\x1b[K9 of 9 files"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -183,6 +183,6 @@ func (tc repositoryCase) play(t *testing.T) {
 	}
 	code, out, errOut := here("", strings.Fields(tc.args)...)
 	if all := out + errOut; code != tc.code || !strings.Contains(all, tc.says) || tc.silent != "" && strings.Contains(all, tc.silent) {
-		t.Errorf("it ends with %d and says\n%s", code, all)
+		t.Errorf("exit code %d, output:\n%s", code, all)
 	}
 }

@@ -24,23 +24,23 @@ func TestTest(t *testing.T) {
 		code              int
 		says              string
 	}{
-		{name: "all as wanted", tests: head + twoAtOnce + oneAtOnce, says: "2 passed, 0 failed"},
-		{name: "found and not wanted", tests: head + strings.Replace(twoAtOnce, "want: [scale-down/step]", "want: []", 1), code: 1, says: "FAIL t.yaml:6 two at once\n     unexpected finding: scale-down/step:"},
-		{name: "wanted and not found", tests: head + oneAtOnce + "  want: [scale-down/step:Warn]\n", code: 1, says: "missing finding: scale-down/step:Warn"},
-		{name: "filled in and not wanted", tests: head + "- name: new\n  new: {kind: StatefulSet}\n", policy: strings.Replace(onePolicy, "scaleDown: {action: Deny, maxStep: 1}", "updateStrategy: {action: Warn, default: {type: OnDelete}}", 1), code: 1, says: `patch spec.updateStrategy.type: got "OnDelete", want nothing`},
-		{name: "one of the cases", args: "--run=^one$", tests: head + twoAtOnce + oneAtOnce, says: "1 passed, 0 failed"},
-		{name: "none of the cases", args: "--run=three", tests: head + twoAtOnce, code: 2, says: "--run=three matches no case"},
+		{name: "all cases pass", tests: head + twoAtOnce + oneAtOnce, says: "2 passed, 0 failed"},
+		{name: "an unexpected finding", tests: head + strings.Replace(twoAtOnce, "want: [scale-down/step]", "want: []", 1), code: 1, says: "FAIL t.yaml:6 two at once\n     unexpected finding: scale-down/step:"},
+		{name: "a missing finding", tests: head + oneAtOnce + "  want: [scale-down/step:Warn]\n", code: 1, says: "missing finding: scale-down/step:Warn"},
+		{name: "an unexpected default", tests: head + "- name: new\n  new: {kind: StatefulSet}\n", policy: strings.Replace(onePolicy, "scaleDown: {action: Deny, maxStep: 1}", "updateStrategy: {action: Warn, default: {type: OnDelete}}", 1), code: 1, says: `patch spec.updateStrategy.type: got "OnDelete", want nothing`},
+		{name: "--run matches one case", args: "--run=^one$", tests: head + twoAtOnce + oneAtOnce, says: "1 passed, 0 failed"},
+		{name: "--run matches no case", args: "--run=three", tests: head + twoAtOnce, code: 2, says: "--run=three matches no case"},
 		{name: "JUnit", args: "-o junit", tests: head + strings.Replace(twoAtOnce, "scale-down/step", "step", 1), code: 2, says: "<error"},
 		{name: "a failure in JUnit", args: "-o junit", tests: head + oneAtOnce + "  want: [scale-down/step]\n", code: 1, says: `<testsuites name="mooring test" tests="1" failures="1"`},
 		{name: "JSON", args: "-o json", tests: head + twoAtOnce, says: `"passed": 1,`},
 		{name: "no test", tests: "kind: Other\n", code: 2, says: "no test was run"},
-		{name: "a field that is none", tests: head + oneAtOnce + "  wants: []\n", code: 2, says: `t.yaml:10: unknown field "wants"`},
+		{name: "an unknown field", tests: head + oneAtOnce + "  wants: []\n", code: 2, says: `t.yaml:10: unknown field "wants"`},
 		{name: "a field of another type", tests: head + oneAtOnce + strings.Replace(twoAtOnce, "[0, 1", "[a, 1", 1), code: 2, says: "t.yaml:11: ready is a string"},
-		{name: "a check that is none", tests: head + oneAtOnce + "  want: [scale-down/stop]\n", code: 2, says: `t.yaml:10: the rule scale-down has no check "stop"; did you mean scale-down/step?`},
-		{name: "a key twice", tests: head + oneAtOnce + "  name: two\n", code: 2, says: `t.yaml:10: mapping key "name" already defined at line 6`},
-		{name: "an object without the rest of it", tests: head + "- name: x\n  new: {kind: Service}\n", code: 2, says: "t.yaml:6: the Service has no name"},
+		{name: "an unknown check", tests: head + oneAtOnce + "  want: [scale-down/stop]\n", code: 2, says: `t.yaml:10: the rule scale-down has no check "stop"; did you mean scale-down/step?`},
+		{name: "a duplicate key", tests: head + oneAtOnce + "  name: two\n", code: 2, says: `t.yaml:10: mapping key "name" already defined at line 6`},
+		{name: "an incomplete object", tests: head + "- name: x\n  new: {kind: Service}\n", code: 2, says: "t.yaml:6: the Service has no name"},
 		{name: "a policy that cannot be used", tests: head + oneAtOnce, policy: strings.Replace(onePolicy, "Deny", "Dny", 1), code: 2, says: `spec.rules.scaleDown.action: Unsupported value: "Dny"`},
-		{name: "a policy that is not there", tests: strings.Replace(head, "policy.yaml", "nothing.yaml", 1) + oneAtOnce, code: 2, says: "t.yaml:3: open nothing.yaml"},
+		{name: "a missing policy", tests: strings.Replace(head, "policy.yaml", "nothing.yaml", 1) + oneAtOnce, code: 2, says: "t.yaml:3: open nothing.yaml"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.policy == "" {
@@ -49,7 +49,7 @@ func TestTest(t *testing.T) {
 			files := map[string]string{"policy.yaml": tc.policy, "db.yaml": killed("db", "5"), "t.yaml": tc.tests}
 			code, out, errOut := mooring(t, files, "", append([]string{"test"}, strings.Fields(tc.args)...)...)
 			if all := out + errOut; code != tc.code || !strings.Contains(all, tc.says) {
-				t.Errorf("it ends with %d and says\n%s", code, all)
+				t.Errorf("exit code %d, output:\n%s", code, all)
 			}
 		})
 	}
@@ -76,7 +76,7 @@ func TestTestPage(t *testing.T) {
 	root.SetArgs([]string{"test", "docs/examples/policy-test"})
 	root.SetOut(&out)
 	if code := run(root); code != 0 || !bytes.Contains(page, out.Bytes()) {
-		t.Errorf("it ends with %d and says what docs/test.md does not:\n%s", code, out.String())
+		t.Errorf("exit code %d, and the output is not the one in docs/test.md:\n%s", code, out.String())
 	}
 }
 
@@ -107,7 +107,7 @@ func TestTestWatches(t *testing.T) {
 	heard.await("waiting for a change")
 	cancel()
 	if code := <-ended; code != 0 {
-		t.Errorf("it ends with %d", code)
+		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -39,13 +39,13 @@ func TestPlaceInKustomization(t *testing.T) {
 			"prod/patch.yaml": "- op: add\n  path: /spec/updateStrategy\n  value:\n    type: RollingUpdate\n    rollingUpdate: {maxUnavailable: 2}\n"})},
 		{"a patch of a component", "termination-grace/zero", "one/patch.yaml:7", grace("components: [../one]\n", map[string]string{
 			"one/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches: [{path: patch.yaml}]\n", "one/patch.yaml": killed})},
-		{"a patch of an item of a list, by its name", "claim-template/no-volume", "prod/patch.yaml:8", grace("patches: [{path: patch.yaml}]\n", map[string]string{
+		{"a patch of a list item, by its name", "claim-template/no-volume", "prod/patch.yaml:8", grace("patches: [{path: patch.yaml}]\n", map[string]string{
 			"prod/patch.yaml": "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template:\n    spec:\n      containers:\n      - {name: db, volumeMounts: [{name: dta, mountPath: /data}]}\n"})},
 		{"the kustomization's replicas", "disruption-budget/none", "prod/kustomization.yaml:2", grace("replicas: [{name: db, count: 5}]\n", nil)},
-		{"a replacement, of which nobody knows the line", "termination-grace/zero", "prod/kustomization.yaml:1", grace("replacements: [{source: {kind: ConfigMap, name: grace, fieldPath: data.seconds, options: {}}, targets: [{select: {kind: StatefulSet}, fieldPaths: [spec.template.spec.terminationGracePeriodSeconds]}]}]\n",
+		{"a replacement, whose line is unknown", "termination-grace/zero", "prod/kustomization.yaml:1", grace("replacements: [{source: {kind: ConfigMap, name: grace, fieldPath: data.seconds, options: {}}, targets: [{select: {kind: StatefulSet}, fieldPaths: [spec.template.spec.terminationGracePeriodSeconds]}]}]\n",
 			map[string]string{"prod/kustomization.yaml": "resources: [../base, grace.yaml]\nreplacements: [{source: {kind: ConfigMap, name: grace, fieldPath: data.seconds}, targets: [{select: {kind: StatefulSet}, fieldPaths: [spec.template.spec.terminationGracePeriodSeconds]}]}]\n",
 				"prod/grace.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: grace}\ndata: {seconds: 0}\n"})},
-		{"a patch that is for another", "disruption-budget/none", "base/db.yaml:8", grace("patches: [{target: {kind: Deployment}, path: patch.yaml}]\n", map[string]string{
+		{"a patch for another object", "disruption-budget/none", "base/db.yaml:8", grace("patches: [{target: {kind: Deployment}, path: patch.yaml}]\n", map[string]string{
 			"prod/patch.yaml": "- {op: replace, path: /spec/replicas, value: 5}\n"})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -74,11 +74,11 @@ func TestPlaceInValues(t *testing.T) {
 	}{
 		{name: "the chart's own", want: "db/values.yaml:4", files: chart(grace, nil)},
 		{name: "a values file", want: "prod.yaml:1", files: chart(grace, map[string]string{"prod.yaml": "pods: {grace: 0}\n"}), valueFiles: []string{"prod.yaml"}},
-		{name: "the last of the values files that says it", want: "b.yaml:2", files: chart(grace, map[string]string{"a.yaml": "pods: {grace: 1}\n", "b.yaml": "pods:\n  grace: 0\n", "c.yaml": "replicas: 1\n"}),
+		{name: "the last values file that sets the value", want: "b.yaml:2", files: chart(grace, map[string]string{"a.yaml": "pods: {grace: 1}\n", "b.yaml": "pods:\n  grace: 0\n", "c.yaml": "replicas: 1\n"}),
 			valueFiles: []string{"a.yaml", "b.yaml", "c.yaml"}},
 		{name: "the command line", want: "db/templates/statefulset.yaml:13", files: chart(grace, nil), assignments: []string{"pods.grace=0"}},
-		{name: "nothing but the template", want: "db/templates/statefulset.yaml:13", files: chart("      terminationGracePeriodSeconds: 0\n", nil)},
-		{name: "a value that nobody sets", want: "db/templates/statefulset.yaml:13", files: chart("      terminationGracePeriodSeconds: {{ .Values.stop | default 0 }}\n", nil)},
+		{name: "only the template", want: "db/templates/statefulset.yaml:13", files: chart("      terminationGracePeriodSeconds: 0\n", nil)},
+		{name: "a value that is not set", want: "db/templates/statefulset.yaml:13", files: chart("      terminationGracePeriodSeconds: {{ .Values.stop | default 0 }}\n", nil)},
 		{name: "one of two values", want: "db/templates/statefulset.yaml:13", files: chart("      terminationGracePeriodSeconds: {{ .Values.stop | default .Values.pods.grace }}\n", nil)},
 		{name: "values for a subchart", want: "db/values.yaml:2", files: chart("", map[string]string{
 			"db/values.yaml": "name: db\nsub: {grace: 0}\n", "db/charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n", "db/charts/sub/values.yaml": "grace: 30\n",
@@ -111,17 +111,17 @@ func TestErrorsOnce(t *testing.T) {
 		base map[string]string
 		want string
 	}{
-		{"a resource that is no YAML", map[string]string{"kustomization.yaml": "resources: [db.yaml]\n", "db.yaml": "a: {\n"}, "base/db.yaml:1: cannot be rendered: did not find expected node content" + in},
+		{"a resource that is not YAML", map[string]string{"kustomization.yaml": "resources: [db.yaml]\n", "db.yaml": "a: {\n"}, "base/db.yaml:1: cannot be rendered: did not find expected node content" + in},
 		{"an unknown field", map[string]string{"kustomization.yaml": "resurces: [db.yaml]\n"}, `base/kustomization.yaml: cannot be rendered: invalid Kustomization: json: unknown field "resurces"` + in},
-		{"a patch of nothing", map[string]string{"kustomization.yaml": "resources: [db.yaml]\npatches: [{path: p.yaml}]\n", "db.yaml": plain, "p.yaml": strings.Replace(killed, "name: db", "name: bd", 1)},
+		{"a patch that matches no object", map[string]string{"kustomization.yaml": "resources: [db.yaml]\npatches: [{path: p.yaml}]\n", "db.yaml": plain, "p.yaml": strings.Replace(killed, "name: db", "name: bd", 1)},
 			`base/kustomization.yaml: cannot be rendered: no resource matches strategic merge patch "StatefulSet.v1.apps/bd.[noNs]"` + in},
-		{"a patch that is not there", map[string]string{"kustomization.yaml": "resources: [db.yaml]\npatches:\n- path: p.yaml\n", "db.yaml": plain},
+		{"a missing patch", map[string]string{"kustomization.yaml": "resources: [db.yaml]\npatches:\n- path: p.yaml\n", "db.yaml": plain},
 			"base/kustomization.yaml:3: cannot be rendered: patches names p.yaml, which is not a file or folder here, and Mooring downloads nothing" + in},
-		{"a file outside", map[string]string{"kustomization.yaml": "resources:\n- ../db.yaml\n", "../db.yaml": plain},
+		{"a file outside the folder", map[string]string{"kustomization.yaml": "resources:\n- ../db.yaml\n", "../db.yaml": plain},
 			"base/kustomization.yaml:2: cannot be rendered: ../db.yaml is not below the kustomization's folder. Fix: allow it with --load-restrictor=none" + in},
-		{"an object twice", map[string]string{"kustomization.yaml": "resources: [a.yaml, b.yaml]\n", "a.yaml": plain, "b.yaml": plain},
+		{"a duplicate object", map[string]string{"kustomization.yaml": "resources: [a.yaml, b.yaml]\n", "a.yaml": plain, "b.yaml": plain},
 			"base/kustomization.yaml: cannot be rendered: may not add resource with an already registered id: StatefulSet.v1.apps/db.[noNs]" + in},
-		{"no YAML", map[string]string{"kustomization.yaml": "resources: [db.yaml\n"}, "base/kustomization.yaml:2: cannot be read: did not find expected ',' or ']'"},
+		{"a kustomization that is not YAML", map[string]string{"kustomization.yaml": "resources: [db.yaml\n"}, "base/kustomization.yaml:2: cannot be read: did not find expected ',' or ']'"},
 		{"a remote file", map[string]string{"kustomization.yaml": "resources:\n- https://example.com/db.yaml\n"},
 			"base/kustomization.yaml:2: cannot be rendered: resources names https://example.com/db.yaml, which is not a file or folder here, and Mooring downloads nothing" + in},
 	} {

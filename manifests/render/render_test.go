@@ -166,23 +166,23 @@ func TestChart(t *testing.T) {
 	}{
 		{name: "its own values", files: with(nil), want: db(3)},
 		{
-			name: "values files, the later over the earlier", files: with(map[string]string{"five.yaml": "replicas: 5\n", "one.yaml": "replicas: 1\n"}),
+			name: "the last values file wins", files: with(map[string]string{"five.yaml": "replicas: 5\n", "one.yaml": "replicas: 1\n"}),
 			valueFiles: []string{"five.yaml", "one.yaml"}, want: db(1),
 		},
 		{
-			name: "--set over --values", files: with(map[string]string{"five.yaml": "replicas: 5\n"}),
+			name: "--set overrides --values", files: with(map[string]string{"five.yaml": "replicas: 5\n"}),
 			valueFiles: []string{"five.yaml"}, assignments: []string{"replicas=1"}, want: db(1),
 		},
 		{
-			name: "a value that is no number", files: with(nil), assignments: []string{"replicas=many"},
+			name: "a value that is not a number", files: with(nil), assignments: []string{"replicas=many"},
 			want: []string{"db/templates/statefulset.yaml:8:3: the StatefulSet cannot be read: json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of type int32"},
 		},
 		{
-			name: "a values file that is not there", files: with(nil), valueFiles: []string{"prod.yaml"},
+			name: "a missing values file", files: with(nil), valueFiles: []string{"prod.yaml"},
 			want: []string{"db/Chart.yaml: cannot be rendered: --values: prod.yaml: no such file or directory"},
 		},
 		{
-			name: "an assignment of nothing", files: with(nil), assignments: []string{"replicas"},
+			name: "an assignment without a value", files: with(nil), assignments: []string{"replicas"},
 			want: []string{`db/Chart.yaml: cannot be rendered: --set: "replicas": key "replicas" has no value`},
 		},
 		{
@@ -196,15 +196,15 @@ func TestChart(t *testing.T) {
 			},
 		},
 		{
-			name: "a dependency that is packed", files: vendored(map[string]string{"db/charts/sub-1.0.0.tgz": pack(t, sub)}),
+			name: "a packaged dependency", files: vendored(map[string]string{"db/charts/sub-1.0.0.tgz": pack(t, sub)}),
 			assignments: []string{"replicas=1"},
 		},
 		{
-			name: "a dependency that is not there", files: vendored(map[string]string{}),
+			name: "a missing dependency", files: vendored(map[string]string{}),
 			want: []string{"db/Chart.yaml: cannot be rendered: its dependencies are not in its charts folder: sub. Fix: helm dependency build db"},
 		},
 		{
-			name:  "a library",
+			name:  "a library chart",
 			files: map[string]string{"lib/Chart.yaml": "apiVersion: v2\nname: lib\nversion: 0.1.0\ntype: library\n", "lib/templates/_db.tpl": named},
 		},
 		{
@@ -216,23 +216,23 @@ func TestChart(t *testing.T) {
 			want: []string{`db/templates/service.yaml:2:28: cannot be rendered: executing "db/templates/service.yaml" at <.Values.a.b>: nil pointer evaluating interface {}.b`},
 		},
 		{
-			name: "a template that refuses", files: with(map[string]string{"db/templates/service.yaml": "kind: Service\nmetadata: {name: {{ required \"name what the clients use\" .Values.a }}}\n"}),
+			name: "a template that requires a value", files: with(map[string]string{"db/templates/service.yaml": "kind: Service\nmetadata: {name: {{ required \"name what the clients use\" .Values.a }}}\n"}),
 			want: []string{"db/templates/service.yaml:2:21: cannot be rendered: name what the clients use"},
 		},
 		{
-			name: "a template of what is no YAML", files: with(map[string]string{"db/templates/service.yaml": "kind: Service\nmetadata:\n  name: {{ .Values.name }}\n   namespace: shop\n"}),
+			name: "a template whose output is not YAML", files: with(map[string]string{"db/templates/service.yaml": "kind: Service\nmetadata:\n  name: {{ .Values.name }}\n   namespace: shop\n"}),
 			assignments: []string{"replicas=1"},
 			want:        slices.Concat([]string{"db/templates/service.yaml:4:4: mapping values are not allowed in this context"}, db(1)),
 		},
 		{
-			name: "values that its schema does not take", files: with(map[string]string{"db/values.schema.json": `{"properties": {"replicas": {"minimum": 5}}}`}),
+			name: "values that the chart's schema rejects", files: with(map[string]string{"db/values.schema.json": `{"properties": {"replicas": {"minimum": 5}}}`}),
 			want: []string{"db/values.schema.json: cannot be rendered: the values of chart db: /replicas: minimum: got 3, want 5"},
 		},
 		{
-			name: "the Kubernetes that it is for", files: with(map[string]string{"db/templates/service.yaml": `{{ if semverCompare "<1.34-0" .Capabilities.KubeVersion.Version }}{{ fail "too old" }}{{ end }}`}),
+			name: "the Kubernetes version", files: with(map[string]string{"db/templates/service.yaml": `{{ if semverCompare "<1.34-0" .Capabilities.KubeVersion.Version }}{{ fail "too old" }}{{ end }}`}),
 			assignments: []string{"replicas=1"}, want: db(1),
 		},
-		{name: "a Chart.yaml that is none", files: with(map[string]string{"db/Chart.yaml": "name: [\n"}), want: []string{"db/Chart.yaml: cannot be rendered: cannot load Chart.yaml: error converting YAML to JSON: yaml: line 1: did not find expected node content"}},
+		{name: "an invalid Chart.yaml", files: with(map[string]string{"db/Chart.yaml": "name: [\n"}), want: []string{"db/Chart.yaml: cannot be rendered: cannot load Chart.yaml: error converting YAML to JSON: yaml: line 1: did not find expected node content"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -295,20 +295,20 @@ func TestKustomization(t *testing.T) {
 			},
 		},
 		{
-			name: "generators, whose objects come from no file", files: map[string]string{
+			name: "generated objects, which have no file", files: map[string]string{
 				"a/kustomization.yaml": "configMapGenerator: [{name: a, literals: [url=https://example.com], options: {annotations: {at: https://example.com}}}]\ngenerators: [claim.yaml]\n",
 				"a/claim.yaml":         "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: b}\nliterals: [a=b]\n",
 			},
 		},
 		{
-			name: "a component is applied by what names it", files: base(map[string]string{
+			name: "a component that a kustomization uses", files: base(map[string]string{
 				"one/kustomization.yaml":  "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nreplicas: [{name: db, count: 1}]\n",
 				"prod/kustomization.yaml": "resources: [../base]\ncomponents: [../one]\n",
 			}),
 			want: []string{"base/db.yaml:7 StatefulSet db headless-service/missing Warn"},
 		},
 		{
-			name: "a component that nothing names", files: base(map[string]string{
+			name: "an unused component", files: base(map[string]string{
 				"one/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [nowhere.yaml]\n",
 				"base/service.yaml":      "not: {read\n", "base/kustomization.yaml": "resources: [db.yaml]\nreplicas: [{name: db, count: 1}]\n",
 			}),
@@ -334,11 +334,11 @@ func TestKustomization(t *testing.T) {
 			want: []string{"a/kustomization.yaml:4: cannot be rendered: configMapGenerator names key=https://example.com/key?ref=1, which is not a file or folder here, and Mooring downloads nothing"},
 		},
 		{
-			name: "a resource that is not there", files: base(map[string]string{"prod/kustomization.yaml": "resources:\n- ../base\n- ../bass\n"}),
+			name: "a missing resource", files: base(map[string]string{"prod/kustomization.yaml": "resources:\n- ../base\n- ../bass\n"}),
 			want: []string{"prod/kustomization.yaml:3: cannot be rendered: resources names ../bass, which is not a file or folder here, and Mooring downloads nothing"},
 		},
 		{
-			name: "no YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a: b\n"},
+			name: "a kustomization that is not YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a: b\n"},
 			want: []string{"a/kustomization.yaml:2: cannot be read: did not find expected ',' or ']'"},
 		},
 		{
@@ -346,18 +346,18 @@ func TestKustomization(t *testing.T) {
 			want: []string{`a/kustomization.yaml: cannot be rendered: invalid Kustomization: json: unknown field "resurces"`},
 		},
 		{
-			name: "a resource that is no YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a.yaml]\n", "a/a.yaml": "a: {\n"},
+			name: "a resource that is not YAML", files: map[string]string{"a/kustomization.yaml": "resources: [a.yaml]\n", "a/a.yaml": "a: {\n"},
 			want: []string{"a/a.yaml:1: cannot be rendered: did not find expected node content"},
 		},
 		{
-			name: "a patch of nothing", files: base(map[string]string{
+			name: "a patch that matches no object", files: base(map[string]string{
 				"prod/kustomization.yaml": "resources: [../base]\npatches: [{path: one.yaml}]\n",
 				"prod/one.yaml":           "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: bd}\nspec: {replicas: 1}\n",
 			}),
 			want: []string{`prod/kustomization.yaml: cannot be rendered: no resource matches strategic merge patch "StatefulSet.v1.apps/bd.[noNs]"`},
 		},
 		{
-			name: "charts of kustomize", files: map[string]string{"a/kustomization.yaml": "helmCharts: [{name: db, repo: https://charts.example.com, version: 1.0.0}]\n"},
+			name: "helmCharts in a kustomization", files: map[string]string{"a/kustomization.yaml": "helmCharts: [{name: db, repo: https://charts.example.com, version: 1.0.0}]\n"},
 			want: []string{"a/kustomization.yaml:1: cannot be rendered: helmCharts needs helm itself: kustomize build --enable-helm FOLDER | mooring check -"},
 		},
 	} {
@@ -447,14 +447,14 @@ func TestBase(t *testing.T) {
 			},
 		},
 		{
-			name: "a chart is renamed by a value", path: "db", was: with(nil), is: with(map[string]string{"db/values.yaml": "name: database\nreplicas: 1\n"}),
+			name: "a value renames the StatefulSet", path: "db", was: with(nil), is: with(map[string]string{"db/values.yaml": "name: database\nreplicas: 1\n"}),
 			want: []string{
 				"db/templates/statefulset.yaml:4 StatefulSet shop/db delete-protection/renamed Deny",
 				"db/templates/statefulset.yaml:7 StatefulSet shop/database headless-service/missing Warn",
 			},
 		},
 		{
-			name: "the base of a kustomization lies in another folder", path: "prod",
+			name: "a kustomization with its base in another folder", path: "prod",
 			was: map[string]string{"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": plain, "prod/kustomization.yaml": "namespace: shop\nresources: [../base]\n"},
 			is: map[string]string{
 				"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": strings.Replace(plain, "replicas: 3", "replicas: 0", 1),
@@ -466,7 +466,7 @@ func TestBase(t *testing.T) {
 			},
 		},
 		{
-			name: "a patch goes", path: ".",
+			name: "a patch is removed", path: ".",
 			was: map[string]string{"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": strings.Replace(plain, "replicas: 3", "replicas: 0", 1), "prod/kustomization.yaml": "resources: [../base]\n" + quiet},
 			is:  map[string]string{"base/kustomization.yaml": "resources: [db.yaml]\n", "base/db.yaml": strings.Replace(plain, "replicas: 3", "replicas: 0", 1), "prod/kustomization.yaml": "resources: [../base]\n"},
 			want: []string{

@@ -43,7 +43,7 @@ func TestEverythingWrongIsSaid(t *testing.T) {
 	}
 	for _, want := range []string{`Unsupported value: "Dny"`, "spec.rules.scaleDown.maxStep: Invalid value: 0", "spec.exceptions[0].reason"} {
 		if !strings.Contains(refused.ToAggregate().Error(), want) {
-			t.Errorf("nobody says %q in %v", want, refused)
+			t.Errorf("no error has %q: %v", want, refused)
 		}
 	}
 }

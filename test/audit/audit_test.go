@@ -95,7 +95,7 @@ func TestAudit(t *testing.T) {
 			return nil
 		})
 	})
-	t.Run("a candidate policy, which nobody installs", func(t *testing.T) {
+	t.Run("a candidate policy that is not installed", func(t *testing.T) {
 		out, errs, code := mooring(t, auditor, "audit", "--namespace-selector=kubernetes.io/metadata.name=neglected", "--profile=restricted", "-o", "policyreport")
 		if code != 1 {
 			t.Errorf("exit code %d: %s", code, errs)
@@ -149,7 +149,7 @@ func TestAudit(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, out)
 		}
 	})
-	t.Run("as somebody who may", func(t *testing.T) {
+	t.Run("as a user with the rights", func(t *testing.T) {
 		if out, errs, code := mooring(t, cluster.Kubeconfig, "audit", "-A", "--as=auditor", "--fail-on=never"); code != 0 {
 			t.Errorf("exit code %d: %s%s", code, out, errs)
 		}
@@ -197,7 +197,7 @@ func TestAudit(t *testing.T) {
 			_, _, _ = mooring(t, auditor, "audit", "--compare=restricted", "-o", "html="+filepath.Join(*pages, "one.html"))
 		}
 	})
-	t.Run("nobody answers", func(t *testing.T) {
+	t.Run("no API server answers", func(t *testing.T) {
 		out, _, code := mooring(t, auditor, "audit", "--context=nowhere")
 		if code != 2 || out != "" {
 			t.Errorf("exit code %d: %s", code, out)

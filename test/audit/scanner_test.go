@@ -76,13 +76,13 @@ func TestScanner(t *testing.T) {
 			}
 			t.Logf("%v scans of everything, %v writes at the API server before and after", value(t, "mooring_scans_total")-scans, writes)
 		})
-		t.Run("what somebody took away is written again", func(t *testing.T) {
+		t.Run("a deleted report is written again", func(t *testing.T) {
 			violate(t, "meddled")
 			await(t, "the report", func() error { _, err := read("meddled", "reports.openreports.io"); return err })
 			kubectl(t, "", "-n", "meddled", "delete", "reports.openreports.io", "mooring")
 			await(t, "the report again", func() error { _, err := read("meddled", "reports.openreports.io"); return err })
 		})
-		t.Run("a policy that audits is in metrics and report, and nobody is told", func(t *testing.T) {
+		t.Run("a policy in mode Audit is in metrics and report, without a warning", func(t *testing.T) {
 			namespace(t, "candidate")
 			kubectl(t, `{apiVersion: mooring.dev/v1alpha1, kind: StatefulPolicy, metadata: {name: candidate}, spec: {mode: Audit,
   match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: candidate}}}, rules: {updateStrategy: {action: Deny, require: OnDelete}}}}`, "apply", "-f", "-")
@@ -92,7 +92,7 @@ func TestScanner(t *testing.T) {
 			await(t, "the finding in the metrics", func() error {
 				out := kubectl(t, fmt.Sprintf(queueService+"---"+queue, "candidate", "candidate"), "apply", "-f", "-")
 				if strings.Contains(out, "Warning") {
-					t.Fatalf("somebody is told:\n%s", out)
+					t.Fatalf("the request gets a warning:\n%s", out)
 				}
 				if value(t, "mooring_findings_total", `action="Audit"`, `policy="candidate"`, `rule="update-strategy"`) > 0 {
 					return nil

@@ -110,7 +110,8 @@ type denial struct {
 }
 
 func (d denial) String() string {
-	return fmt.Sprintf("%s refused %s of %s by %s: %s", d.Finding, d.Request, d.Object, d.User, d.Said)
+	verb, _, _ := strings.Cut(d.Request, " ")
+	return fmt.Sprintf("%s refused \"%s %s\" by %s: %s", d.Finding, verb, d.Object, d.User, d.Said)
 }
 
 var findings = regexp.MustCompile(`(?m)(?:denied the request: |^\s*)([a-z]+(?:-[a-z]+)*/[a-z]+(?:-[a-z]+)*): (.*)`)

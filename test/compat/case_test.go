@@ -24,7 +24,7 @@ var profiles = []string{"off", "warn", "baseline", "restricted"}
 
 // refusal is a denial that a user of the profile wants.
 type refusal struct {
-	// finding is the rule and the check. If it depends on timing, " or " separates several. request is a resource, or a verb and a
+	// finding is the rule and the check, or several separated by " or " if timing decides. request is a resource, or a verb and a
 	// resource, such as "delete statefulsets".
 	finding, request string
 	why              string
@@ -46,7 +46,7 @@ type compatCase struct {
 	does string
 	// refused lists by profile what Mooring refuses.
 	refused map[string][]refusal
-	// slow excludes the case from the quick part. A standIn runs only there.
+	// slow excludes the case from -quick. A standIn runs only with -quick.
 	slow, standIn bool
 }
 
@@ -231,11 +231,11 @@ func (r row) judge(profile string) error {
 	o := r.outcomes[profile]
 	var wrong error
 	for _, d := range r.wrong(profile) {
-		wrong = errors.Join(wrong, fmt.Errorf("wrong denial: %s", d))
+		wrong = errors.Join(wrong, fmt.Errorf("unexpected denial: %s", d))
 	}
 	for _, wanted := range r.refused[profile] {
 		if !wanted.maybe && !slices.ContainsFunc(o.denials, wanted.is) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s did not refuse %s: %s", wanted.finding, wanted.request, wanted.why))
+			wrong = errors.Join(wrong, fmt.Errorf("%s did not refuse %q: %s", wanted.finding, wanted.request, wanted.why))
 		}
 	}
 	for _, f := range r.fights(profile) {

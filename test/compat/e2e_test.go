@@ -189,12 +189,12 @@ func (c e2eCase) judge() error {
 	}
 	for _, d := range baseline.denials {
 		if !slices.ContainsFunc(wanted, func(w refusal) bool { return w.is(d) }) {
-			wrong = errors.Join(wrong, fmt.Errorf("wrong denial under baseline: %s", d))
+			wrong = errors.Join(wrong, fmt.Errorf("unexpected denial under baseline: %s", d))
 		}
 	}
 	for _, w := range wanted {
 		if !slices.ContainsFunc(baseline.denials, w.is) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s did not refuse %s: %s", w.finding, w.request, w.why))
+			wrong = errors.Join(wrong, fmt.Errorf("%s did not refuse %q: %s", w.finding, w.request, w.why))
 		}
 	}
 	return wrong

@@ -21,10 +21,10 @@ import (
 )
 
 var (
-	quick   = flag.Bool("quick", false, "run the part that fits in ten minutes on two cores")
+	quick   = flag.Bool("quick", false, "run only the cases that fit in ten minutes on two cores")
 	only    = flag.String("part", "", "run one `part`: "+strings.Join(parts, ", "))
 	results = flag.String("results", "", "if the part passes, write its results to this `folder`")
-	table   = flag.String("table", "", "run nothing, and write the results of all parts to this `file`, as Markdown")
+	table   = flag.String("table", "", "run no cases, and write the results of all parts to this `file` as Markdown")
 )
 
 // parts are the parts of the suite, which can run separately.
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	case *table != "":
 		err = merge(*results, *table)
 	case *only != "" && !slices.Contains(parts, *only):
-		err = fmt.Errorf("-part=%s is not one of %s", *only, strings.Join(parts, ", "))
+		err = fmt.Errorf("unknown -part=%s. Fix: use %s", *only, strings.Join(parts, ", "))
 	case *only == "" && *results != "":
 		err = errors.New("-results writes the results of one part. Fix: name it with -part")
 	default:
@@ -124,8 +124,8 @@ func run(m *testing.M) (code int, err error) {
 	return 0, keepPart(serving, kept)
 }
 
-// again is a refusal that only kwok gets. It writes a volume a second time if it saw the claim too early. A real provisioner creates a
-// volume and then leaves it alone, as the provisioner's case shows.
+// again is a refusal that only kwok causes: kwok writes a volume twice if it sees the claim too early. A real provisioner creates a volume
+// and then leaves it alone, as the provisioner's case shows.
 var again = refusal{finding: "volume-retain/reclaim", request: "patch persistentvolumes"}
 
 // bystandersAreLeftAlone returns an error if Mooring refused a request of the cluster's own components.
@@ -133,7 +133,7 @@ func bystandersAreLeftAlone() (wrong error) {
 	refused, err := shared.audit.bystanders()
 	for _, d := range refused {
 		if d.User != "system:node:kwok" || !again.is(d) {
-			wrong = errors.Join(wrong, fmt.Errorf("wrong denial: %s", d))
+			wrong = errors.Join(wrong, fmt.Errorf("unexpected denial: %s", d))
 		}
 	}
 	return errors.Join(err, wrong)

@@ -107,8 +107,8 @@ unless "off warn" kubectl delete redisfailover r`,
 
 var losesNamespace = refusal{finding: "delete-protection/namespace", request: "delete namespaces", why: "it deletes the claims of three members and their data"}
 
-// keepsClaims is refused to Zalando's operator, which sets no owner references. Unless a policy lists the operator, nothing shows that
-// it deletes claims on behalf of a custom resource.
+// keepsClaims is the refusal for Zalando's operator, which sets no owner references. Unless a policy lists the operator, Mooring cannot
+// know that it deletes the claims on behalf of a custom resource.
 var keepsClaims = refusal{
 	finding: "retained-claim/recent or retained-claim/left or delete-protection/in-use", request: "delete persistentvolumeclaims",
 	why: "the operator deletes the data with the custom resource; the policy keeps the claims for an hour",

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// program is a program of another project, or a small one of ours around the library of another project. Its directory under programs
+// program is a program of another project, or a small program of ours that uses another project's library. Its directory under programs
 // is a Go module that pins its version and its dependencies.
 type program struct {
 	name string
@@ -38,10 +38,10 @@ func programNamed(name string) program {
 			return p
 		}
 	}
-	panic("no program " + name)
+	panic("unknown program " + name)
 }
 
-// buildPrograms builds the selected programs before anything runs, because a first build takes minutes and the whole machine.
+// buildPrograms builds the selected programs before anything runs, because the first build takes minutes and uses all cores.
 func buildPrograms(ctx context.Context) error {
 	var names []string
 	for _, c := range cases() {

@@ -153,7 +153,7 @@ func merge(folder, table string) error {
 		whole.MiB = max(whole.MiB, p.MiB)
 	}
 	if missing != nil {
-		fmt.Printf("%s is unchanged: %s. Fix: run make compat PART='…' for these\n", table, strings.Join(missing, ", "))
+		fmt.Printf("%s is unchanged: %s. Fix: run make compat PART='…' for these parts\n", table, strings.Join(missing, ", "))
 		return nil
 	}
 	return os.WriteFile(table, whole.page(), 0o644)

@@ -70,7 +70,7 @@ func TestCasesOnARealServer(t *testing.T) {
 					var early warnings
 					refused, err := perform(t, newClient(t, as, &early), ch, true)
 					if err == nil && len(refused)+len(early.said()) == 0 {
-						err = errors.New("nobody has anything against it")
+						err = errors.New("the request passes without a warning")
 					}
 					return err
 				})

@@ -130,7 +130,7 @@ func TestCheckByWhoMayReadLittle(t *testing.T) {
 	}
 	for _, found := range got.found {
 		if strings.HasSuffix(found, " Deny") {
-			t.Errorf("%s rests on what nobody may know", found)
+			t.Errorf("%s depends on an object that the user may not read", found)
 		}
 	}
 	const services = `cannot get resource "services" in API group "" in the namespace "`

@@ -65,7 +65,7 @@ func TestClusterGoesOn(t *testing.T) {
 		s.mustWith(service+"---"+statefulSet("replicas: 2"), "apply", "-f", "-")
 		s.settled(2)
 		if out := s.must("delete", "service", "db", "--dry-run=server"); !strings.Contains(out, "Warning: headless-service/in-use") {
-			t.Errorf("nobody is warned: %s", out)
+			t.Errorf("no warning: %s", out)
 		}
 		s.refused([]string{"headless-service/selector"}, "set", "selector", "service", "db", "app=web")
 		s.must("delete", "statefulset", "db")

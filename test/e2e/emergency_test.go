@@ -35,7 +35,7 @@ func TestWayOutAndBack(t *testing.T) {
 		{"delete", "namespace", s.namespace, "--dry-run=server"},
 	} {
 		if out, err := s.try("", taken...); err == nil || !strings.Contains(out, "failed calling webhook") {
-			t.Errorf("guard lets this pass while nobody answers: %s: %v\n%s", strings.Join(taken, " "), err, out)
+			t.Errorf("guard lets this pass while no replica answers: %s: %v\n%s", strings.Join(taken, " "), err, out)
 		}
 	}
 	// Baseline refuses none of these.
@@ -44,7 +44,7 @@ func TestWayOutAndBack(t *testing.T) {
 	s.must("rollout", "restart", "statefulset", "db")
 	for _, args := range owners {
 		if out, err := s.try("", args...); err == nil || !strings.Contains(out, `failed calling webhook "owners.mooring.dev"`) {
-			t.Errorf("this passes while nobody answers: %s: %v\n%s", strings.Join(args, " "), err, out)
+			t.Errorf("this passes while no replica answers: %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
 	// Non-destructive requests pass, also for these custom resources.
@@ -98,7 +98,7 @@ func TestAuditWarnEnforce(t *testing.T) {
 	s.must("label", "--overwrite", "namespace", s.namespace, "mooring.dev/mode=warn")
 	scale := []string{"scale", "statefulset", "db", "--replicas=1", "--dry-run=server"}
 	if out := s.must(scale...); !strings.Contains(out, "Warning: scale-down/quorum") {
-		t.Errorf("nobody is warned:\n%s", out)
+		t.Errorf("no warning:\n%s", out)
 	}
 	s.must("label", "namespace", s.namespace, "mooring.dev/mode-")
 	s.refused([]string{"scale-down/quorum"}, scale...)

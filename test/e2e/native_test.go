@@ -91,7 +91,7 @@ func TestNativeAgreesWithRules(t *testing.T) {
 				case missed && why == "":
 					t.Errorf("%s: the API server lets pass what the rule refuses for %q", way, want)
 				case !missed && why != "":
-					t.Errorf("%s: the API server refuses all the same, though %s", way, why)
+					t.Errorf("%s: the API server refuses the request, although %s", way, why)
 				}
 			}
 			newer, sets := ch.New.(*appsv1.StatefulSet)

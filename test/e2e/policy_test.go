@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestPolicies checks that the policies of a table, which mooring check plays too, are refused with the invalid field, by the API
-// server's schema or by Mooring, and that a policy in force is reported.
+// TestPolicies checks that the API server's schema or Mooring refuses the invalid policies of a table, and names the invalid field. It also
+// checks the warning when a policy is weakened or deleted. A test of mooring check uses the same table.
 func TestPolicies(t *testing.T) {
 	s := newShell(t)
 	policy := func(spec string) string {
@@ -51,9 +51,9 @@ func TestPolicies(t *testing.T) {
 	s.mustWith(policy("{match: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}}, rules: {spread: {action: Deny}}}"), "apply", "-f", "-")
 	const lost = "no longer refused by spread"
 	if out := s.must("patch", "statefulpolicy", s.namespace, "--type=merge", "--dry-run=server", "-p", `{"spec":{"mode":"Warn"}}`); !strings.Contains(out, lost) {
-		t.Errorf("nobody is told what the new mode leaves unguarded:\n%s", out)
+		t.Errorf("no warning about the rules that the new mode no longer enforces:\n%s", out)
 	}
 	if out := s.must("delete", "statefulpolicy", s.namespace); !strings.Contains(out, lost) {
-		t.Errorf("nobody is told what the delete leaves unguarded:\n%s", out)
+		t.Errorf("no warning about the rules that the delete no longer enforces:\n%s", out)
 	}
 }

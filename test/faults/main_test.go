@@ -126,7 +126,7 @@ func (c *cluster) leader(t *testing.T) (leads, follows *harness.Installation) {
 				return nil
 			}
 		}
-		return fmt.Errorf("nobody leads")
+		return fmt.Errorf("no replica leads")
 	})
 	return leads, follows
 }

@@ -11,9 +11,9 @@ const preamble = `# Reported cases
 
 <!-- Written by make live. -->
 
-Scripts that replay what people reported of StatefulSets, operators, Helm and GitOps tools, on a real control plane with Mooring.
-The head of a script names the report, what was expected, and what was seen before Mooring was mended; ` + "`test/live/cases.yaml`" + ` says what
-each profile has to answer now, and ` + "`make live CASES=FOLDER`" + ` runs the scripts of a folder and writes this page.
+These scripts replay problems that people reported with StatefulSets, operators, Helm and GitOps tools, on a real control plane with
+Mooring. The header of a script names the report, the expected result, and the result before Mooring was fixed. ` + "`test/live/cases.yaml`" + `
+has the expected result of each profile today. ` + "`make live CASES=FOLDER`" + ` runs the scripts of a folder and writes this page.
 
 | case | what it tries | reported in | expected | before | now | verdict |
 | --- | --- | --- | --- | --- | --- | --- |

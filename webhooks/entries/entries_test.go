@@ -62,7 +62,7 @@ func TestGuardHoldsWhatBaselineDenies(t *testing.T) {
 					})
 				})
 				if !denies {
-					t.Errorf("%s of %s %s is refused while nobody answers, though baseline refuses none", operation, resource, subresource)
+					t.Errorf("%s of %s %s is refused while no replica answers, although baseline never refuses it", operation, resource, subresource)
 				}
 			}
 		}

@@ -46,15 +46,15 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for _, tc := range []struct{ name, cases string }{
-		{"a field that is none", "[{name: x, news: {kind: StatefulSet}}]"},
+		{"an unknown field", "[{name: x, news: {kind: StatefulSet}}]"},
 		{"no name", "[{new: {kind: StatefulSet}}]"},
-		{"an action that is none", "[{name: x, want: ['scale-down/quorum:Dny']}]"},
-		{"an ordinal that is none", "[{name: x, ready: [-1]}]"},
+		{"an unknown action", "[{name: x, want: ['scale-down/quorum:Dny']}]"},
+		{"an invalid ordinal", "[{name: x, ready: [-1]}]"},
 		{"no case", "[]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if takes([]byte("{apiVersion: mooring.dev/v1alpha1, kind: PolicyTest, cases: "+tc.cases+"}")) == nil {
-				t.Error("the schema takes it")
+				t.Error("the schema accepts it")
 			}
 		})
 	}

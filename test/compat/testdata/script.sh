@@ -1,12 +1,12 @@
-# What the cases' scripts use.
+# Functions that the scripts of the cases use.
 
-# retry SECONDS COMMAND…: until it succeeds. In vain ends the script.
+# retry SECONDS COMMAND…: runs the command until it succeeds. If it does not succeed in time, the script fails.
 retry() {
   local end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
     if ((SECONDS > end)); then
-      echo "in vain: $*"
+      echo "timed out waiting for: $*"
       kubectl get statefulsets,pods,pvc,services
       exit 1
     fi
@@ -14,7 +14,7 @@ retry() {
   done
 }
 
-# ready NAME N: N members are ready, updated, and all there are.
+# ready NAME N: checks that the StatefulSet has N Pods, and that all of them are ready and up to date.
 ready() {
   local generation status
   read -r generation status <<<"$(kubectl get statefulset "$1" \
@@ -22,19 +22,19 @@ ready() {
   [ "$status" = "$generation $2 $2 $2 $2" ]
 }
 
-# settled NAME N: waits until they are. One kubectl that watches costs less than many that ask.
+# settled NAME N: waits until the StatefulSet is ready as above. kubectl wait watches, which costs less than polling.
 settled() {
   kubectl wait "statefulset/$1" --for=jsonpath='{.status.readyReplicas}'="$2" --timeout=60s >/dev/null 2>&1 || true
   retry 60 ready "$1" "$2"
 }
 
-# none RESOURCE…: waits until there are none left.
+# none RESOURCE…: waits until no objects of these resources are left.
 none() { for resource; do kubectl wait "$resource" --all --for=delete --timeout=60s; done; }
 
-# fails COMMAND…: it must.
+# fails COMMAND…: succeeds if the command fails.
 fails() { ! "$@"; }
 
-# refused PROFILES COMMAND…: the command fails under these profiles, and succeeds under the others.
+# refused PROFILES COMMAND…: the command must fail under these profiles, and must succeed under the others.
 refused() {
   case " $1 " in
   *" $PROFILE "*) fails "${@:2}" ;;
@@ -42,14 +42,15 @@ refused() {
   esac
 }
 
-# unless PROFILES COMMAND…: does nothing under these profiles.
+# unless PROFILES COMMAND…: runs the command, except under these profiles.
 unless() { case " $1 " in *" $PROFILE "*) ;; *) "${@:2}" ;; esac; }
 
+# specs: prints the spec of each StatefulSet, Service and claim.
 specs() {
   kubectl get statefulsets,services,pvc -o jsonpath='{range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.spec}{"\n"}{end}'
 }
 
-# unchanged COMMAND…: the command changes no spec. One that does is counted as drift.
+# unchanged COMMAND…: runs a command that must not change a spec. Each changed spec counts as drift.
 unchanged() {
   specs > before
   "$@"
@@ -57,14 +58,13 @@ unchanged() {
   diff before after | grep '^>' | tee -a drift || true
 }
 
-# disruptable BUDGET: one of its Pods may be disrupted.
+# disruptable BUDGET: checks that the PodDisruptionBudget allows one disruption.
 disruptable() { [ "$(kubectl get poddisruptionbudget "$1" -o jsonpath='{.status.disruptionsAllowed}')" = 1 ]; }
 
-# has NAME JSONPATH VALUE: the StatefulSet has it.
+# has NAME JSONPATH VALUE: checks a field of the StatefulSet.
 has() { [ "$(kubectl get statefulset "$1" -o jsonpath="{$2}")" = "$3" ]; }
 
-# quiet SECONDS: waits until nobody has written a StatefulSet, a claim or a Service for so long. Whoever goes on writing ends the
-# script.
+# quiet SECONDS: waits until no StatefulSet, claim or Service has been written for this time. If writes continue, the script fails.
 versions() { kubectl get statefulsets,services,pvc -o jsonpath='{range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}'; }
 same() {
   local before

@@ -1,5 +1,5 @@
-// Command argocd does to a cluster what Argo CD's application controller does, with Argo CD's own engine: it reads manifests
-// from standard input, and syncs a namespace to them, what is no longer among them pruned, or says what is out of sync.
+// Command argocd does what Argo CD's application controller does, with Argo CD's own engine. It reads manifests from standard input.
+// sync applies them to a namespace and prunes the application's other objects; diff prints the objects that are out of sync.
 package main
 
 import (
@@ -22,13 +22,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// tracking is the annotation that marks what an application made, as Argo CD's own does.
+// tracking is Argo CD's annotation that marks the objects of an application.
 const tracking = "argocd.argoproj.io/tracking-id"
 
 func main() {
 	kubeconfig := flag.String("cluster", "", "the kubeconfig `file` of the cluster")
 	namespace := flag.String("namespace", "default", "the application's namespace")
-	serverSide := flag.Bool("server-side", false, "apply on the server's side")
+	serverSide := flag.Bool("server-side", false, "use server-side apply")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -45,7 +45,7 @@ func run(ctx context.Context, kubeconfig, namespace, verb string, serverSide boo
 	if err != nil {
 		return err
 	}
-	// As many as Argo CD's own asks for.
+	// These are Argo CD's own limits.
 	config.QPS, config.Burst = 50, 100
 	manifests, err := io.ReadAll(os.Stdin)
 	if err != nil {
@@ -110,5 +110,5 @@ func run(ctx context.Context, kubeconfig, namespace, verb string, serverSide boo
 		}
 		return nil
 	}
-	return fmt.Errorf("%q is neither sync nor diff", verb)
+	return fmt.Errorf("unknown command %q. Fix: use sync or diff", verb)
 }

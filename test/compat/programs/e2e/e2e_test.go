@@ -1,4 +1,4 @@
-// Package e2e runs Kubernetes' own end-to-end cases of StatefulSets and disruption budgets on simulated nodes.
+// Package e2e runs Kubernetes' own end-to-end tests for StatefulSets and PodDisruptionBudgets on simulated nodes.
 package e2e
 
 import (
@@ -35,8 +35,8 @@ func TestE2E(t *testing.T) {
 	ginkgo.RunSpecs(t, "Kubernetes", suite, reporter)
 }
 
-// A case is tidied away by scaling to zero and deleting claims and namespaces, which Mooring exists to refuse. That is the suite's
-// tidying and not the case: its namespace is let go first.
+// To clean up after a test, the suite scales to zero and deletes claims and namespaces, which Mooring refuses. The cleanup is not part
+// of the test, so the namespace gets the profile off before it.
 func init() {
 	framework.NewFrameworkExtensions = append(framework.NewFrameworkExtensions, func(f *framework.Framework) {
 		ginkgo.JustAfterEach(func(ctx context.Context) {

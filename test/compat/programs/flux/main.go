@@ -1,5 +1,5 @@
-// Command flux does to a cluster what Flux's kustomize-controller does, with Flux's own library: it reads manifests from
-// standard input and syncs, compares or deletes them.
+// Command flux does what Flux's kustomize-controller does, with Flux's own library. It reads manifests from standard input, and syncs,
+// compares or deletes them.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	kubeconfig := flag.String("cluster", "", "the kubeconfig `file` of the cluster")
-	namespace := flag.String("namespace", "default", "the namespace of objects that name none")
+	namespace := flag.String("namespace", "default", "the `namespace` of objects that do not set one")
 	force := flag.Bool("force", false, "recreate objects whose immutable fields changed")
 	flag.Parse()
 	if err := run(context.Background(), *kubeconfig, *namespace, flag.Arg(0), *force); err != nil {
@@ -75,7 +75,7 @@ func run(ctx context.Context, kubeconfig, namespace, verb string, force bool) er
 		}
 		return err
 	}
-	return fmt.Errorf("%q is none of sync, diff and delete", verb)
+	return fmt.Errorf("unknown command %q. Fix: use sync, diff or delete", verb)
 }
 
 func diff(ctx context.Context, manager *ssa.ResourceManager, objects []*unstructured.Unstructured) error {

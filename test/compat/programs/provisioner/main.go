@@ -1,5 +1,5 @@
-// Command provisioner gives claims their volumes and takes these away again, with the library that the provisioners of CSI drivers and others
-// are made of. The volumes are folders that nobody makes.
+// Command provisioner provisions and deletes volumes with the library that CSI drivers' provisioners use. The volumes are directories
+// that do not exist.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	kubeconfig := flag.String("cluster", "", "the kubeconfig `file` of the cluster")
-	name := flag.String("name", "", "the provisioner that storage classes `name`")
+	name := flag.String("name", "", "the provisioner `name` that StorageClasses use")
 	flag.Parse()
 	if err := run(context.Background(), *kubeconfig, *name); err != nil {
 		fmt.Fprintln(os.Stderr, "provisioner:", err)

@@ -31,7 +31,9 @@ type bench struct {
 	sizes   []int
 	// namespaceSizes are the numbers of StatefulSets in a namespace.
 	namespaceSizes []int
-	aims           [][]string
+	// changes is how long objects of the large cluster change.
+	changes time.Duration
+	aims    [][]string
 }
 
 func main() {
@@ -51,6 +53,7 @@ func main() {
 	flag.IntVar(&b.objects, "objects", 500, "how many StatefulSets a round creates and updates through the API server")
 	most := flag.Int("most", 50_000, "how many objects of a kind are cached at most")
 	inNamespace := flag.Int("namespace", 5_000, "how many StatefulSets one namespace holds at most")
+	flag.DurationVar(&b.changes, "changes", 10*time.Minute, "how long the objects of the large cluster change, 10,000 a minute")
 	flag.Parse()
 	for _, size := range []int{10, 100, 1_000, 5_000} {
 		if size <= *inNamespace {

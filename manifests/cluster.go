@@ -18,6 +18,9 @@ import (
 type index struct {
 	kinds map[inNamespace][]*Document
 	names map[policies.Ref][]*Document
+	// valued has the places in kinds of the documents with a value of an Index, once requested.
+	valued map[indexIn]map[string][]int
+	mutex  sync.Mutex
 	// folders are the contested objects of each folder. See File.contested.
 	folders map[string][]int
 	// together means that every file sees every other file.
@@ -33,6 +36,11 @@ type index struct {
 
 type inNamespace struct{ kind, namespace string }
 
+type indexIn struct {
+	*policies.Index
+	namespace string
+}
+
 // identity returns what identifies an object: everything but the version of its kind.
 func identity(o kinds.Object) policies.Ref {
 	ref := policies.RefTo(o)
@@ -44,7 +52,10 @@ func identity(o kinds.Object) policies.Ref {
 var shared = []string{"Namespace", "StorageClass", "StatefulPolicy"}
 
 func newIndex(documents []*Document, together bool) *index {
-	x := &index{kinds: map[inNamespace][]*Document{}, names: map[policies.Ref][]*Document{}, folders: map[string][]int{}, together: together}
+	x := &index{
+		kinds: map[inNamespace][]*Document{}, names: map[policies.Ref][]*Document{}, valued: map[indexIn]map[string][]int{},
+		folders: map[string][]int{}, together: together,
+	}
 	for _, d := range documents {
 		ref := identity(d.Object)
 		x.kinds[inNamespace{ref.Kind, ref.Namespace}] = append(x.kinds[inNamespace{ref.Kind, ref.Namespace}], d)
@@ -79,7 +90,10 @@ type cluster struct {
 	from *File
 }
 
-var _ policies.Cluster = cluster{}
+var (
+	_ policies.Cluster   = cluster{}
+	_ policies.Narrowing = cluster{}
+)
 
 func (c cluster) sees(f *File) bool {
 	switch {
@@ -157,10 +171,7 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 	var found []kinds.Object
 	names := map[string]bool{}
 	for _, d := range c.kinds[inNamespace{kind.Kind, namespace}] {
-		if kinds.Of(d.Object) != kind || !c.sees(d.File) {
-			continue
-		}
-		if same := c.names[identity(d.Object)]; len(same) == 1 || c.nearest(same) == d {
+		if c.has(d, kind) {
 			names[d.Object.GetName()] = true
 			if selector.Matches(labels.Set(d.Object.GetLabels())) {
 				found = append(found, d.Object)
@@ -180,6 +191,55 @@ func (c cluster) List(kind *kinds.Kind, namespace string, selector labels.Select
 		return found, false, nil
 	}
 	return found, known, err
+}
+
+// has reports whether the file sees the document, and its object is of the kind.
+func (c cluster) has(d *Document, kind *kinds.Kind) bool {
+	if kinds.Of(d.Object) != kind || !c.sees(d.File) {
+		return false
+	}
+	same := c.names[identity(d.Object)]
+	return len(same) == 1 || c.nearest(same) == d
+}
+
+// Narrow looks only at the documents with the values, or judging n objects would look at n² of them.
+func (c cluster) Narrow(index *policies.Index, namespace string, values []string) ([]kinds.Object, bool, error) {
+	if c.live != nil {
+		return c.List(index.Kind, namespace, labels.Everything())
+	}
+	documents, of := c.kinds[inNamespace{index.Kind.Kind, namespace}], c.places(index, namespace)
+	var places []int
+	for _, value := range values {
+		places = append(places, of[value]...)
+	}
+	slices.Sort(places)
+	var found []kinds.Object
+	for _, at := range slices.Compact(places) {
+		if d := documents[at]; c.has(d, index.Kind) {
+			found = append(found, d.Object)
+		}
+	}
+	return found, c.knowsAll(index.Kind), nil
+}
+
+// places returns the places of a namespace's documents in kinds, by their values.
+func (x *index) places(index *policies.Index, namespace string) map[string][]int {
+	x.mutex.Lock()
+	defer x.mutex.Unlock()
+	of, ok := x.valued[indexIn{index, namespace}]
+	if !ok {
+		of = map[string][]int{}
+		for i, d := range x.kinds[inNamespace{index.Kind.Kind, namespace}] {
+			if kinds.Of(d.Object) != index.Kind {
+				continue
+			}
+			for _, value := range index.Of(d.Object) {
+				of[value] = append(of[value], i)
+			}
+		}
+		x.valued[indexIn{index, namespace}] = of
+	}
+	return of
 }
 
 // permitted returns unknown if the error says that the object cannot be read.

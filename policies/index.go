@@ -49,6 +49,12 @@ type Indexed interface {
 	Seen(index *Index, namespace, value string) (objects []kinds.Object, ok bool)
 }
 
+// Narrowing is a Cluster that lists fewer objects than all, where it cannot be Indexed because it does not know all of them.
+type Narrowing interface {
+	// Narrow returns at least the objects with one of the values, in the order of List. If known is false, there may be more.
+	Narrow(index *Index, namespace string, values []string) (some []kinds.Object, known bool, err error)
+}
+
 // surely is how many of the objects in a cache By reads again. It trusts the cache for the others, because a finding does not
 // depend on so many.
 const surely = 8
@@ -66,7 +72,7 @@ func by[T kinds.Object](c Cluster, index *Index, namespace string, values []stri
 	}
 	cached, ok := seen(c, index, namespace, values)
 	if !ok {
-		all, known, err := c.List(index.Kind, namespace, labels.Everything())
+		all, known, err := narrow(c, index, namespace, values)
 		for _, o := range all {
 			if len(found) < most && has(o) {
 				found = append(found, o.(T))
@@ -93,6 +99,13 @@ func by[T kinds.Object](c Cluster, index *Index, namespace string, values []stri
 		found = append(found, o.(T))
 	}
 	return found, true, nil
+}
+
+func narrow(c Cluster, index *Index, namespace string, values []string) ([]kinds.Object, bool, error) {
+	if narrowing, ok := c.(Narrowing); ok {
+		return narrowing.Narrow(index, namespace, values)
+	}
+	return c.List(index.Kind, namespace, labels.Everything())
 }
 
 func seen(c Cluster, index *Index, namespace string, values []string) (all []kinds.Object, ok bool) {

@@ -205,7 +205,7 @@ func (b *bench) registerNative(ctx context.Context, client kubernetes.Interface)
 	// They apply to every namespace of the profile, including the one that Mooring judges.
 	only := metav1.LabelSelectorRequirement{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: []string{vap}}
 	api := client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
-	bindings, err := api.List(ctx, metav1.ListOptions{})
+	bindings, err := api.List(ctx, metav1.ListOptions{LabelSelector: "mooring.dev/exported-profile=baseline"})
 	if err != nil {
 		return err
 	}

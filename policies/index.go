@@ -49,7 +49,7 @@ type Indexed interface {
 	Seen(index *Index, namespace, value string) (objects []kinds.Object, ok bool)
 }
 
-// Narrowing is a Cluster that lists fewer objects than all, where it cannot be Indexed because it does not know all of them.
+// Narrowing is a Cluster that can list only the objects with a value. Unlike one that is Indexed, it may not know all objects.
 type Narrowing interface {
 	// Narrow returns at least the objects with one of the values, in the order of List. If known is false, there may be more.
 	Narrow(index *Index, namespace string, values []string) (some []kinds.Object, known bool, err error)

@@ -125,6 +125,8 @@ func (cp *ControlPlane) startServers(ctx context.Context, o Options, built strin
 	}
 	err = cp.launch(o, built, "etcd",
 		"--name=mooring", "--data-dir="+filepath.Join(cp.Dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		// 16 GiB: measurements fill large clusters.
+		"--quota-backend-bytes=17179869184",
 		"--listen-client-urls="+cp.Etcd, "--advertise-client-urls="+cp.Etcd,
 		"--listen-peer-urls=http://127.0.0.1:"+ports[1], "--initial-advertise-peer-urls=http://127.0.0.1:"+ports[1],
 		"--initial-cluster=mooring=http://127.0.0.1:"+ports[1])

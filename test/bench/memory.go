@@ -91,7 +91,7 @@ func (b *bench) memory(ctx context.Context) error {
 		rows = append(rows, append(row, whole))
 	}
 	b.table("A cached object", "Heap growth of a process that caches objects of one kind, after a garbage collection. "+
-		"Mooring keeps only the fields that rules read (webhooks/cache.go). Of a StatefulSet's Pod it keeps the name, and the claims that are not called after it.", rows)
+		"Mooring keeps only the fields that rules read (webhooks/cache.go). Of a StatefulSet's Pod it keeps the name, and the claims that are not named after it.", rows)
 
 	return nil
 }

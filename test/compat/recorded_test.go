@@ -54,7 +54,8 @@ atrest() {
     awk 'NF && ($1 != $2 || $3 != $4 || $3 != $5) { exit 1 }'
 }
 kubectl create clusterrolebinding "$NAMESPACE" --clusterrole=cluster-admin --serviceaccount="$NAMESPACE:operator"
-kubectl apply -f operators.yaml
+# Another case may create the same definitions at this moment.
+retry 30 kubectl apply -f operators.yaml
 retry 30 kubectl wait --for=condition=Established --timeout=30s -f operators.yaml
 `
 

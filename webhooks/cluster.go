@@ -48,11 +48,7 @@ func NewClusters(cached, live client.Reader, watched Watched, asked Asked, exclu
 }
 
 func (cs clusters) Around(ctx context.Context, user authenticationv1.UserInfo, live bool) policies.Cluster {
-	c := cluster{ctx: ctx, reader: cs.cached, held: cs.watched, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, above: cs.above, user: user, excluded: cs.excluded}
-	if live {
-		c.reader, c.held = cs.live, nil
-	}
-	return c
+	return cluster{ctx: ctx, onlyLive: live, cached: cs.cached, live: cs.live, watched: cs.watched, rights: cs.rights, above: cs.above, user: user, excluded: cs.excluded}
 }
 
 // Scaled returns the cached StatefulSet if the Scale was made from it, otherwise the live one.
@@ -102,29 +98,30 @@ func (cs clusters) Pod(ctx context.Context, key client.ObjectKey) (*corev1.Pod, 
 	return pod, err
 }
 
-// cluster answers the rules' questions for one request through reader: a cache, or the API server. Objects from a cache are not
-// copied, because no caller changes them.
+// cluster answers the rules' questions for one request, from a cache or from the API server. Objects from a cache are not copied,
+// because no caller changes them.
 type cluster struct {
-	ctx    context.Context
-	reader client.Reader
-	// held answers Get before reader does, in a fraction of the time. It is nil if everything is read live.
-	held Watched
-	// live reads kinds that are not cached, and a namespace that the cache does not have: the namespace of a request must exist.
-	live client.Reader
-	// watched shows where to look.
+	ctx context.Context
+	// onlyLive means that all objects are read live. Otherwise only kinds that are not cached are, and a namespace that the cache does
+	// not have: the namespace of a request must exist.
+	onlyLive bool
+	live     client.Reader
+	// cached also searches all namespaces except the excluded ones, which is too much for live reads.
+	cached   client.Reader
+	excluded []string
+	// watched shows where to look, and has the cached objects by name.
 	watched Watched
 	rights  *rights
 	// above caches the owners of custom resources across requests.
 	above *cache.Expiring
 	user  authenticationv1.UserInfo
-	// cached searches all namespaces except the excluded ones, which is too much for live reads.
-	cached   client.Reader
-	excluded []string
 }
 
 func (c cluster) Get(kind *kinds.Kind, namespace, name string) (kinds.Object, bool, error) {
-	if o, ok := c.held.get(kind, namespace, name); ok {
-		return o, true, nil
+	if !c.onlyLive {
+		if o, ok := c.watched.get(kind, namespace, name); ok {
+			return o, true, nil
+		}
 	}
 	o, err := c.get(c.from(kind), kind, namespace, name)
 	if kind == kinds.Namespace && o == nil && err == nil {
@@ -195,10 +192,10 @@ func (c cluster) Walk(kind *kinds.Kind, namespace string, visit func(kinds.Objec
 }
 
 func (c cluster) from(kind *kinds.Kind) client.Reader {
-	if kind.Live {
+	if c.onlyLive || kind.Live {
 		return c.live
 	}
-	return c.reader
+	return c.cached
 }
 
 func (c cluster) MayBypass(policy, namespace string) (bool, bool, error) {
@@ -290,7 +287,7 @@ func (c cluster) Above(namespace string, owner metav1.OwnerReference) ([]metav1.
 	for _, of := range []any{owner.UID, kind} {
 		if remembered, ok := c.above.Get(of); ok {
 			above := remembered.(ancestry)
-			if c.reader != c.live || time.Since(above.read) < ownersAreLive {
+			if !c.onlyLive || time.Since(above.read) < ownersAreLive {
 				return above.owners, above.known, nil
 			}
 		}

@@ -81,12 +81,12 @@ func asksForGoodStorage(o kinds.Object, c policies.Cluster, p v1alpha1.ClaimTemp
 func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 	pod := set.Spec.Template.Spec
 	var found []policies.Finding
-	look := func(containers string, i int, container, mounts string, j int, volume string) {
-		if volume == "" || hasTemplate(set, volume) || slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == volume }) {
-			return
-		}
+	lacks := func(volume string) bool {
+		return volume != "" && !hasTemplate(set, volume) && !slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == volume })
+	}
+	add := func(container, path, volume string) {
 		found = append(found, policies.Finding{
-			Check: "no-volume", Path: fmt.Sprintf("spec.template.spec.%s[%d].%s[%d].name", containers, i, mounts, j),
+			Check: "no-volume", Path: path,
 			Message: fmt.Sprintf("Container %s mounts volume %s, but StatefulSet %s has no claim template or volume of that name: the API server refuses it. An older one accepts it and refuses its Pods.", container, volume, set.Name),
 			Remedy:  fmt.Sprintf("add a claim template or volume called %s, or remove the mount.", volume),
 		})
@@ -94,10 +94,14 @@ func mountsNoVolume(set *appsv1.StatefulSet) []policies.Finding {
 	for field, containers := range map[string][]corev1.Container{"containers": pod.Containers, "initContainers": pod.InitContainers} {
 		for i, c := range containers {
 			for j, m := range c.VolumeMounts {
-				look(field, i, c.Name, "volumeMounts", j, m.Name)
+				if lacks(m.Name) {
+					add(c.Name, fmt.Sprintf("spec.template.spec.%s[%d].volumeMounts[%d].name", field, i, j), m.Name)
+				}
 			}
 			for j, d := range c.VolumeDevices {
-				look(field, i, c.Name, "volumeDevices", j, d.Name)
+				if lacks(d.Name) {
+					add(c.Name, fmt.Sprintf("spec.template.spec.%s[%d].volumeDevices[%d].name", field, i, j), d.Name)
+				}
 			}
 		}
 	}

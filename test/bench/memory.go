@@ -140,11 +140,11 @@ func (b *bench) fleet(ctx context.Context) error {
 		{"StatefulSets", "claims", "Pods of StatefulSets", "Services", "resident MiB when ready", "a minute later", "start to ready"},
 		{fmt.Sprint(most), fmt.Sprint(3 * most), fmt.Sprint(3 * most), fmt.Sprint(most), fmt.Sprintf("%.0f", atReady), fmt.Sprintf("%.0f", mib), fmt.Sprintf("%.1f s", ready.Seconds())},
 	})
-	return b.churn(ctx, kinds)
+	return b.churn(ctx, kinds, most)
 }
 
-// churn changes 10,000 of the objects a minute, all kinds in turn, and measures the server that watches them.
-func (b *bench) churn(ctx context.Context, all []kind) error {
+// churn changes 10,000 objects a minute, all kinds in turn and the first most of each, and measures the server that watches them.
+func (b *bench) churn(ctx context.Context, all []kind, most int) error {
 	const aMinute, batch = 10_000, 100
 	rows := [][]string{{"minute", "objects changed", "resident MiB", "processor seconds"}}
 	var held figures
@@ -160,7 +160,7 @@ func (b *bench) churn(ctx context.Context, all []kind) error {
 			var entries []entry
 			for range batch {
 				k := all[changed%len(all)]
-				o := numbered(k.one, changed%b.sizes[len(b.sizes)-1])
+				o := numbered(k.one, changed%most)
 				o.SetAnnotations(map[string]string{"example.com/changed": fmt.Sprint(changed)})
 				entries = append(entries, entry{k.prefix, o})
 				changed++

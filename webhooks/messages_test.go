@@ -25,7 +25,7 @@ import (
 // happened, why it matters, what to do next.
 func TestMessages(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("All messages of Mooring, as kubectl shows them. Written by go test ./webhooks -run TestMessages -update.\n")
+	b.WriteString("All messages that Mooring sends, as kubectl shows them. To update this file: go test ./webhooks -run TestMessages -update\n")
 	for _, rule := range rules.All {
 		told := map[string]bool{}
 		cases, err := ruletest.Of(rule)
@@ -144,19 +144,19 @@ func (n note) judge() (policies.Verdict, error) {
 
 // policyChanges are changes to a policy's spec.
 var policyChanges = []struct{ name, old, new string }{
-	{"it adds exceptions to the profile", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
-	{"it turns the profile off", "", `{profile: "off"}`},
-	{"an exception for an unknown rule", "", `{exceptions: [{rule: scaledown, reason: night}]}`},
+	{"adds exceptions to the profile", "", `{exceptions: [{rule: scale-down, reason: it sleeps at night}, {rule: delete-protection, checks: [namespace], reason: previews}]}`},
+	{"turns the profile off", "", `{profile: "off"}`},
+	{"an exception names an unknown rule", "", `{exceptions: [{rule: scaledown, reason: night}]}`},
 	{"it is deleted", `{rules: {scaleDown: {action: Deny}, deleteProtection: {action: Deny}}}`, ""},
 	{"its mode becomes Warn", `{rules: {scaleDown: {action: Deny}}}`, `{mode: Warn, rules: {scaleDown: {action: Deny}}}`},
-	{"the action of a rule becomes Warn", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},
-	{"a default that the policy forbids", "", `{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`},
-	{"a default type that the policy forbids", "", `{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`},
-	{"a minSize above maxSize", "", `{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`},
-	{"a step and a floor without maxStep and minReplicas", "", `{rules: {scaleDown: {action: Warn, step: Deny, floor: Deny}}}`},
-	{"an autoscaler floor below minReplicas", "", `{rules: {scaleDown: {action: Deny, minReplicas: 3}, autoscalerFloor: {action: Warn, minReplicas: 2}}}`},
-	{"autoscalers without autoscaler Clamp", "", `{rules: {scaleDown: {action: Deny, autoscalers: [keda]}}}`},
-	{"a drained without condition and annotation", "", `{rules: {scaleDown: {action: Deny, drained: {}}}}`},
+	{"an action changes from Deny to Warn", `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Deny}}}`, `{rules: {scaleDown: {action: Deny}, forceDelete: {action: Warn}}}`},
+	{"a retention policy default that require does not allow", "", `{rules: {retentionPolicy: {action: Deny, default: {whenScaled: Delete}, require: {whenScaled: Retain}}}}`},
+	{"an update strategy default that require does not allow", "", `{rules: {updateStrategy: {action: Deny, default: {type: OnDelete}, require: RollingUpdate}}}`},
+	{"minSize is greater than maxSize", "", `{rules: {claimTemplate: {action: Deny, minSize: 2Gi, maxSize: 1Gi}}}`},
+	{"step needs maxStep, and floor needs minReplicas", "", `{rules: {scaleDown: {action: Warn, step: Deny, floor: Deny}}}`},
+	{"autoscalerFloor.minReplicas is less than scaleDown.minReplicas", "", `{rules: {scaleDown: {action: Deny, minReplicas: 3}, autoscalerFloor: {action: Warn, minReplicas: 2}}}`},
+	{"autoscalers needs autoscaler: Clamp", "", `{rules: {scaleDown: {action: Deny, autoscalers: [keda]}}}`},
+	{"drained needs a condition or an annotation", "", `{rules: {scaleDown: {action: Deny, drained: {}}}}`},
 	{"an invalid selector", "", `{match: {objectSelector: {matchExpressions: [{key: a, operator: Near}]}}}`},
 }
 
